@@ -1,0 +1,48 @@
+# Two commands matter: `make demo` shows the result, `make test` proves it.
+# Both set up .venv first, on a machine with Python >= 3.11, pip and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST_ARGS ?=
+
+.PHONY: help demo test check lint types contracts unit schemas format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+.venv/ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[s3,test,demo]'
+	touch $@
+
+demo: .venv/ready  ## extend a long-tailed set of real handwritten digits; prints where the result is
+	$(BIN)/python examples/digits/prepare.py --out data/digits
+	$(BIN)/augment run jobs/digits.yaml
+	$(BIN)/augment audit out/digits --sheet out/digits-sheet.png
+
+test: check unit  ## every check and every test
+
+check: lint types contracts  ## format, lint, types, import contracts
+
+lint: .venv/ready
+	$(BIN)/ruff format --check augment jobs examples benchmarks tests
+	$(BIN)/ruff check augment jobs examples benchmarks tests
+
+types: .venv/ready
+	$(BIN)/mypy
+
+contracts: .venv/ready
+	$(BIN)/lint-imports
+
+unit: .venv/ready
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+schemas: .venv/ready  ## write schemas/ from the code
+	$(BIN)/augment schema --write schemas
+
+format: .venv/ready  ## format the tree and fix what can be fixed
+	$(BIN)/ruff format augment jobs examples benchmarks tests
+	$(BIN)/ruff check --fix augment jobs examples benchmarks tests
+
+clean:  ## remove what demo and test made, not the environment
+	rm -rf data out pool .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,121 @@
+"""Every error that augment raises on purpose, and the exit code of each.
+
+    AugmentError
+    |-- RequestError              2  the request is wrong: nothing was started
+    |   |-- SpecError                the job file; carries every problem at once
+    |   |-- PlanError                unreachable quotas, unknown classes, a bad manifest
+    |   |-- CheckpointError          a generator's files are not what the job says
+    |   `-- OutputConflictError      the output holds another request's rows
+    |-- GateError                 1  finished, but a limit or gate failed
+    `-- InterruptedRun            3  broke half-way; the same command resumes
+        |-- StorageError             storage could not be read or written
+        |-- ErrorBudgetExceeded      more bad inputs than `errors` allows
+        `-- UnitFailed               a unit of work raised something unforeseen
+    SampleError                      one sample is bad: becomes a quarantine row
+
+A text names the place, what came, what was expected and the way out.
+Knows nothing of where the errors are raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class AugmentError(Exception):
+    """Base of all errors raised on purpose. `exit_code` is what the command line returns."""
+
+    exit_code = 3
+
+
+class RequestError(AugmentError):
+    """The request is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a request.
+
+    place: where it stands, for example `job.yaml:12 synthesize[0].fill.to`.
+    found: what came, as text. expected: what would have been right.
+    hint: the way out, for example the nearest valid name; may be empty.
+    """
+
+    place: str
+    found: str
+    expected: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.place}: got {self.found}; expected {self.expected}"
+        return f"{text}. {self.hint}" if self.hint else text
+
+
+class _ProblemsError(RequestError):
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        if not problems:
+            raise ValueError("an error of problems needs at least one problem")
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(p) for p in self.problems))
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
+
+class SpecError(_ProblemsError):
+    """The job file cannot be accepted; `problems` holds everything found."""
+
+
+class PlanError(_ProblemsError):
+    """The job is well formed but cannot be planned; `problems` holds everything found."""
+
+
+class CheckpointError(RequestError):
+    """A generator's files are missing, changed, malformed or unsafe."""
+
+
+class OutputConflictError(RequestError):
+    """The output table holds rows of another request."""
+
+
+class GateError(AugmentError):
+    """The work finished, but a limit or gate failed."""
+
+    exit_code = 1
+
+
+class InterruptedRun(AugmentError):
+    """The run broke half-way; nothing that was kept is lost and the same command resumes."""
+
+    exit_code = 3
+
+
+class StorageError(InterruptedRun):
+    """Storage could not be read or written."""
+
+
+class ErrorBudgetExceeded(InterruptedRun):
+    """More bad inputs than the job's `errors` allows."""
+
+
+class UnitFailed(InterruptedRun):
+    """A unit of work raised something that no rule foresaw."""
+
+
+class SampleError(Exception):
+    """One sample cannot be used. Costs that sample, never the job.
+
+    reason: a short code that is counted, for example `truncated`.
+    detail: one sentence for a person.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.reason, self.detail)

@@ -1,0 +1,381 @@
+"""The record: a sample in its states, and the Arrow schema of each table that holds one.
+
+    census row  -> a real image that was found (no pixels read)
+    pool row    -> what a generator made, with scores, lossless
+    sample row  -> one row of a committed data set (schema v1)
+    quarantine  -> what was left out, with the reason
+
+Nothing else in the package may define a column. Knows nothing of storage, jobs or Ray.
+Types are the ones that survive Delta, `datasets`, polars and duckdb: no dictionaries,
+maps, unsigned or fixed-size types.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+SCHEMA_VERSION = "1"
+
+
+class Origin(StrEnum):
+    """Where a row's pixels come from. Classical copies of a generated row keep its origin."""
+
+    REAL = "real"
+    AUGMENTED = "augmented"  # every ancestor is real
+    SYNTHETIC = "synthetic"  # a generator, from noise or a label map
+    TRANSLATED = "translated"  # a generator, from a source image
+    COMPOSITE = "composite"  # several images in one (mixup, cutmix)
+
+
+GENERATED_ORIGINS = (Origin.SYNTHETIC, Origin.TRANSLATED)
+
+_IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+class DigitalSourceType(StrEnum):
+    """IPTC digital source type NewsCodes, as full URIs."""
+
+    DIGITAL_CAPTURE = _IPTC + "digitalCapture"
+    NEGATIVE_FILM = _IPTC + "negativeFilm"
+    POSITIVE_FILM = _IPTC + "positiveFilm"
+    PRINT = _IPTC + "print"
+    ALGORITHMICALLY_ENHANCED = _IPTC + "algorithmicallyEnhanced"
+    COMPOSITE_CAPTURE = _IPTC + "compositeCapture"
+    TRAINED_ALGORITHMIC_MEDIA = _IPTC + "trainedAlgorithmicMedia"
+    COMPOSITE_WITH_TRAINED = _IPTC + "compositeWithTrainedAlgorithmicMedia"
+    COMPOSITE_SYNTHETIC = _IPTC + "compositeSynthetic"
+    ALGORITHMIC_MEDIA = _IPTC + "algorithmicMedia"
+
+
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_NAME_VALUE = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
+_GENERATOR = pa.struct(
+    [
+        ("id", pa.string()),
+        ("checkpoint_sha256", pa.string()),
+        ("family", pa.string()),
+        ("index", pa.int64()),
+        ("conditioning", pa.string()),
+    ]
+)
+_PARENTS = pa.list_(
+    pa.struct(
+        [
+            ("sample_id", pa.string()),
+            ("sha256", pa.string()),
+            ("locator", pa.string()),
+            ("role", pa.string()),
+        ]
+    )
+)
+_SCORES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.float64())]))
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+SAMPLE_SCHEMA = pa.schema(
+    [
+        _required("sample_id", pa.string()),
+        ("image", _IMAGE),
+        ("label", pa.int64()),
+        ("label_name", pa.string()),
+        ("label_probs", pa.list_(pa.struct([("label", pa.int64()), ("p", pa.float64())]))),
+        ("weight", pa.float64()),
+        ("attributes", _NAME_VALUE),
+        (
+            "objects",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("bbox", pa.list_(pa.float64())),
+                        ("label", pa.int64()),
+                        ("iscrowd", pa.bool_()),
+                    ]
+                )
+            ),
+        ),
+        ("mask", _IMAGE),
+        _required("split", pa.string()),
+        _required("origin", pa.string()),
+        _required("generated", pa.bool_()),
+        _required("rank", pa.int64()),
+        ("digital_source_type", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        _required("sha256", pa.string()),
+        ("license", pa.string()),
+        ("source", pa.struct([("name", pa.string()), ("locator", pa.string())])),
+        ("generator", _GENERATOR),
+        ("parents", _PARENTS),
+        ("transforms", pa.list_(pa.struct([("op", pa.string()), ("params", pa.string())]))),
+        ("scores", _SCORES),
+        ("marks", pa.list_(pa.string())),
+        _required("job_id", pa.string()),
+        _required("generated_at", _TIMESTAMP),
+    ]
+)
+"""One row of a data set, version 1."""
+
+POOL_SCHEMA = pa.schema(
+    [
+        _required("sample_id", pa.string()),
+        ("image", _IMAGE),
+        _required("label_name", pa.string()),
+        _required("origin", pa.string()),
+        ("digital_source_type", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        _required("sha256", pa.string()),
+        ("generator", _GENERATOR),
+        ("parents", _PARENTS),
+        ("scores", _SCORES),
+        ("marks", pa.list_(pa.string())),
+        _required("job_id", pa.string()),
+        _required("generated_at", _TIMESTAMP),
+    ]
+)
+"""One row of a pool. Labels stand by name: class ids belong to a data set, not to a pool.
+`job_id` and `generated_at` are of the job that made the row; rejected rows are kept."""
+
+CENSUS_SCHEMA = pa.schema(
+    [
+        _required("source", pa.string()),
+        _required("locator", pa.string()),
+        _required("split", pa.string()),
+        _required("label_name", pa.string()),
+        _required("rank", pa.int64()),
+        _required("size", pa.int64()),
+        _required("token", pa.string()),
+    ]
+)
+"""One real image. rank: 0, 1, 2 ... seeded order within (split, class), over all sources.
+size: bytes, -1 where the listing does not say. token: whatever changes when the file does
+(size, modification time, ETag), "" where the listing does not say."""
+
+MANIFEST_SCHEMA = pa.schema(
+    [
+        _required("generator", pa.string()),
+        _required("label_name", pa.string()),
+        _required("split", pa.string()),
+        _required("index", pa.int64()),
+        _required("sample_id", pa.string()),
+    ]
+)
+"""One row per sample to be made, as `augment plan --write` lists them."""
+
+COUNTS_SCHEMA = pa.schema(
+    [
+        _required("shard", pa.string()),
+        _required("label_name", pa.string()),
+        _required("split", pa.string()),
+        _required("origin", pa.string()),
+        ("generator", pa.string()),
+        _required("n", pa.int64()),
+    ]
+)
+"""The counts cube of a commit. generator is `generator.id` of the rows, null for others."""
+
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        _required("sample_id", pa.string()),
+        _required("split", pa.string()),
+        _required("label_name", pa.string()),
+        _required("origin", pa.string()),
+        ("generator", pa.string()),
+        ("source", pa.string()),
+        ("locator", pa.string()),
+        _required("reason", pa.string()),
+        _required("detail", pa.string()),
+        _required("unit", pa.string()),
+    ]
+)
+"""What was planned and left out. A copy of a bad parent has the reason `parent`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RealRow:
+    """A census row: a real image that is known to exist, nothing of it read."""
+
+    source: str
+    locator: str
+    split: str
+    label_name: str
+    rank: int
+    size: int = -1
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorRef:
+    """What made a generated row. conditioning is canonical JSON."""
+
+    id: str
+    checkpoint_sha256: str
+    family: str
+    index: int
+    conditioning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """An ancestor one step up. role: parentOf | inputTo | componentOf (C2PA's words)."""
+
+    sample_id: str
+    sha256: str
+    locator: str
+    role: str = "parentOf"
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedOp:
+    """One operation that changed pixels, with what was sampled, as canonical JSON."""
+
+    op: str
+    params: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRow:
+    """One row of a pool shard; image holds encoded, marked PNG bytes."""
+
+    sample_id: str
+    image: bytes
+    label_name: str
+    origin: Origin
+    digital_source_type: str
+    width: int
+    height: int
+    sha256: str
+    generator: GeneratorRef
+    parents: tuple[Parent, ...] = ()
+    scores: tuple[tuple[str, float], ...] = ()
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """One row of a data set; image holds the final encoded bytes, extension without dot."""
+
+    sample_id: str
+    image: bytes
+    extension: str
+    label: int
+    label_name: str
+    split: str
+    origin: Origin
+    generated: bool
+    rank: int
+    digital_source_type: str | None
+    width: int
+    height: int
+    sha256: str
+    license: str | None = None
+    source: tuple[str, str] | None = None
+    generator: GeneratorRef | None = None
+    parents: tuple[Parent, ...] = ()
+    transforms: tuple[AppliedOp, ...] = ()
+    scores: tuple[tuple[str, float], ...] = ()
+    marks: tuple[str, ...] = ()
+    weight: float = 1.0
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedRow:
+    """A planned row that was left out. reason is the `SampleError.reason`."""
+
+    sample_id: str
+    split: str
+    label_name: str
+    origin: Origin
+    reason: str
+    detail: str
+    generator: str | None = None
+    source: str | None = None
+    locator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every row of a job carries: `<name>-<digest12>` and the frozen plan's creation."""
+
+    job_id: str
+    generated_at: dt.datetime = field(default=dt.datetime(1970, 1, 1, tzinfo=dt.UTC))
+
+
+def _structs(items: Iterable[Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    return [{name: getattr(item, name) for name in names} for item in items]
+
+
+def _pairs(items: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in items]
+
+
+_REF = ("id", "checkpoint_sha256", "family", "index", "conditioning")
+_PARENT = ("sample_id", "sha256", "locator", "role")
+
+
+def _table(columns: dict[str, list[Any]], schema: pa.Schema, n: int) -> pa.Table:
+    arrays = [
+        pa.array(columns[f.name], type=f.type) if f.name in columns else pa.nulls(n, f.type)
+        for f in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def sample_table(rows: Sequence[SampleRow], stamp: Stamp) -> pa.Table:
+    """The rows as a table of `SAMPLE_SCHEMA`, in the order given. Builds columns, not rows."""
+    same = ("sample_id", "label", "label_name", "weight", "split", "generated", "rank",
+            "digital_source_type", "width", "height", "sha256", "license")  # fmt: skip
+    columns: dict[str, list[Any]] = {name: [getattr(r, name) for r in rows] for name in same}
+    columns["image"] = [
+        {"bytes": r.image, "path": f"{r.sample_id}.{r.extension}"} for r in rows
+    ]
+    columns["origin"] = [r.origin.value for r in rows]
+    columns["attributes"] = [_pairs(r.attributes) for r in rows]
+    columns["source"] = [
+        None if r.source is None else {"name": r.source[0], "locator": r.source[1]} for r in rows
+    ]
+    columns["generator"] = [
+        None if r.generator is None else _structs([r.generator], _REF)[0] for r in rows
+    ]
+    columns["parents"] = [_structs(r.parents, _PARENT) for r in rows]
+    columns["transforms"] = [_structs(r.transforms, ("op", "params")) for r in rows]
+    columns["scores"] = [_pairs(r.scores) for r in rows]
+    columns["marks"] = [list(r.marks) for r in rows]
+    columns["job_id"] = [stamp.job_id] * len(rows)
+    columns["generated_at"] = [stamp.generated_at] * len(rows)
+    return _table(columns, SAMPLE_SCHEMA, len(rows))
+
+
+def pool_table(rows: Sequence[PoolRow], stamp: Stamp) -> pa.Table:
+    """The rows as a table of `POOL_SCHEMA`, in the order given."""
+    same = ("sample_id", "label_name", "digital_source_type", "width", "height", "sha256")
+    columns: dict[str, list[Any]] = {name: [getattr(r, name) for r in rows] for name in same}
+    columns["image"] = [{"bytes": r.image, "path": f"{r.sample_id}.png"} for r in rows]
+    columns["origin"] = [r.origin.value for r in rows]
+    columns["generator"] = _structs((r.generator for r in rows), _REF)
+    columns["parents"] = [_structs(r.parents, _PARENT) for r in rows]
+    columns["scores"] = [_pairs(r.scores) for r in rows]
+    columns["marks"] = [list(r.marks) for r in rows]
+    columns["job_id"] = [stamp.job_id] * len(rows)
+    columns["generated_at"] = [stamp.generated_at] * len(rows)
+    return _table(columns, POOL_SCHEMA, len(rows))
+
+
+def quarantine_table(rows: Sequence[QuarantinedRow], unit: str) -> pa.Table:
+    """The rows as a table of `QUARANTINE_SCHEMA`."""
+    names = [name for name in QUARANTINE_SCHEMA.names if name not in ("unit", "origin")]
+    columns: dict[str, list[Any]] = {name: [getattr(r, name) for r in rows] for name in names}
+    columns["origin"] = [r.origin.value for r in rows]
+    columns["unit"] = [unit] * len(rows)
+    return _table(columns, QUARANTINE_SCHEMA, len(rows))
