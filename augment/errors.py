@@ -87,7 +87,7 @@ class GateError(AugmentError):
     exit_code = 1
 
 
-class InterruptedRun(AugmentError):
+class InterruptedRun(AugmentError):  # noqa: N818 - it names the state of a run
     """The run broke half-way; nothing that was kept is lost and the same command resumes."""
 
     exit_code = 3

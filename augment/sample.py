@@ -337,9 +337,7 @@ def sample_table(rows: Sequence[SampleRow], stamp: Stamp) -> pa.Table:
     same = ("sample_id", "label", "label_name", "weight", "split", "generated", "rank",
             "digital_source_type", "width", "height", "sha256", "license")  # fmt: skip
     columns: dict[str, list[Any]] = {name: [getattr(r, name) for r in rows] for name in same}
-    columns["image"] = [
-        {"bytes": r.image, "path": f"{r.sample_id}.{r.extension}"} for r in rows
-    ]
+    columns["image"] = [{"bytes": r.image, "path": f"{r.sample_id}.{r.extension}"} for r in rows]
     columns["origin"] = [r.origin.value for r in rows]
     columns["attributes"] = [_pairs(r.attributes) for r in rows]
     columns["source"] = [

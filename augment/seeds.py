@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,10 +43,14 @@ def hash128(kind: str, *fields: str | int) -> bytes:
     so ("a", "bc") and ("ab", "c") differ, and so do 1 and "1"."""
     state = hashlib.blake2b(digest_size=16)
     for field in (_SCHEME, kind, *fields):
-        tag, data = (b"i", str(field)) if isinstance(field, int) else (b"s", field)
-        raw = data.encode()
-        state.update(tag + len(raw).to_bytes(8, "little") + raw)
+        state.update(_field(field))
     return state.digest()
+
+
+def _field(field: str | int) -> bytes:
+    tag, data = (b"i", str(field)) if isinstance(field, int) else (b"s", field)
+    raw = data.encode()
+    return tag + len(raw).to_bytes(8, "little") + raw
 
 
 def normalise_locator(locator: str) -> str:
@@ -77,6 +81,25 @@ def synthetic_id(
     return hash128(
         "synthetic", seed, generator_identity, sampling_digest, conditioning, parent_id, index
     ).hex()
+
+
+def synthetic_ids(
+    seed: int,
+    generator_identity: str,
+    sampling_digest: str,
+    conditioning: str,
+    indexes: Iterable[int],
+    parent_id: str = "",
+) -> Iterator[str]:
+    """`synthetic_id` of each of `indexes`; hashes what they share only once."""
+    shared = hashlib.blake2b(digest_size=16)
+    same = (seed, generator_identity, sampling_digest, conditioning, parent_id)
+    for field in (_SCHEME, "synthetic", *same):
+        shared.update(_field(field))
+    for index in indexes:
+        state = shared.copy()
+        state.update(_field(index))
+        yield state.hexdigest()
 
 
 def class_conditioning(label_name: str) -> str:
@@ -140,7 +163,8 @@ class Permutation:
 
     def _mix(self, x: np.ndarray, r: int) -> np.ndarray:
         # splitmix64's finaliser (Steele, Lea, Flood 2014) over a keyed input
-        z = (x + self._keys[2 * r]) ^ self._keys[2 * r + 1]
+        z: np.ndarray = (x + self._keys[2 * r]) ^ self._keys[2 * r + 1]
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
+        z ^= z >> np.uint64(31)
+        return z

@@ -1,0 +1,113 @@
+"""The verbs for programs: the same as the command line's.
+
+    job = load_spec("jobs/digits.yaml")
+    print(plan(job).rows())
+    result = run(job, engine="local")
+    report = audit(result.output)
+    dataset = open_dataset(result.output)      # a pyarrow dataset of exactly that version
+
+Importing this module is light; what a verb needs is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from augment.spec import Job, load_spec
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
+
+    from augment.audit import AuditReport
+    from augment.plan import Plan
+    from augment.run import Engine, Reporter, RunResult
+    from augment.run.prepare import Clock
+    from augment.spec.models import Limits
+
+__all__ = ["Job", "audit", "load_spec", "open_dataset", "open_engine", "plan", "run"]
+
+Options = Mapping[str, Mapping[str, Any]]
+
+
+def plan(job: Job) -> Plan:
+    """Take the census and plan the job's exact counts. Writes nothing.
+
+    Raises:
+        PlanError: with everything that cannot be planned. CheckpointError: a generator.
+    """
+    from augment.run import plan_job, prepare
+
+    return plan_job(prepare(job))[0]
+
+
+def run(
+    job: Job,
+    *,
+    engine: Literal["ray", "local"] | Engine | None = None,
+    reporter: Reporter | None = None,
+    clock: Clock | None = None,
+) -> RunResult:
+    """Carry the job out, or finish what an earlier run of the same request began.
+
+    engine: None as the job's `execution` says. clock: the creation time of a new plan.
+
+    Raises:
+        RequestError, GateError, InterruptedRun: see `augment.errors`.
+    """
+    from augment.run import run as run_job
+
+    with open_engine(job, engine) as chosen:
+        return run_job(job, chosen, reporter=reporter, clock=clock)
+
+
+def audit(
+    uri: str,
+    *,
+    limits: Limits | None = None,
+    by: Sequence[str] = (),
+    verify: bool = False,
+    options: Options | None = None,
+) -> AuditReport:
+    """Counts and shares of a data set, from its rows and from its log, against limits.
+
+    by: any of class, split, origin, generator. verify: also decode and hash every image.
+    """
+    from augment.audit import audit as audit_dataset
+
+    return audit_dataset(uri, limits=limits, by=by, deep=verify, options=options)
+
+
+def open_dataset(
+    uri: str,
+    version: int | None = None,
+    split: str | None = None,
+    options: Options | None = None,
+) -> pads.Dataset:
+    """Exactly the files of one version (None: the newest) as a pyarrow dataset."""
+    from augment.audit import open_dataset as open_version
+
+    return open_version(uri, version, split, options)
+
+
+@contextlib.contextmanager
+def open_engine(
+    job: Job, engine: Literal["ray", "local"] | Engine | None = None
+) -> Iterator[Engine]:
+    """The engine by name (None: as the job says), closed at the end; an Engine stays open."""
+    from augment.run import LocalEngine
+
+    kind = job.spec.execution.engine if engine is None else engine
+    if kind == "local":
+        yield LocalEngine()
+    elif kind == "ray":
+        from augment.run.ray_engine import RayEngine
+
+        opened = RayEngine(job.spec.execution.address)
+        try:
+            yield opened
+        finally:
+            opened.close()
+    else:
+        yield kind

@@ -1,0 +1,24 @@
+"""What an audit may say against a data set, and what it looked at. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong. check: name of the check that found it. n: rows or cells
+    concerned. text: place, what came, what was expected."""
+
+    check: str
+    text: str
+    n: int = 1
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. passed None: it could not be looked at; text says why."""
+
+    name: str
+    passed: bool | None
+    text: str

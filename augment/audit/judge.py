@@ -1,0 +1,251 @@
+"""The audit: one pass over narrow columns of every live shard, then the verdict.
+
+Reads any committed data set and foreign ones; writes nothing. The result is a plain value
+that turns into JSON (`schema.py`) or text (`render.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from augment.audit.counts import Counter, compare, compare_lengths, read_log
+from augment.audit.facts import Facts, read_facts
+from augment.audit.findings import Check, Finding
+from augment.audit.ids import repeated_ids
+from augment.audit.images import check_images
+from augment.audit.integrity import RowChecks
+from augment.audit.limits import LimitResult, judge_limits
+from augment.audit.shares import GROUPS, RealImages, Share, parse_groups, shares
+from augment.audit.table import DataSet, Options, generator_names, open_data_set, read_jobs
+from augment.spec.models import Limits
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What is in one version of a data set, and whether that is as promised.
+
+    version: None for a folder without a Delta log. classes: the class list, in order of
+    label. generators: id -> name in the job that used it. log: "agrees", "differs" or "none"
+    (no cubes to compare with). whole, splits, cells: composition over all, per split, per
+    split and class (classes without rows in a split are left out). groups: composition as
+    asked by `by`; () if not asked.
+    """
+
+    uri: str
+    version: int | None
+    shards: int
+    classes: tuple[str, ...]
+    jobs: tuple[str, ...]
+    generators: Mapping[str, str]
+    log: str
+    whole: Share
+    splits: tuple[Share, ...]
+    cells: tuple[Share, ...]
+    by: tuple[str, ...]
+    groups: tuple[Share, ...]
+    limits: tuple[LimitResult, ...]
+    checks: tuple[Check, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """No finding, and every limit is kept."""
+        return not self.findings and all(limit.ok for limit in self.limits)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `audit_schema()` says."""
+        return {
+            "schema_version": 1,
+            "uri": self.uri,
+            "version": self.version,
+            "ok": self.ok,
+            "rows": self.whole.rows,
+            "shards": self.shards,
+            "classes": list(self.classes),
+            "jobs": list(self.jobs),
+            "generators": dict(self.generators),
+            "log": self.log,
+            "whole": self.whole.to_json(),
+            "splits": [share.to_json() for share in self.splits],
+            "cells": [share.to_json() for share in self.cells],
+            "by": list(self.by),
+            "groups": [share.to_json() for share in self.groups],
+            "limits": [limit.to_json() for limit in self.limits],
+            "checks": [vars(check) for check in self.checks],
+            "findings": [vars(finding) for finding in self.findings],
+        }
+
+
+def audit(
+    uri: str,
+    *,
+    version: int | None = None,
+    limits: Limits | None = None,
+    by: str | Iterable[str] = (),
+    deep: bool = False,
+    options: Options | None = None,
+) -> AuditReport:
+    """Audit the data set at `uri`.
+
+    version: None for the newest. by: words of `GROUPS`, for example "class,origin". deep:
+    also read, hash and decode every image. options: storage options by protocol.
+    Memory: 20 bytes per real row for `unique_real`, 16 bytes per row (at most 2^26 rows at
+    a time) for the uniqueness of ids, and the counts per shard and cell.
+
+    Raises:
+        RequestError: no data set, no such version, needed columns missing, a bad `by`.
+        StorageError: the log or a shard cannot be read.
+    """
+    words = parse_groups(by)
+    data = open_data_set(uri, version, options)
+    jobs = read_jobs(data) if data.version is not None else {}
+    seen = _Seen(_protected(jobs))
+    for shard in data.shards:
+        for facts in read_facts(data, shard):
+            seen.add(facts)
+    counts = seen.counter.table()
+    checks, findings = _check(data, seen, counts, deep)
+    whole, splits, cells, groups = (
+        tuple(shares(counts, seen.images, each)) for each in ((), ("split",), _CELL, words)
+    )
+    return AuditReport(
+        uri=data.folder.uri,
+        version=data.version,
+        shards=len(data.shards),
+        classes=seen.classes,
+        jobs=tuple(sorted(jobs)),
+        generators=generator_names(jobs),
+        log=_log_word(checks),
+        whole=whole[0] if whole else Share((), 0, 0, 0, 0),
+        splits=splits,
+        cells=cells,
+        by=words,
+        groups=groups if words else (),
+        limits=tuple(_limits(limits or Limits(), seen, splits, cells)),
+        checks=tuple(checks),
+        findings=tuple(findings),
+    )
+
+
+_CELL = ("split", "class")
+assert set(_CELL) <= set(GROUPS)
+
+
+class _Seen:
+    """What one pass over the rows gathers."""
+
+    def __init__(self, protected: Mapping[str, frozenset[str]]) -> None:
+        self.counter = Counter()
+        self.images = RealImages()
+        self.rows = RowChecks(protected)
+        self.classes: tuple[str, ...] = ()
+        self.class_faults: list[Finding] = []
+        self.ours = False  # rows that `augment` wrote name their job
+        self.has_ids = True
+
+    def add(self, facts: Facts) -> None:
+        self.counter.add(facts)
+        self.images.add(facts)
+        self.rows.add(facts)
+        self._classes(facts)
+        self.ours = self.ours or not facts.lacks(["job_id", "sample_id"])
+        self.has_ids = self.has_ids and not facts.lacks(["sample_id"])
+
+    def _classes(self, facts: Facts) -> None:
+        """New classes only at the end: one list must begin with the other."""
+        shorter, longer = sorted((self.classes, facts.classes), key=len)
+        if longer[: len(shorter)] == shorter:
+            self.classes = longer
+            return
+        text = (
+            f"shard {facts.shard}: its class list {_short(facts.classes)} and that of an "
+            f"earlier shard {_short(self.classes)} give one label two meanings"
+        )
+        if not any(fault.text == text for fault in self.class_faults[-1:]):
+            self.class_faults.append(Finding("classes", text))
+
+
+def _check(
+    data: DataSet, seen: _Seen, counts: pa.Table, deep: bool
+) -> tuple[list[Check], list[Finding]]:
+    parts = [_check_log(data, seen, counts), _check_ids(data, seen, counts), _check_classes(seen)]
+    parts.append(seen.rows.results())
+    if deep:
+        parts.append(check_images(data))
+    checks = [check for part in parts for check in part[0]]
+    return checks, [finding for part in parts for finding in part[1]]
+
+
+def _check_log(data: DataSet, seen: _Seen, counts: pa.Table) -> tuple[list[Check], list[Finding]]:
+    asks = "counts from the rows and from the log agree"
+    findings = compare_lengths(data, counts)
+    if data.version is None or not seen.ours:
+        why = "there is no Delta log" if data.version is None else "augment did not write it"
+        return [Check("log", None if not findings else False, f"{asks}: the log: none, {why}")], (
+            findings
+        )
+    findings += compare(counts, read_log(data))
+    if findings:
+        return [Check("log", False, f"{asks}: they differ")], findings
+    return [Check("log", True, f"{asks}: {_rows(counts)} rows in {len(data.shards)} shards")], []
+
+
+def _check_ids(data: DataSet, seen: _Seen, counts: pa.Table) -> tuple[list[Check], list[Finding]]:
+    asks = "sample_id is unique in the version"
+    if not seen.has_ids:
+        return [Check("sample_id", None, f"{asks}: not checked, a shard has no sample_id")], []
+    again, some = repeated_ids(data, _rows(counts))
+    if not again:
+        return [Check("sample_id", True, f"{asks}: {_rows(counts)} rows")], []
+    text = f"{again} rows repeat the sample_id of another row, for example {', '.join(some)}"
+    return [Check("sample_id", False, f"{asks}: not so for {again} rows")], [
+        Finding("sample_id", text, again)
+    ]
+
+
+def _check_classes(seen: _Seen) -> tuple[list[Check], list[Finding]]:
+    asks = "all shards have one class list"
+    if seen.class_faults:
+        return [Check("classes", False, f"{asks}: not so")], seen.class_faults
+    if not seen.classes:
+        return [Check("classes", None, f"{asks}: not checked, no shard has one")], []
+    return [Check("classes", True, f"{asks}: {len(seen.classes)} classes")], []
+
+
+def _limits(
+    limits: Limits, seen: _Seen, splits: Iterable[Share], cells: Iterable[Share]
+) -> list[LimitResult]:
+    per_split = {str(dict(share.group)["split"]): share for share in splits}
+    per_class = {}
+    for share in cells:
+        place = dict(share.group)
+        per_class[str(place["split"]), str(place["class"])] = share
+    found = {name for _, name in per_class}
+    classes = (*seen.classes, *sorted(found - set(seen.classes)))
+    return judge_limits(limits, classes, per_split, per_class)
+
+
+def _protected(jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    return {
+        job: frozenset(map(str, splits))
+        for job, body in jobs.items()
+        if isinstance(splits := body.get("protected_splits"), list)
+    }
+
+
+def _log_word(checks: Iterable[Check]) -> str:
+    passed = next(check.passed for check in checks if check.name == "log")
+    return {True: "agrees", False: "differs", None: "none"}[passed]
+
+
+def _rows(counts: pa.Table) -> int:
+    return int(sum(counts["n"].to_pylist()))
+
+
+def _short(classes: tuple[str, ...]) -> str:
+    shown = ", ".join(classes[:5])
+    return f"[{shown}{', ...' if len(classes) > 5 else ''}] of {len(classes)}"

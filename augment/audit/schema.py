@@ -1,0 +1,129 @@
+"""The published JSON Schema of an audit report. Pure data; a test holds it to the code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_COUNT = {"type": "integer", "minimum": 0}
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _list(of: str) -> dict[str, Any]:
+    return {"type": "array", "items": {"$ref": f"#/$defs/{of}"}}
+
+
+_SHARE = _object(
+    {
+        "group": {
+            "type": "object",
+            "description": "which rows: class, split, origin, generator, source; {}: all",
+            "additionalProperties": _TEXT_OR_NULL,
+        },
+        "rows": {**_COUNT, "description": "real + augmented + generated"},
+        "real": {**_COUNT, "description": "untouched real images"},
+        "augmented": {**_COUNT, "description": "classical copies whose every ancestor is real"},
+        "generated": {**_COUNT, "description": "rows with a generator among their ancestors"},
+        "synthetic_share": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "description": "generated / rows",
+        },
+        "synthetic_to_real": {
+            "anyOf": [{"type": "number", "minimum": 0}, {"const": "infinite"}],
+            "description": "generated / real; infinite: generated rows and no real one",
+        },
+        "unique_real": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "description": "different real images by sha256; null: rows have no sha256",
+        },
+    }
+)
+_LIMIT = _object(
+    {
+        "limit": _TEXT,
+        "split": _TEXT,
+        "class": {**_TEXT_OR_NULL, "description": "null: over all classes of the split"},
+        "value": {"type": ["number", "null"], "description": "null: infinite, or not known"},
+        "bound": {"type": "number"},
+        "ok": {"type": "boolean"},
+        "by_how_much": {
+            "type": ["number", "null"],
+            "minimum": 0,
+            "description": "beyond the bound; null: infinite, or not known",
+        },
+        "text": _TEXT,
+    }
+)
+_CHECK = _object(
+    {
+        "name": _TEXT,
+        "passed": {"type": ["boolean", "null"], "description": "null: could not be checked"},
+        "text": _TEXT,
+    }
+)
+_FINDING = _object(
+    {
+        "check": {**_TEXT, "description": "name of the check that found it"},
+        "text": _TEXT,
+        "n": {**_COUNT, "description": "rows or cells concerned"},
+    }
+)
+
+
+def audit_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of `AuditReport.to_json()`."""
+    body = _object(
+        {
+            "schema_version": {"const": 1},
+            "uri": _TEXT,
+            "version": {
+                "type": ["integer", "null"],
+                "minimum": 0,
+                "description": "Delta version; null: a folder without a Delta log",
+            },
+            "ok": {"type": "boolean", "description": "no finding, and every limit is kept"},
+            "rows": _COUNT,
+            "shards": _COUNT,
+            "classes": {**_TEXTS, "description": "in order of label"},
+            "jobs": _TEXTS,
+            "generators": {
+                "type": "object",
+                "additionalProperties": _TEXT,
+                "description": "generator.id -> name in the job that used it",
+            },
+            "log": {
+                "enum": ["agrees", "differs", "none"],
+                "description": "whether the counts of the commits agree with the rows",
+            },
+            "whole": {"$ref": "#/$defs/share"},
+            "splits": _list("share"),
+            "cells": {**_list("share"), "description": "per split and class"},
+            "by": {
+                "type": "array",
+                "items": {"enum": ["class", "split", "origin", "generator", "source"]},
+            },
+            "groups": {**_list("share"), "description": "per combination of `by`"},
+            "limits": _list("limit"),
+            "checks": _list("check"),
+            "findings": _list("finding"),
+        }
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "augment audit report",
+        **body,
+        "$defs": {"share": _SHARE, "limit": _LIMIT, "check": _CHECK, "finding": _FINDING},
+    }

@@ -1,0 +1,277 @@
+"""What an audit reads: the live shards of one version of a data set, opened column by column.
+
+A data set is a Delta table of Parquet shards or, for foreign ones, a plain folder of Parquet
+files. Turns what storage and formats throw into errors that name the place and the way out.
+Knows nothing of what the columns mean.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from augment.errors import RequestError, StorageError
+from augment.storage import Folder
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+Options = Mapping[str, Mapping[str, Any]]
+"""Storage options by protocol, as `Folder` takes them."""
+
+_BATCH = 1 << 16  # rows of narrow columns that are held at once
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One live Parquet file. path: relative to the table. rows: by the log, None: unknown."""
+
+    path: str
+    size: int
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One version of a data set. version: None where there is no Delta log."""
+
+    folder: Folder
+    version: int | None
+    shards: tuple[Shard, ...]
+
+    @property
+    def name(self) -> str:
+        """The place as texts name it."""
+        if self.version is None:
+            return self.folder.uri
+        return f"{self.folder.uri} (version {self.version})"
+
+
+def open_data_set(uri: str, version: int | None = None, options: Options | None = None) -> DataSet:
+    """The data set at `uri` as of `version` (None: the newest); reads the log only.
+
+    Raises:
+        RequestError: there is no data set, or not this version of it.
+        StorageError: its log cannot be read.
+    """
+    folder = Folder(uri, options)
+    if "_delta_log" in folder.folders():
+        table = open_delta(folder, version)
+        return DataSet(folder, table.version(), _live_shards(table))
+    if version is not None:
+        raise RequestError(
+            f"{folder.uri}: version {version} was asked for, but there is no Delta log here and "
+            "so no versions; leave the version out or point at a table"
+        )
+    shards = tuple(
+        Shard(info.path, info.size)
+        for info in sorted(folder.files(), key=lambda info: info.path)
+        if info.path.endswith(".parquet") and not _hidden(info.path)
+    )
+    if not shards:
+        raise RequestError(_nothing_here(folder))
+    return DataSet(folder, None, shards)
+
+
+def open_delta(folder: Folder, version: int | None) -> DeltaTable:
+    """The Delta table at `folder` as of `version`.
+
+    Raises:
+        RequestError: this version does not exist. StorageError: the log cannot be read.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        table = DeltaTable(folder.delta_uri(), storage_options=folder.delta_options())
+        newest = table.version()
+        if version is not None and not 0 <= version <= newest:
+            raise RequestError(
+                f"{folder.uri}: version {version} does not exist; "
+                f"it has {'version 0 only' if newest == 0 else f'versions 0 to {newest}'}"
+            )
+        if version is not None and version != newest:
+            table.load_as_version(version)
+        return table
+    except (DeltaError, TableNotFoundError, OSError, ValueError) as error:
+        what = "the Delta log" if version is None else f"version {version} of the Delta log"
+        raise StorageError(
+            f"{folder.uri}: {what} cannot be read ({_first_line(error)}); restore _delta_log/ "
+            "from a copy, or audit another version"
+        ) from error
+
+
+def read_columns(data: DataSet, shard: Shard, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Batches of those of the named columns (dotted below structs) that the shard has; nothing
+    else is read. Lists of structs keep their lengths and one field.
+
+    Raises:
+        StorageError: the shard vanished or is damaged.
+    """
+    with open_shard(data, shard) as file:
+        have = [c for c in columns if leaf(file.schema_arrow, c) is not None]
+        leaves = [path for name in have for path in _leaves(file, name)]
+        yield from file.iter_batches(batch_size=_BATCH, columns=leaves)
+
+
+@contextmanager
+def open_shard(data: DataSet, shard: Shard) -> Iterator[pq.ParquetFile]:
+    """The shard as an open Parquet file; reading errors inside the block name it.
+
+    Raises:
+        StorageError: the shard vanished or is damaged.
+    """
+    try:
+        with data.folder.open(shard.path) as raw, pq.ParquetFile(raw) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"{data.name}: shard {shard.path} is named by the version but is not there; "
+            "restore it from a copy, or audit an older version"
+        ) from error
+    except (pa.ArrowException, OSError) as error:
+        raise StorageError(
+            f"{data.name}: shard {shard.path} is not readable Parquet ({_first_line(error)}); "
+            "restore it from a copy, or audit an older version"
+        ) from error
+
+
+def leaf(schema: pa.Schema, name: str) -> pa.DataType | None:
+    """The type of a column, dotted below structs; None where there is none."""
+    first, *rest = name.split(".")
+    if first not in schema.names:
+        return None
+    kind = schema.field(first).type
+    for part in rest:
+        if not pa.types.is_struct(kind) or kind.get_field_index(part) < 0:
+            return None
+        kind = kind.field(part).type
+    return kind
+
+
+def column(batch: pa.RecordBatch, name: str) -> pa.Array | None:
+    """A column of a batch, dotted below structs, null where any struct above is null."""
+    first, *rest = name.split(".")
+    if first not in batch.schema.names:
+        return None
+    array = batch.column(first)
+    for part in rest:
+        if not pa.types.is_struct(array.type) or array.type.get_field_index(part) < 0:
+            return None
+        array = array.flatten()[array.type.get_field_index(part)]
+    return array
+
+
+def image_bytes(value: Any) -> bytes:
+    """Encoded bytes of an image cell: our struct of bytes and path, or plain bytes; b"" where
+    it holds none."""
+    found = value.get("bytes") if isinstance(value, dict) else value
+    return found if isinstance(found, bytes) else b""
+
+
+def class_names(schema: pa.Schema, name: str = "label") -> tuple[str, ...]:
+    """Names of a `datasets` ClassLabel from the `huggingface` metadata; () where none stand."""
+    raw = (schema.metadata or {}).get(b"huggingface")
+    try:
+        features = json.loads(raw)["info"]["features"] if raw else {}
+        return tuple(str(n) for n in features.get(name, {}).get("names", ()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()
+
+
+def read_jobs(data: DataSet) -> dict[str, dict[str, Any]]:
+    """`_provenance/<job>/job.json` of every job that left one, by job id.
+
+    Raises:
+        StorageError: one of them is not JSON.
+    """
+    jobs = {}
+    for job in data.folder.folders("_provenance"):
+        path = f"_provenance/{job}/job.json"
+        try:
+            found = json.loads(data.folder.read(path))
+        except FileNotFoundError:
+            continue
+        except ValueError as error:
+            raise StorageError(
+                f"{data.name}: {path} is not JSON ({_first_line(error)}); restore it from a copy"
+            ) from error
+        if isinstance(found, dict):
+            jobs[str(found.get("job_id", job))] = found
+    return jobs
+
+
+def generator_names(jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """generator.id -> the name by which a job knows it, as its job.json says."""
+    names = {}
+    for _, job in sorted(jobs.items()):
+        known = job.get("generators")
+        for name, body in known.items() if isinstance(known, dict) else ():
+            if isinstance(body, dict) and "id" in body:
+                names[str(body["id"])] = str(name)
+    return names
+
+
+def read_provenance(data: DataSet, ending: str) -> Iterator[tuple[str, pa.Table]]:
+    """(path, table) of the Parquet files of `_provenance/<job>/` whose names match
+    `<ending>.parquet` or `<ending>-<hash>.parquet`.
+
+    Raises:
+        StorageError: one of them is damaged.
+    """
+    for job in data.folder.folders("_provenance"):
+        for info in sorted(data.folder.files(f"_provenance/{job}"), key=lambda i: i.path):
+            name = info.path.rsplit("/", 1)[-1]
+            if name == f"{ending}.parquet" or (
+                name.startswith(f"{ending}-") and name.endswith(".parquet")
+            ):
+                with open_shard(data, Shard(info.path, info.size)) as file:
+                    table = file.read()
+                yield info.path, table
+
+
+def _live_shards(table: DeltaTable) -> tuple[Shard, ...]:
+    actions = pa.table(table.get_add_actions(flatten=True))
+    paths = [unquote(path) for path in actions["path"].to_pylist()]
+    sizes = actions["size_bytes"].to_pylist()
+    rows: list[int | None] = [None] * len(paths)
+    if "num_records" in actions.schema.names:
+        rows = actions["num_records"].to_pylist()
+    found = [Shard(*each) for each in zip(paths, sizes, rows, strict=True)]
+    return tuple(sorted(found, key=lambda shard: shard.path))
+
+
+def _leaves(file: pq.ParquetFile, name: str) -> list[str]:
+    """Parquet leaves to read for a column. Of a list of structs one short leaf is enough to
+    know how long each list is."""
+    paths = [file.schema.column(i).path for i in range(len(file.schema))]
+    found = [path for path in paths if path == name or path.startswith(f"{name}.")]
+    short = [path for path in found if path.endswith((".role", ".op"))]
+    return short or found
+
+
+def _hidden(path: str) -> bool:
+    return any(part.startswith(("_", ".")) for part in path.split("/"))
+
+
+def _nothing_here(folder: Folder) -> str:
+    if "_work" in folder.folders():
+        return (
+            f"{folder.uri}: a job has begun here but nothing is committed yet; "
+            "run the same job again to finish it"
+        )
+    return (
+        f"{folder.uri}: is not a data set: neither a Delta log (_delta_log/) nor Parquet files "
+        "are there; give the folder that the job names as output.uri"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,320 @@
+"""What the command line shows: progress, tables, the last word of a run, and its log file.
+
+Draws with rich on a terminal and as plain lines elsewhere; decides nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from augment.storage import Folder
+
+if TYPE_CHECKING:
+    from augment.plan import Plan
+    from augment.run import Reporter, RunResult
+    from augment.run.synthesis import Account, Synthesis
+    from augment.spec import Job, Limits
+
+
+# ---- progress ------------------------------------------------------------------------
+
+
+class PlainReporter:
+    """Progress as lines, at most one every few seconds a stage."""
+
+    every_s = 5.0
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._name, self._total, self._rows = "", 0, 0
+        self._began = self._said = time.monotonic()
+
+    def stage(self, name: str, total: int) -> None:
+        self._name, self._total, self._rows = name, total, 0
+        self._began = self._said = time.monotonic()
+        self.note(f"{name}: {total} units")
+
+    def advance(self, done: int, rows: int) -> None:
+        self._rows += rows
+        at = time.monotonic()
+        if done == self._total or at - self._said >= self.every_s:
+            self._said = at
+            left = (at - self._began) / done * (self._total - done)
+            self.note(
+                f"{self._name}: {done} of {self._total} units, {self._rows} rows, {left:.0f} s left"
+            )
+
+    def note(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+
+class RichReporter:
+    """Progress as bars with counts and time left."""
+
+    def __init__(self, progress: Any) -> None:
+        self._progress = progress
+        self._task: Any = None
+        self._rows = 0
+
+    def stage(self, name: str, total: int) -> None:
+        self._rows = 0
+        self._task = self._progress.add_task(name, total=total, rows=0)
+
+    def advance(self, done: int, rows: int) -> None:
+        self._rows += rows
+        self._progress.update(self._task, completed=done, rows=self._rows)
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(text, markup=False)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run as the terminal sees it: its progress, and the file that holds everything else."""
+
+    reporter: Reporter
+    log: str
+
+
+@contextlib.contextmanager
+def session(job: Job, *, quiet: bool) -> Iterator[Session]:
+    """Progress on standard error (unless `quiet`); everything else that this process and Ray's
+    own code write there, and what `augment` and `ray` log, goes to one file."""
+    path = _log_path(job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as log, _terminal(log) as terminal:
+        handler = logging.StreamHandler(log)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        loggers = [logging.getLogger(name) for name in ("augment", "ray")]
+        for logger in loggers:
+            logger.addHandler(handler)
+        loggers[0].setLevel(logging.INFO)
+        loggers[0].propagate = False
+        try:
+            with _reporter(terminal, quiet=quiet) as reporter:
+                yield Session(reporter, str(path))
+        finally:
+            for logger in loggers:
+                logger.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _terminal(log: TextIO) -> Iterator[TextIO]:
+    """The true standard error; file descriptor 2 is the log meanwhile, because Ray's C++ code
+    writes there past every logger."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    os.dup2(log.fileno(), 2)
+    try:
+        with os.fdopen(os.dup(kept), "w", encoding="utf-8") as terminal:
+            yield terminal
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextlib.contextmanager
+def _reporter(terminal: TextIO, *, quiet: bool) -> Iterator[Reporter]:
+    """Bars on a terminal, lines elsewhere, nothing where `quiet`."""
+    from augment.run import Silent
+
+    if quiet:
+        yield Silent()
+    elif not terminal.isatty():
+        yield PlainReporter(terminal)
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} units, {task.fields[rows]} rows"),
+            TimeRemainingColumn(),
+            console=Console(file=terminal),
+        ) as progress:
+            yield RichReporter(progress)
+
+
+def _log_path(job: Job) -> Path:
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    name = f"{job.spec.name}-{stamp}.log"
+    output = Folder(job.spec.output.uri, job.spec.execution.storage_options)
+    if output.is_local:
+        return Path(output.uri) / "_work" / "logs" / name
+    return Path(tempfile.gettempdir()) / "augment-logs" / name
+
+
+# ---- tables --------------------------------------------------------------------------
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Lines of a table: the first column left, the others right."""
+    texts = [list(head), *([_text(value) for value in row] for row in rows)]
+    widths = [max(len(line[i]) for line in texts) for i in range(len(head))]
+    return [
+        "  ".join(t.ljust(w) if i == 0 else t.rjust(w) for i, (t, w) in enumerate(zip(
+            line, widths, strict=True))).rstrip()
+        for line in texts
+    ]  # fmt: skip
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def show_plan(
+    plan: Plan,
+    limits: Limits,
+    stock: Mapping[str, Mapping[str, int]],
+    dropped: Mapping[str, int],
+) -> None:
+    """The plan as `augment plan` prints it: counts after every rule, units, bytes, pool."""
+    from augment.plan import explain, findings
+
+    rule = None
+    rows: list[Sequence[object]] = []
+    for line in explain(plan):
+        if line.rule != rule:
+            _flush(rule, rows)
+            rule, rows = line.rule, []
+        rows.append(
+            (
+                f"{line.split} {'(all)' if line.label_name is None else line.label_name}",
+                line.real,
+                line.augmented,
+                ", ".join(f"{name} {n}" for name, n in line.generated.items()) or "-",
+                line.added,
+                line.rows,
+                line.synthetic_share,
+                line.note,
+            )
+        )
+    _flush(rule, rows)
+    for split, units in sorted(plan.units.items()):
+        megabytes = plan.expected_bytes[split] / 1e6
+        print(f"split {split}: {plan.rows(split)} rows, {units} shards, about {megabytes:.1f} MB")
+    for generator, facts in stock.items():
+        print(
+            f"pool: generator {generator}: {facts['needed']} samples needed, "
+            f"{facts['there']} there, {facts['missing']} to be made"
+        )
+    for what, n in dropped.items():
+        print(f"left out: {what}: {n}")
+    for text in findings(plan, limits):
+        print(f"finding: {text}")
+
+
+def _flush(rule: str | None, rows: Sequence[Sequence[object]]) -> None:
+    if rule is not None:
+        head = ("split class", "real", "augmented", "generated", "added", "rows", "share", "note")
+        print(f"after {rule}:")
+        print("\n".join(table(head, rows)) + "\n")
+
+
+def show_result(result: RunResult, log: str) -> None:
+    """The last word of a run: what was made, the shares, and where everything is."""
+    from augment.audit import render
+
+    if result.already:
+        print(f"already committed: {result.job_id} is version {result.version} or older")
+    print("\n".join(_cells(result)))
+    if result.accounts:
+        print()
+        print("\n".join(_accounts(result.accounts)))
+    print()
+    print(render(result.audit))
+    lost = sum(c.quarantined for c in result.cells)
+    print()
+    print(f"generated now: {result.made_now} samples")
+    provenance = f"{result.output}/_provenance/{result.job_id}"
+    print(f"quarantined:   {lost} rows  {provenance}/quarantine.parquet")
+    print(f"data set:      {result.output}  (version {result.version})")
+    print(f"pool:          {result.pool}")
+    print(f"log:           {log}")
+    print(f"read it:       datasets.load_dataset({result.output!r})")
+    print(f"look at it:    augment audit {result.output} --sheet sheet.png")
+
+
+def _cells(result: RunResult) -> list[str]:
+    kinds = sorted({c.origin for c in result.cells})
+    rows: list[tuple[str, list[int]]] = []
+    for split in sorted({c.split for c in result.cells}):
+        for label in sorted({c.label_name for c in result.cells if c.split == split}):
+            own = [c for c in result.cells if c.split == split and c.label_name == label]
+            by_kind = [sum(c.written for c in own if c.origin == k) for k in kinds]
+            planned, written = sum(c.planned for c in own), sum(c.written for c in own)
+            lost, short = sum(c.quarantined for c in own), sum(c.short for c in own)
+            rows.append((f"{split} {label}", [*by_kind, written, planned, lost, short]))
+    totals = [sum(figures) for figures in zip(*(f for _, f in rows), strict=True)]
+    head = ("split class", *kinds, "written", "planned", "quarantined", "short")
+    return table(head, [(name, *figures) for name, figures in [*rows, ("total", totals)]])
+
+
+def _accounts(accounts: Sequence[Account]) -> list[str]:
+    rows = [
+        (
+            f"{a.generator} {a.label_name}",
+            a.attempted,
+            a.accepted,
+            sum(a.rejected.values()),
+            a.failed,
+            a.target,
+            a.selected,
+            a.shortfall,
+        )
+        for a in accounts
+    ]
+    head = (
+        "generator class", "attempted", "accepted", "rejected", "failed",
+        "target", "selected", "shortfall",
+    )  # fmt: skip
+    return table(head, rows)
+
+
+def show_synthesis(result: Synthesis, pool: str, log: str) -> None:
+    """What `augment synthesize` did."""
+    print("\n".join(_accounts(result.accounts)))
+    print(f"generated now: {result.made_now} samples")
+    print(f"pool:          {pool}")
+    print(f"log:           {log}")
+
+
+def result_json(result: RunResult, log: str) -> dict[str, Any]:
+    """A run's result for programs."""
+    return {
+        "job_id": result.job_id,
+        "output": result.output,
+        "pool": result.pool,
+        "version": result.version,
+        "already": result.already,
+        "ok": result.ok,
+        "made_now": result.made_now,
+        "cells": [asdict(c) | {"short": c.short} for c in result.cells],
+        "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in result.accounts],
+        "audit": result.audit.to_json(),
+        "log": log,
+    }
+
+
+def synthesis_json(result: Synthesis, pool: str, log: str) -> dict[str, Any]:
+    """A synthesis's result for programs."""
+    return {
+        "pool": pool,
+        "made_now": result.made_now,
+        "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in result.accounts],
+        "log": log,
+    }

@@ -1,0 +1,27 @@
+"""The steps joined: the only package that knows all of them, and the only one that knows Ray
+(in `ray_engine`, imported when it is needed)."""
+
+from augment.run.engine import Engine, LocalEngine, Resources, Task, Worker
+from augment.run.pipeline import RunResult, fill_pool, mix, now, run
+from augment.run.prepare import Frozen, Prepared, freeze, plan_job, prepare
+from augment.run.progress import Reporter, Silent
+
+__all__ = [
+    "Engine",
+    "Frozen",
+    "LocalEngine",
+    "Prepared",
+    "Reporter",
+    "Resources",
+    "RunResult",
+    "Silent",
+    "Task",
+    "Worker",
+    "fill_pool",
+    "freeze",
+    "mix",
+    "now",
+    "plan_job",
+    "prepare",
+    "run",
+]

@@ -1,0 +1,87 @@
+"""How units of work are carried out: one seam, two engines.
+
+A `Task` builds a worker, a worker turns one unit (JSON text) into one result (JSON text).
+The engine decides where workers live; it never sees an image. `LocalEngine` runs them in
+this process: for tests, debugging and tiny jobs. `ray_engine.RayEngine` is the other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from augment.errors import AugmentError, UnitFailed
+
+
+class Worker(Protocol):
+    """Builds units. Keeps what is dear (weights, pipelines) between them."""
+
+    def __call__(self, unit: str) -> str:
+        """The result of one unit, both JSON."""
+
+
+class Task(Protocol):
+    """What a worker is made from; picklable, small, without open files."""
+
+    def worker(self) -> Worker: ...
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one worker takes, and how many there are. gpus may be a fraction."""
+
+    workers: int = 1
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+class Engine(Protocol):
+    """Carries out units; results come in any order, each once. An error that a worker
+    raised comes out of the iterator as the `AugmentError` that it was."""
+
+    name: str
+
+    def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]: ...
+
+    def cpus(self) -> int:
+        """CPUs that workers may use together."""
+
+    def gpus(self) -> float:
+        """GPUs that workers may use together."""
+
+
+def call(worker: Worker, unit: str) -> str:
+    """One unit through one worker; what no rule foresaw becomes `UnitFailed`.
+
+    Raises:
+        AugmentError: as the worker raised it, or UnitFailed with the unforeseen error's text.
+    """
+    try:
+        return worker(unit)
+    except AugmentError:
+        raise
+    except Exception as e:
+        raise UnitFailed(
+            f"unit {unit[:200]}: {type(e).__name__}: {e}; the log has the traceback; "
+            "mend the cause and run the same command again"
+        ) from e
+
+
+class LocalEngine:
+    """Runs every unit in this process, one after the other."""
+
+    name = "local"
+
+    def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
+        if not units:
+            return
+        worker = task.worker()
+        for unit in units:
+            yield call(worker, unit)
+
+    def cpus(self) -> int:
+        return 1
+
+    def gpus(self) -> float:
+        return 0.0

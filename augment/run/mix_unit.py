@@ -1,0 +1,186 @@
+"""One unit of a data set: real rows, pool rows and the copies of both -> one shard.
+
+Reads its slice of the frozen census and its row groups of the pool; every image is read
+once. Rows are shuffled inside the shard; the record counts what was written and what was
+left out, cell by cell.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from augment.errors import StorageError
+from augment.mix import MixUnit, PoolSlice, shuffled
+from augment.run.prepare import Frozen, read_census
+from augment.run.rows import Made, RowMaker
+from augment.sample import (
+    GeneratorRef,
+    Origin,
+    Parent,
+    PoolRow,
+    QuarantinedRow,
+    RealRow,
+    SampleRow,
+    sample_table,
+)
+from augment.sources import SourceReader, open_source
+from augment.storage import Folder
+from augment.transforms import limit_threads
+from augment.write import count_cells, cut_by_bytes, image_sizes, write_shard
+
+
+@dataclass(frozen=True)
+class MixTask:
+    """What a worker of data-set units is made from."""
+
+    frozen: Frozen
+
+    def worker(self) -> MixWorker:
+        return MixWorker(self.frozen)
+
+
+class MixWorker:
+    """Builds units of one job's data set."""
+
+    def __init__(self, frozen: Frozen) -> None:
+        limit_threads(1)  # a unit has one CPU; OpenCV would start a thread per core
+        self._frozen = frozen
+        self._prepared = prepared = frozen.prepared
+        self._output, self._pool, self._work = prepared.output, prepared.pool, prepared.work
+        self._maker = RowMaker(frozen)
+        self._readers: dict[str, SourceReader] = {
+            name: open_source(name, source, prepared.options)
+            for name, source in prepared.job.spec.sources.items()
+        }
+
+    def __call__(self, unit: str) -> str:
+        todo = MixUnit.from_json(json.loads(unit))
+        known = self._work.get(todo.name)
+        if known is None:
+            attempt = self._work.begin(todo.name)
+            known = self._work.record(attempt, self.build(todo))
+        elif known["entry"] is not None and not self._output.exists(known["entry"]["path"]):
+            self._remake(todo, known["entry"]["path"])
+        return json.dumps(known)
+
+    def _remake(self, unit: MixUnit, path: str) -> None:
+        """A recorded shard was lost: the same inputs give the same bytes and so the same name."""
+        if (self.build(unit)["entry"] or {}).get("path") != path:
+            raise StorageError(
+                f"{self._output.url(path)}: this recorded shard is gone and its inputs have "
+                "changed since, so it cannot be made again; restore it, or restore its inputs"
+            )
+
+    def build(self, unit: MixUnit) -> dict[str, Any]:
+        """Write the unit's shard and say what is in it."""
+        made = Made()
+        inputs = 0
+        for one in self._inputs(unit):
+            inputs += 1
+            made.take(one)
+        order = shuffled(len(made.rows), self._prepared.job.spec.seed, unit.name)
+        rows = [made.rows[i][0] for i in order]
+        table = sample_table(rows, self._frozen.stamp)
+        return {
+            "entry": self._write(unit, table),
+            "inputs": inputs,
+            "cube": count_cells(table),
+            "cells": self._cells(made),
+            "quarantine": [asdict(row) for row, _ in made.bad],
+        }
+
+    def _write(self, unit: MixUnit, table: pa.Table) -> dict[str, Any] | None:
+        if not table.num_rows:
+            return None
+        return write_shard(
+            table,
+            self._output,
+            f"data/{unit.split}/{self._prepared.job_id}/{unit.name}",
+            class_names=self._frozen.plan.classes,
+            group_rows=cut_by_bytes(
+                image_sizes(table), self._prepared.job.spec.output.shard.row_group_bytes
+            ),
+        ).to_json()
+
+    def _inputs(self, unit: MixUnit) -> Iterator[Made]:
+        by_source: dict[str, list[RealRow]] = {}
+        for row in read_census(self._work, self._frozen.census, *unit.census):
+            by_source.setdefault(row.source, []).append(row)
+        for source, rows in by_source.items():
+            for row, data in zip(rows, self._readers[source].read(rows), strict=True):
+                yield self._maker.real(row, data)
+        for part in unit.pool:
+            for pool_row, rank in read_slice(self._pool, part):
+                yield self._maker.generated(part.generator, part.split, pool_row, rank)
+
+    def _cells(self, made: Made) -> list[list[Any]]:
+        """[split, class, origin, source, generator's name, augmentation, written, quarantined]."""
+        names = {self._prepared.generator_id(name): name for name in self._prepared.infos}
+        written = Counter(_cell(row, augmentation, names) for row, augmentation in made.rows)
+        lost = Counter(_lost_cell(row, augmentation, names) for row, augmentation in made.bad)
+        cells = sorted({*written, *lost}, key=str)
+        return [[*cell, written[cell], lost[cell]] for cell in cells]
+
+
+def read_slice(pool: Folder, part: PoolSlice) -> Iterator[tuple[PoolRow, int]]:
+    """The selected rows of one pool row group, with their ranks in this data set."""
+    try:
+        with pool.open(part.shard) as file:
+            table = pq.ParquetFile(file).read_row_group(part.row_group)
+    except FileNotFoundError as e:
+        raise StorageError(
+            f"{pool.url(part.shard)}: the plan draws from this pool shard, but it is gone; "
+            "restore the pool, or remove the unit's record in its _work folder and run again"
+        ) from e
+    for batch in table.to_batches(max_chunksize=256):
+        for raw in batch.to_pylist():
+            rank = _rank(part, raw["label_name"], raw["generator"]["index"])
+            if rank is not None:
+                yield _pool_row(raw), rank
+
+
+def _rank(part: PoolSlice, label: str, index: int) -> int | None:
+    """The row's rank in split x class x generator; None where it was not selected."""
+    for name, selected, first in part.selected:
+        if name == label and index in selected:
+            return first + selected.rank(index)
+    return None
+
+
+def _pool_row(raw: Mapping[str, Any]) -> PoolRow:
+    return PoolRow(
+        sample_id=raw["sample_id"],
+        image=raw["image"]["bytes"],
+        label_name=raw["label_name"],
+        origin=Origin(raw["origin"]),
+        digital_source_type=raw["digital_source_type"],
+        width=raw["width"],
+        height=raw["height"],
+        sha256=raw["sha256"],
+        generator=GeneratorRef(**raw["generator"]),
+        parents=tuple(Parent(**p) for p in raw["parents"]),
+        scores=tuple((s["name"], s["value"]) for s in raw["scores"]),
+        marks=tuple(raw["marks"]),
+    )
+
+
+Cell = tuple[str, str, str, str | None, str | None, str | None]
+
+
+def _cell(row: SampleRow, augmentation: str | None, names: Mapping[str, str]) -> Cell:
+    source = row.source[0] if row.source else None
+    generator = names[row.generator.id] if row.generator else None
+    return row.split, row.label_name, row.origin.value, source, generator, augmentation
+
+
+def _lost_cell(row: QuarantinedRow, augmentation: str | None, names: Mapping[str, str]) -> Cell:
+    source = row.source if row.origin is Origin.REAL else None
+    generator = names[row.generator] if row.generator else None
+    return row.split, row.label_name, row.origin.value, source, generator, augmentation

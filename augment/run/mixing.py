@@ -1,0 +1,154 @@
+"""Making the data set's units: which rows each holds, who builds them, what came of it.
+
+The arrangement (census slices and pool row groups of every unit) is frozen before the first
+unit is built, so that a resume, another engine or another pool cannot change it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from augment.errors import ErrorBudgetExceeded, RequestError
+from augment.mix import MixUnit, cut_mix_units, select
+from augment.run.engine import Engine, Resources
+from augment.run.mix_unit import MixTask
+from augment.run.prepare import Frozen
+from augment.run.progress import Reporter
+from augment.run.synthesis import Account, Synthesis, account_from_json, account_to_json
+from augment.storage import Folder
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """The frozen units of a data set, with the accounts of the synthesis they draw from."""
+
+    units: tuple[MixUnit, ...]
+    accounts: tuple[Account, ...]
+
+
+def arrange(frozen: Frozen, synthesis: Synthesis) -> Arrangement:
+    """Freeze which rows go into which unit; an arrangement that exists wins."""
+    selected, _ = select(frozen.plan.draws, synthesis.accepted)
+    units = cut_mix_units(
+        frozen.plan.units,
+        frozen.ranges,
+        synthesis.groups,
+        selected,
+        frozen.prepared.job.spec.seed,
+    )
+    document = {
+        "units": [unit.to_json() for unit in units],
+        "accounts": [account_to_json(a) for a in synthesis.accounts],
+    }
+    return _thaw(frozen.prepared.work.freeze("units.json", json.dumps(document).encode()))
+
+
+def arranged(frozen: Frozen) -> Arrangement | None:
+    """The frozen arrangement, if there is one."""
+    text = frozen.prepared.work.frozen("units.json")
+    return None if text is None else _thaw(text)
+
+
+def _thaw(text: bytes) -> Arrangement:
+    document = json.loads(text)
+    return Arrangement(
+        tuple(MixUnit.from_json(unit) for unit in document["units"]),
+        tuple(account_from_json(a) for a in document["accounts"]),
+    )
+
+
+def refuse_short_pool(frozen: Frozen, synthesis: Synthesis) -> None:
+    """For `augment mix`, which makes no samples: what the pool lacks is an error.
+
+    Raises:
+        RequestError: naming what is missing.
+    """
+    attempts = frozen.prepared.job.spec.max_attempts_per_sample
+    for account in synthesis.accounts:
+        if account.shortfall and account.attempted < attempts * account.target:
+            raise RequestError(
+                f"pool {frozen.prepared.pool.uri}: generator {account.generator}, class "
+                f"{account.label_name!r} has {account.selected} accepted samples; the plan needs "
+                f"{account.target}: run `augment synthesize` (or `augment run`) first"
+            )
+
+
+def build(
+    frozen: Frozen, arrangement: Arrangement, engine: Engine, reporter: Reporter
+) -> list[dict[str, Any]]:
+    """Build the units that are not there yet; the records of all, by unit name.
+
+    Raises:
+        ErrorBudgetExceeded: too many bad inputs; what is built is kept.
+    """
+    budget = _Budget(frozen)
+    records = _finished(frozen)
+    for record in records.values():
+        budget.add(record)
+    budget.check()
+    missing = [unit for unit in arrangement.units if unit.name not in records]
+    workers = frozen.prepared.job.spec.execution.workers or engine.cpus()
+    if missing:
+        reporter.stage("mix", len(missing))
+    texts = [json.dumps(unit.to_json()) for unit in missing]
+    results = engine.run(MixTask(frozen), texts, Resources(workers=workers))
+    for done, text in enumerate(results, start=1):
+        record = json.loads(text)
+        records[record["unit"]] = record
+        reporter.advance(done, 0 if record["entry"] is None else record["entry"]["rows"])
+        budget.add(record)
+        budget.check()
+    return [records[name] for name in sorted(records)]
+
+
+def _finished(frozen: Frozen) -> dict[str, dict[str, Any]]:
+    """Records whose shard is there with its size: only these need not be built."""
+    prepared = frozen.prepared
+    there = shard_sizes(prepared.output, list(frozen.plan.units), prepared.job_id)
+    return {
+        name: record
+        for name, record in prepared.work.records()
+        if record["entry"] is None or there.get(record["entry"]["path"]) == record["entry"]["size"]
+    }
+
+
+def shard_sizes(output: Folder, splits: Sequence[str], job_id: str) -> dict[str, int]:
+    """path -> bytes of the job's published shards; lists each folder once."""
+    return {
+        f"data/{split}/{job_id}/{info.path}": info.size
+        for split in splits
+        for info in output.child(f"data/{split}/{job_id}").files()
+    }
+
+
+class _Budget:
+    """Counts bad inputs against the job's `errors`."""
+
+    def __init__(self, frozen: Frozen) -> None:
+        self._spec = frozen.prepared.job.spec.errors
+        self._inputs = sum(stop - start for start, stop in frozen.ranges.values())
+        self._work = frozen.prepared.work.folder
+        self._bad: list[Mapping[str, Any]] = []
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        self._bad += [q for q in record["quarantine"] if q["reason"] != "parent"]
+
+    def check(self) -> None:
+        allowed = max(self._spec.min_count, self._spec.max_share * self._inputs)
+        if len(self._bad) <= allowed:
+            return
+        some = "; ".join(
+            f"{q['source']}: {q['locator']}: {q['reason']} ({q['detail']})"
+            for q in self._bad[:_SHOWN]
+        )
+        raise ErrorBudgetExceeded(
+            f"{len(self._bad)} bad inputs of {self._inputs}; errors allows {allowed:g} "
+            f"(min_count {self._spec.min_count}, max_share {self._spec.max_share}). First: {some}. "
+            "Mend them or raise `errors`, then run the same command again: "
+            "finished units are kept"
+        )

@@ -1,0 +1,60 @@
+"""What `augment plan` shows beyond the plan itself; nothing here writes to a table."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from augment.errors import StorageError
+from augment.plan import Plan, manifest_batches
+from augment.run.prepare import Prepared
+from augment.run.synthesis import inspect_pool
+from augment.sample import MANIFEST_SCHEMA
+from augment.spec import Job
+from augment.transforms import build_transformer
+
+
+def build_pipelines(job: Job) -> None:
+    """Build every augmentation for real, with warnings as errors.
+
+    Raises:
+        PlanError: a pipeline cannot be built.
+    """
+    for augmentation in job.spec.augmentations:
+        build_transformer(augmentation, job.base, job.spec.execution.storage_options)
+
+
+def pool_stock(prepared: Prepared, plan: Plan) -> dict[str, dict[str, int]]:
+    """generator -> samples needed, accepted ones that the pool holds, and missing ones."""
+    stock: dict[str, dict[str, int]] = {}
+    attempts = prepared.job.spec.max_attempts_per_sample
+    found = inspect_pool(prepared, plan)
+    for account in found.accounts:
+        facts = stock.setdefault(account.generator, {"needed": 0, "there": 0, "missing": 0})
+        spent = account.attempted >= attempts * account.target
+        facts["needed"] += account.target
+        facts["there"] += account.selected
+        facts["missing"] += 0 if spent else account.shortfall
+    return stock
+
+
+def write_manifest(plan: Plan, path: str | os.PathLike[str]) -> None:
+    """Write one row per sample to be made (`MANIFEST_SCHEMA`), streamed; whole or not at all.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    target = Path(path)
+    partial = target.with_name(f".tmp-{os.getpid()}-{target.name}")
+    try:
+        with pq.ParquetWriter(partial, MANIFEST_SCHEMA, compression="zstd") as writer:
+            for batch in manifest_batches(plan):
+                writer.write_batch(batch)
+        partial.replace(target)
+    except OSError as e:
+        partial.unlink(missing_ok=True)
+        raise StorageError(
+            f"{target}: the manifest cannot be written: {e}; choose another place"
+        ) from e

@@ -1,0 +1,275 @@
+"""From a job to what a run works on: generators described, request digest, plan, census.
+
+`prepare` touches nothing. `freeze` writes plan and census under the output's work folder,
+once: a resume reads them and takes no second census, so that a file which vanished since
+is a quarantined row and not another plan. Knows nothing of Ray.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from augment.codec import Style, style_of
+from augment.errors import InterruptedRun, PlanError, Problem, SampleError
+from augment.generators import GeneratorInfo, describe, universe
+from augment.mix import order_census
+from augment.plan import CensusFacts, GeneratorFacts, Plan, make_plan, read_manifest
+from augment.sample import RealRow, Stamp
+from augment.seeds import digest, order_key
+from augment.sources import Census, open_source, take_census
+from augment.spec import Job, request_digest
+from augment.storage import Folder
+from augment.write import Work
+
+Clock = Callable[[], dt.datetime]
+
+_STYLES_PER_CLASS = 32
+_CENSUS_GROUP = 4096
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job whose generators are known: enough to name the work, not yet to do it."""
+
+    job: Job
+    infos: Mapping[str, GeneratorInfo]
+    digest: str
+    """Of the request, 64 hex digits."""
+
+    @property
+    def job_id(self) -> str:
+        return f"{self.job.spec.name}-{self.digest[:12]}"
+
+    @property
+    def options(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.job.spec.execution.storage_options
+
+    @property
+    def output(self) -> Folder:
+        return Folder(self.job.spec.output.uri, self.options)
+
+    @property
+    def pool(self) -> Folder:
+        return Folder(self.job.spec.pool, self.options)
+
+    @property
+    def work(self) -> Work:
+        return Work(self.output.child(f"_work/{self.job_id}"))
+
+    def generator_id(self, generator: str) -> str:
+        """What `generator.id` of a row holds: weights, configuration and sampling as one digest."""
+        info = self.infos[generator]
+        return digest([info.identity, info.sampling_digest])
+
+    def universe(self, generator: str) -> str:
+        return universe(self.job.spec.seed, self.infos[generator])
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A plan that will not change: what every attempt at this request works from."""
+
+    prepared: Prepared
+    plan: Plan
+    stamp: Stamp
+    census: str
+    """Name of the frozen census: by content, so that it is the one this plan counted."""
+    ranges: Mapping[str, tuple[int, int]]
+    """split -> its slice of the frozen census."""
+    styles: Mapping[str, tuple[Style, ...]]
+    """class -> how some of its real images are encoded."""
+
+
+def prepare(job: Job) -> Prepared:
+    """Describe the job's generators and name its request.
+
+    Raises:
+        CheckpointError: a checkpoint is missing, changed or malformed.
+    """
+    options = job.spec.execution.storage_options
+    infos = {name: describe(name, g, options) for name, g in job.spec.generators.items()}
+    prepared = Prepared(job, infos, request_digest(job, {n: i.identity for n, i in infos.items()}))
+    _refuse_twins(prepared)
+    return prepared
+
+
+def _refuse_twins(prepared: Prepared) -> None:
+    seen: dict[str, str] = {}
+    for name in prepared.infos:
+        twin = seen.setdefault(prepared.generator_id(name), name)
+        if twin != name:
+            raise PlanError(
+                [
+                    Problem(
+                        f"generators.{name}",
+                        f"the same weights and sampling as generators.{twin}",
+                        "generators that differ",
+                        "Remove one: its samples would be the other's",
+                    )
+                ]
+            )
+
+
+def plan_job(prepared: Prepared) -> tuple[Plan, Census]:
+    """Take the census and plan. Writes nothing.
+
+    Raises:
+        PlanError: with everything that cannot be planned.
+    """
+    job = prepared.job
+    census = take_census(job, options=prepared.options)
+    facts = {name: _facts(prepared, name) for name in prepared.infos}
+    manifests = {
+        i: read_manifest(rule.manifest, _read_uri(rule.manifest, prepared.options))
+        for i, rule in enumerate(job.spec.synthesize)
+        if rule.manifest is not None
+    }
+    plan = make_plan(job, _census_facts(census), facts, prepared.digest, manifests)
+    return plan, census
+
+
+def freeze(prepared: Prepared, clock: Clock) -> Frozen:
+    """The frozen plan of this request: read if it exists, else made and written, census
+    first. Two drivers at once end up with the same one.
+
+    Raises:
+        PlanError, StorageError: see `plan_job`.
+    """
+    work = prepared.work
+    head = work.frozen("plan.json")
+    if head is None:
+        plan, census = plan_job(prepared)
+        table, ranges = order_census(census.table, prepared.job.spec.seed, census.blocks())
+        styles = _styles(prepared, census)
+        census_name = _keep_census(prepared, work, table)
+        document = {
+            "plan": plan.to_json(),
+            "created_at": clock().astimezone(dt.UTC).isoformat(timespec="microseconds"),
+            "census": census_name,
+            "ranges": {split: list(r) for split, r in ranges.items()},
+            "styles": {c: [s.to_json() for s in some] for c, some in styles.items()},
+        }
+        head = work.freeze("plan.json", json.dumps(document, sort_keys=True).encode())
+    return _thaw(prepared, head)
+
+
+def _thaw(prepared: Prepared, head: bytes) -> Frozen:
+    try:
+        document = json.loads(head)
+        created = dt.datetime.fromisoformat(document["created_at"])
+        return Frozen(
+            prepared,
+            Plan.from_json(document["plan"]),
+            Stamp(prepared.job_id, created),
+            document["census"],
+            {split: (a, b) for split, (a, b) in document["ranges"].items()},
+            {c: tuple(Style.from_json(s) for s in some) for c, some in document["styles"].items()},
+        )
+    except (KeyError, TypeError, ValueError) as e:
+        raise InterruptedRun(
+            f"{prepared.work.folder.url('plan.json')}: not a frozen plan ({e}); it was changed by "
+            "hand or written by another version: remove that work folder and run again"
+        ) from e
+
+
+def _keep_census(prepared: Prepared, work: Work, table: pa.Table) -> str:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, row_group_size=_CENSUS_GROUP, compression="zstd")
+    name = f"census-{hashlib.sha256(sink.getvalue()).hexdigest()[:12]}.parquet"
+    work.freeze(name, sink.getvalue())
+    return name
+
+
+def read_census(work: Work, name: str, start: int, stop: int) -> list[RealRow]:
+    """Rows start .. stop-1 of the frozen census; reads only the row groups they lie in."""
+    if start >= stop:
+        return []
+    with work.folder.open(f"plan/{name}") as file:
+        parquet = pq.ParquetFile(file)
+        first, last = start // _CENSUS_GROUP, (stop - 1) // _CENSUS_GROUP
+        table = parquet.read_row_groups(list(range(first, last + 1)))
+    offset = start - first * _CENSUS_GROUP
+    columns = table.slice(offset, stop - start).to_pydict()
+    return [
+        RealRow(*values)
+        for values in zip(*(columns[f] for f in RealRow.__dataclass_fields__), strict=True)
+    ]
+
+
+def _facts(prepared: Prepared, name: str) -> GeneratorFacts:
+    info = prepared.infos[name]
+    return GeneratorFacts(
+        name=name,
+        identity=info.identity,
+        sampling_digest=info.sampling_digest,
+        universe=prepared.universe(name),
+        family=info.family,
+        classes=info.classes,
+        image_bytes=max(256, info.height * info.width * info.channels // 2),
+    )
+
+
+def _census_facts(census: Census) -> CensusFacts:
+    table = census.table
+    grouped = table.group_by(["split", "label_name", "source"]).aggregate([([], "count_all")])
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for row in grouped.to_pylist():
+        by_class = counts.setdefault(row["split"], {})
+        by_class.setdefault(row["label_name"], {})[row["source"]] = row["count_all"]
+    sizes = table.column("size").to_numpy()
+    known = sizes[sizes >= 0]
+    return CensusFacts(census.classes, counts, float(known.mean()) if known.size else 65536.0)
+
+
+def _styles(prepared: Prepared, census: Census) -> dict[str, tuple[Style, ...]]:
+    """How up to 32 real images of each class that gets made ones are encoded."""
+    spec = prepared.job.spec
+    if spec.output.image.format != "match_real" or not spec.synthesize:
+        return {}
+    table = census.table
+    out: dict[str, tuple[Style, ...]] = {}
+    readers = {n: open_source(n, s, prepared.options) for n, s in spec.sources.items()}
+    for label in census.classes:
+        rows = _some_rows(table, label, spec.seed)
+        found = []
+        for row in rows:
+            for data in readers[row.source].read([row]):
+                if isinstance(data, SampleError):
+                    continue
+                try:
+                    found.append(style_of(data, spec.errors.max_pixels))
+                except SampleError:
+                    continue  # a bad image is counted when its row is built, not here
+        if found:
+            out[label] = tuple(found)
+    return out
+
+
+def _some_rows(table: pa.Table, label: str, seed: int) -> list[RealRow]:
+    import pyarrow.compute as pc
+
+    few = table.filter(
+        pc.and_(pc.equal(table["label_name"], label), pc.less(table["rank"], _STYLES_PER_CLASS))
+    ).to_pylist()
+    rows = [RealRow(**row) for row in few]
+    rows.sort(key=lambda r: order_key(seed, "style", f"{r.source}/{r.locator}"))
+    return rows[:_STYLES_PER_CLASS]
+
+
+def _read_uri(uri: str, options: Mapping[str, Mapping[str, Any]]) -> bytes:
+    folder, _, name = uri.rpartition("/")
+    try:
+        return Folder(folder, options).read(name)
+    except FileNotFoundError as e:
+        raise PlanError(
+            [Problem(uri, "no such file", "a manifest: .parquet, .csv or .jsonl")]
+        ) from e

@@ -1,0 +1,360 @@
+"""From an image to finished rows: real ones, generated ones, and classical copies of both.
+
+Real bytes pass through untouched. Copies and re-encoded pool images are encoded as real
+images of their class are, marked after the last encode where they are generated, and the
+mark is read back. One bad image costs its own rows: they come back as quarantined rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from augment import codec
+from augment.codec import Header, Style
+from augment.errors import SampleError
+from augment.mix import copies_of
+from augment.plan import Copies
+from augment.run.pool_unit import system_name
+from augment.run.prepare import Frozen
+from augment.sample import (
+    AppliedOp,
+    DigitalSourceType,
+    Origin,
+    Parent,
+    PoolRow,
+    QuarantinedRow,
+    RealRow,
+    SampleRow,
+)
+from augment.seeds import augmented_id, canonical_json, real_id, stream
+from augment.spec.models import Augmentation
+from augment.transforms import Transformer, build_transformer
+from augment.write import XmpMark, add_xmp, verify_mark
+
+_IPTC = {member.value.rsplit("/", 1)[1]: member.value for member in DigitalSourceType}
+
+
+@dataclass
+class Made:
+    """What became of one input: rows, each with the augmentation that made it, and losses."""
+
+    rows: list[tuple[SampleRow, str | None]] = field(default_factory=list)
+    bad: list[tuple[QuarantinedRow, str | None]] = field(default_factory=list)
+
+    def take(self, other: Made) -> None:
+        self.rows += other.rows
+        self.bad += other.bad
+
+
+@dataclass(frozen=True)
+class Copying:
+    """One augmentation, ready: how many copies of which parents, and how they are made."""
+
+    spec: Augmentation
+    transformer: Transformer
+    quotas: dict[tuple[str, str], Copies]
+    """(split, class) -> quota."""
+
+    def position(self, split: str, label: str, generator: str | None, rank: int) -> int | None:
+        """A parent's place in the rule's order (real rows, then generators by name)."""
+        quota = self.quotas.get((split, label))
+        if quota is None:
+            return None
+        if generator is None:
+            return rank if rank < quota.real else None
+        before = quota.real
+        for name, n in quota.generators:
+            if name == generator:
+                return before + rank if rank < n else None
+            before += n
+        return None
+
+    def parents(self, split: str, label: str) -> int:
+        quota = self.quotas[split, label]
+        return quota.real + sum(n for _, n in quota.generators)
+
+    def count(self, split: str, label: str, position: int | None) -> int:
+        if position is None:
+            return 0
+        return copies_of(self.quotas[split, label].total, self.parents(split, label), position)
+
+
+@dataclass(frozen=True)
+class _Parent:
+    """An image whose copies are made, with everything that copies inherit."""
+
+    row: SampleRow
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    style: Style
+    position: int
+    parents: int
+
+
+class RowMaker:
+    """Makes the rows of one job. Used by one thread: transformers keep state."""
+
+    def __init__(self, frozen: Frozen) -> None:
+        prepared = frozen.prepared
+        self._frozen, self._spec = frozen, prepared.job.spec
+        self._infos = prepared.infos
+        self._labels = {name: i for i, name in enumerate(frozen.plan.classes)}
+        self._max_pixels = self._spec.errors.max_pixels
+        self._copying = [
+            Copying(
+                spec,
+                build_transformer(spec, prepared.job.base, prepared.options),
+                {
+                    (c.split, c.label_name): c
+                    for c in frozen.plan.copies
+                    if c.augmentation == spec.name
+                },
+            )
+            for spec in self._spec.augmentations
+        ]
+
+    # ---- real ------------------------------------------------------------------------
+
+    def real(self, row: RealRow, data: bytes | SampleError) -> Made:
+        """The untouched row and its copies; `data` is what the source gave."""
+        made = Made()
+        copies = list(self._copies_wanted(row.split, row.label_name, None, row.rank))
+        identity = real_id(row.source, row.locator)
+        try:
+            if isinstance(data, SampleError):
+                raise data
+            header, image, trouble = self._look(data, bool(copies))
+        except SampleError as e:
+            made.bad.append((_lost_real(row, identity, e), None))
+            cause = SampleError("parent", f"{row.locator}: {e}")
+            for copying, _, n in copies:
+                made.take(self._lost_copies(copying, n, row, identity, cause))
+            return made
+        real = self._real_row(row, identity, data, header)
+        made.rows.append((real, None))
+        for copying, position, n in copies:
+            if image is None:
+                assert trouble is not None
+                made.take(self._lost_copies(copying, n, row, identity, trouble))
+            else:
+                style = self._as_asked(codec.style_of(data, self._max_pixels))
+                total = copying.parents(row.split, row.label_name)
+                parent = _Parent(real, image, style, position, total)
+                made.take(self._copies(copying, n, parent))
+        return made
+
+    def _look(
+        self, data: bytes, pixels: bool
+    ) -> tuple[Header, np.ndarray | None, SampleError | None]:
+        """Header and, where copies are wanted, pixels, or why there can be none."""
+        if not pixels:
+            return codec.verify(data, self._max_pixels), None, None
+        try:
+            image = codec.decode(data, self._max_pixels)
+        except SampleError as e:
+            if e.reason != "unsupported_depth":
+                raise
+            return codec.verify(data, self._max_pixels), None, e
+        return codec.read_header(data, self._max_pixels), image, None
+
+    def _real_row(self, row: RealRow, identity: str, data: bytes, header: Header) -> SampleRow:
+        source = self._spec.sources[row.source]
+        kind = source.digital_source_type
+        return SampleRow(
+            sample_id=identity,
+            image=data,
+            extension=header.extension,
+            label=self._labels[row.label_name],
+            label_name=row.label_name,
+            split=row.split,
+            origin=Origin.REAL,
+            generated=False,
+            rank=row.rank,
+            digital_source_type=None if kind is None else _IPTC[kind],
+            width=header.width,
+            height=header.height,
+            sha256=hashlib.sha256(data).hexdigest(),
+            license=source.license,
+            source=(row.source, row.locator),
+        )
+
+    # ---- generated -------------------------------------------------------------------
+
+    def generated(self, generator: str, split: str, row: PoolRow, rank: int) -> Made:
+        """A selected pool row, encoded for this data set, and its classical copies."""
+        image = codec.decode(row.image, self._max_pixels)
+        style = self._made_style(row)
+        if self._spec.output.image.format == "match_real":
+            image = codec.fit(image, style.width, style.height)
+        blank = SampleRow(
+            sample_id=row.sample_id,
+            image=b"",
+            extension="",
+            label=self._labels[row.label_name],
+            label_name=row.label_name,
+            split=split,
+            origin=row.origin,
+            generated=True,
+            rank=rank,
+            digital_source_type=row.digital_source_type,
+            width=0,
+            height=0,
+            sha256="",
+            license=self._infos[generator].license,
+            generator=row.generator,
+            parents=row.parents,
+            scores=row.scores,
+        )
+        whole = self._encoded(blank, image, style)
+        made = Made([(whole, None)])
+        for copying, position, n in self._copies_wanted(split, row.label_name, generator, rank):
+            total = copying.parents(split, row.label_name)
+            made.take(self._copies(copying, n, _Parent(whole, image, style, position, total)))
+        return made
+
+    def _made_style(self, row: PoolRow) -> Style:
+        """How a generated image is encoded: as a real one of its class, drawn by its id."""
+        own = codec.style_of(row.image, self._max_pixels)
+        if self._spec.output.image.format != "match_real":
+            return self._as_asked(own)
+        some = self._frozen.styles.get(row.label_name) or self._every_style()
+        if not some:
+            return own
+        return some[int(stream(row.sample_id, "format").integers(len(some)))]
+
+    def _every_style(self) -> Sequence[Style]:
+        return [style for styles in self._frozen.styles.values() for style in styles]
+
+    # ---- copies ----------------------------------------------------------------------
+
+    def _copies_wanted(
+        self, split: str, label: str, generator: str | None, rank: int
+    ) -> Iterator[tuple[Copying, int, int]]:
+        for copying in self._copying:
+            position = copying.position(split, label, generator, rank)
+            n = copying.count(split, label, position)
+            if position is not None and n:
+                yield copying, position, n
+
+    def _copies(self, copying: Copying, n: int, parent: _Parent) -> Made:
+        made = Made()
+        for copy in range(n):
+            identity = self._copy_id(copying, parent.row.sample_id, copy)
+            try:
+                pixels, applied = copying.transformer.apply(parent.image, identity)
+            except SampleError as e:
+                made.bad.append((_lost_copy(identity, parent.row, e), copying.spec.name))
+                continue
+            row = self._copy_row(copying, copy, identity, parent, applied)
+            made.rows.append((self._encoded(row, pixels, parent.style), copying.spec.name))
+        return made
+
+    def _copy_id(self, copying: Copying, parent_id: str, copy: int) -> str:
+        return augmented_id(self._spec.seed, parent_id, copying.transformer.digest, copy)
+
+    def _copy_row(
+        self,
+        copying: Copying,
+        copy: int,
+        identity: str,
+        parent: _Parent,
+        applied: tuple[AppliedOp, ...],
+    ) -> SampleRow:
+        row = parent.row
+        rule = {"copy": copy, "digest": copying.transformer.digest, "name": copying.spec.name}
+        return replace(
+            row,
+            sample_id=identity,
+            origin=row.origin if row.generated else Origin.AUGMENTED,
+            rank=copy * parent.parents + parent.position,
+            digital_source_type=row.digital_source_type
+            if row.generated
+            else DigitalSourceType.ALGORITHMICALLY_ENHANCED.value,
+            source=None,
+            parents=(Parent(row.sample_id, row.sha256, row.source[1] if row.source else ""),),
+            transforms=(AppliedOp("augmentation", canonical_json(rule)), *applied),
+            scores=(),
+            marks=(),
+        )
+
+    def _lost_copies(
+        self, copying: Copying, n: int, row: RealRow, parent_id: str, cause: SampleError
+    ) -> Made:
+        lost = [
+            QuarantinedRow(
+                sample_id=self._copy_id(copying, parent_id, copy),
+                split=row.split,
+                label_name=row.label_name,
+                origin=Origin.AUGMENTED,
+                reason=cause.reason,
+                detail=cause.detail,
+                source=row.source,
+                locator=row.locator,
+            )
+            for copy in range(n)
+        ]
+        return Made([], [(one, copying.spec.name) for one in lost])
+
+    # ---- encoding --------------------------------------------------------------------
+
+    def _as_asked(self, parent: Style) -> Style:
+        """The parent's style, or the format that the job asks for instead."""
+        wanted = self._spec.output.image
+        match wanted.format:
+            case "match_real":
+                return parent
+            case "png":
+                return replace(parent, format="png", quality=None, subsampling=None)
+            case "jpeg":
+                quality = wanted.quality or 95
+                return replace(parent, format="jpeg", quality=quality, subsampling="420")
+
+    def _encoded(self, row: SampleRow, image: np.ndarray, style: Style) -> SampleRow:
+        """The row with its final bytes: encode, mark, read the mark back, hash: in this order."""
+        height, width = image.shape[:2]
+        data = codec.encode(image, style)
+        marks: tuple[str, ...] = ()
+        if row.generator is not None and row.digital_source_type is not None:
+            system = system_name(row.generator.family, row.generator.id)
+            data = add_xmp(data, row.sample_id, row.digital_source_type, system)
+            verify_mark(data, XmpMark(row.sample_id, row.digital_source_type, system))
+            marks = ("xmp",)
+        return replace(
+            row,
+            image=data,
+            extension="jpg" if style.format == "jpeg" else "png",
+            width=width,
+            height=height,
+            sha256=hashlib.sha256(data).hexdigest(),
+            marks=marks,
+        )
+
+
+def _lost_real(row: RealRow, identity: str, cause: SampleError) -> QuarantinedRow:
+    return QuarantinedRow(
+        sample_id=identity,
+        split=row.split,
+        label_name=row.label_name,
+        origin=Origin.REAL,
+        reason=cause.reason,
+        detail=cause.detail,
+        source=row.source,
+        locator=row.locator,
+    )
+
+
+def _lost_copy(identity: str, parent: SampleRow, cause: SampleError) -> QuarantinedRow:
+    return QuarantinedRow(
+        sample_id=identity,
+        split=parent.split,
+        label_name=parent.label_name,
+        origin=parent.origin if parent.generated else Origin.AUGMENTED,
+        reason=cause.reason,
+        detail=cause.detail,
+        generator=parent.generator.id if parent.generator else None,
+        source=parent.source[0] if parent.source else None,
+        locator=parent.source[1] if parent.source else None,
+    )

@@ -1,0 +1,303 @@
+"""Filling the pool: which indexes are needed, who makes them, what came of them.
+
+A round asks for the lowest indexes that are not yet decided; rejects ask for the next ones,
+up to the cap. Work is claimed before it is begun, so that jobs which share a pool and run
+at once make every index once; a dead job's claims are taken over.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from augment.errors import StorageError
+from augment.filters import build_filters
+from augment.intervals import Intervals
+from augment.mix import PoolGroup
+from augment.plan import Plan, PoolUnit, considered, cut_pool_units, next_needs, pool_unit_rows
+from augment.run.engine import Engine, Resources
+from augment.run.pool_unit import PoolTask, filters_digest, universe_work
+from augment.run.prepare import Frozen, Prepared
+from augment.run.progress import Reporter
+from augment.run.verdicts import Universe
+from augment.sample import POOL_SCHEMA, Stamp
+from augment.seeds import digest
+from augment.spec.models import GeneratorExecution
+from augment.storage import Folder
+from augment.write import (
+    Claim,
+    Claims,
+    Commit,
+    Lease,
+    ShardEntry,
+    alive,
+    commit_once,
+    ensure_table,
+    live_files,
+    newest_version,
+)
+
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of one cell (generator x class): attempted = accepted + rejected + failed
+    over the indexes that were looked at, target = selected + shortfall."""
+
+    generator: str
+    label_name: str
+    target: int
+    attempted: int
+    accepted: int
+    rejected: Mapping[str, int]
+    failed: int
+    selected: int
+
+    @property
+    def shortfall(self) -> int:
+        return self.target - self.selected
+
+
+@dataclass
+class Synthesis:
+    """What the pool holds for a job once it is filled."""
+
+    accepted: dict[tuple[str, str], Intervals] = field(default_factory=dict)
+    groups: list[PoolGroup] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
+    made_now: int = 0
+    """Samples that this run generated; 0 where the pool had them all."""
+
+
+@dataclass(frozen=True)
+class Want:
+    """What a job wants of one class of a universe."""
+
+    quota: int
+    cap: int
+    exact: Intervals
+
+    def needs(self, decided: Intervals, accepted: Intervals) -> Intervals:
+        if self.exact:
+            return self.exact - decided
+        return next_needs(self.quota, self.cap, decided, accepted)
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who makes samples: an engine, under a lease, telling a reporter; and their stamp."""
+
+    engine: Engine
+    lease: Lease
+    reporter: Reporter
+    stamp: Stamp
+
+
+def synthesize(frozen: Frozen, crew: Crew) -> Synthesis:
+    """Make what the plan draws and the pool lacks, generator after generator.
+
+    Raises:
+        StorageError, CheckpointError, UnitFailed, InterruptedRun: see the worker.
+    """
+    result = Synthesis()
+    for generator in _generators(frozen.plan):
+        filling = _Filling(frozen.prepared, frozen.plan, generator)
+        filling.fill(crew)
+        filling.report(result)
+    return result
+
+
+def inspect_pool(prepared: Prepared, plan: Plan) -> Synthesis:
+    """What the pool already holds for a job; makes nothing."""
+    result = Synthesis()
+    for generator in _generators(plan):
+        filling = _Filling(prepared, plan, generator)
+        filling.read_records()
+        filling.report(result)
+    return result
+
+
+def _generators(plan: Plan) -> list[str]:
+    return sorted({draw.generator for draw in plan.draws})
+
+
+class _Filling:
+    """One generator's part of the pool, for one job."""
+
+    def __init__(self, prepared: Prepared, plan: Plan, generator: str) -> None:
+        self._prepared, self._generator = prepared, generator
+        self._pool = prepared.pool
+        self._universe_id = prepared.universe(generator)
+        self._work = universe_work(self._pool, self._universe_id)
+        self._filters = build_filters(prepared.job.spec.filters)
+        self._digest = filters_digest(prepared)
+        self._universe = Universe(generator)
+        self._wants = _wants(prepared, plan, generator)
+        self._made_now = 0
+
+    def fill(self, crew: Crew) -> None:
+        """Rounds until nothing is needed any more, then commit."""
+        claims = Claims(self._work.folder, crew.lease.id)
+        self.read_records()
+        while needs := self._needs():
+            claims.claim(needs, self._rows_per_unit())
+            mine, theirs = self._pending(claims, needs, crew.lease)
+            if mine:
+                self._make(mine, crew)
+            elif theirs:
+                self._await(theirs)
+            else:
+                raise StorageError(
+                    f"{self._work.folder.uri}: indexes of class {sorted(needs)[0]!r} are claimed "
+                    "and recorded, but the records do not hold them; this universe's _work "
+                    "folder was changed by hand: restore it, or use another pool"
+                )
+        self._commit()
+
+    def read_records(self) -> None:
+        records = list(self._work.records())  # before the listing: a shard is there first
+        data = f"data/{self._universe_id[:16]}"
+        there = {f"{data}/{info.path}" for info in self._pool.child(data).files()}
+        for _, record in records:
+            if record["entry"] is None or record["entry"]["path"] in there:
+                self._take(record)
+
+    def _await(self, units: Sequence[PoolUnit]) -> None:
+        """Another job that is alive makes these: look again in a moment."""
+        time.sleep(_POLL_S)
+        for unit in units:
+            if (record := self._work.get(unit.name)) is not None:
+                self._take(record)
+
+    def _take(self, record: Mapping[str, Any]) -> None:
+        self._universe.add(record, self._pool, self._filters, self._digest)
+
+    def report(self, result: Synthesis) -> None:
+        result.groups += self._universe.groups
+        result.made_now += self._made_now
+        for label, want in sorted(self._wants.items()):
+            accepted = self._universe.accepted(label)
+            result.accepted[self._generator, label] = accepted
+            result.accounts.append(self._account(label, want, accepted))
+
+    def _account(self, label: str, want: Want, accepted: Intervals) -> Account:
+        decided = self._universe.decided(label)
+        if want.exact:
+            looked, selected = want.exact & decided, len(want.exact & accepted)
+        else:
+            attempted, selected = considered(want.quota, want.cap, decided, accepted)
+            looked = Intervals([(0, attempted)]) & decided
+        rejected = {
+            reason: len(by_class.get(label, Intervals()) & looked)
+            for reason, by_class in sorted(self._universe.rejected.items())
+        }
+        return Account(
+            generator=self._generator,
+            label_name=label,
+            target=want.quota,
+            attempted=len(looked),
+            accepted=len(accepted & looked),
+            rejected={reason: n for reason, n in rejected.items() if n},
+            failed=len(self._universe.failed.get(label, Intervals()) & looked),
+            selected=selected,
+        )
+
+    def _needs(self) -> dict[str, Intervals]:
+        found = {
+            label: want.needs(self._universe.decided(label), self._universe.accepted(label))
+            for label, want in self._wants.items()
+        }
+        return {label: need for label, need in found.items() if need}
+
+    def _rows_per_unit(self) -> int:
+        info = self._prepared.infos[self._generator]
+        return pool_unit_rows(info.height * info.width * info.channels)
+
+    def _pending(
+        self, claims: Claims, needs: Mapping[str, Intervals], lease: Lease
+    ) -> tuple[list[PoolUnit], list[PoolUnit]]:
+        """Claimed units that hold needed indexes and are not made: mine (or a dead job's),
+        and those that a living job makes."""
+        mine: list[PoolUnit] = []
+        theirs: list[PoolUnit] = []
+        for claim in claims.all():
+            wanted = [u for u in self._units(claim, needs) if u.name not in self._universe.units]
+            if wanted:
+                (theirs if self._held_by_another(claim.owner, lease) else mine).extend(wanted)
+        return mine, theirs
+
+    def _units(self, claim: Claim, needs: Mapping[str, Intervals]) -> Iterator[PoolUnit]:
+        if not any(claim.needs.get(label, Intervals()) & need for label, need in needs.items()):
+            return
+        units = cut_pool_units(self._universe_id, self._generator, claim.needs, claim.rows_per_unit)
+        for unit in units:
+            if any(needs.get(c, Intervals()) & Intervals([(a, b)]) for c, a, b in unit.ranges):
+                yield unit
+
+    def _held_by_another(self, owner: str, lease: Lease) -> bool:
+        return owner != lease.id and alive(lease_folder(self._pool), owner)
+
+    def _make(self, units: Sequence[PoolUnit], crew: Crew) -> None:
+        execution = self._prepared.job.spec.execution.generators.get(
+            self._generator, GeneratorExecution()
+        )
+        resources, device = place(execution, crew.engine)
+        task = PoolTask(self._prepared, self._generator, crew.stamp, device, execution.batch_size)
+        crew.reporter.stage(f"synthesize {self._generator}", len(units))
+        texts = [json.dumps(unit.to_json()) for unit in units]
+        for done, result in enumerate(crew.engine.run(task, texts, resources), start=1):
+            record = json.loads(result)
+            rows = sum(stop - start for _, start, stop in record["ranges"])
+            self._made_now += rows
+            self._take(record)
+            crew.reporter.advance(done, rows)
+
+    def _commit(self) -> None:
+        """Make the universe's shards visible in the pool's table."""
+        there = newest_version(self._pool) is not None
+        live = {file.path for file in live_files(self._pool)} if there else set()
+        new = sorted(path for path in self._universe.shards if path not in live)
+        if new:
+            entries = [ShardEntry.from_json(self._universe.shards[path]) for path in new]
+            table = ensure_table(self._pool, POOL_SCHEMA)
+            commit_once(self._pool, table, Commit(digest(new), 1, entries), lambda _: None)
+
+
+def lease_folder(pool: Folder) -> Folder:
+    """Where the jobs that fill a pool keep their leases."""
+    return pool.child("_work")
+
+
+def place(execution: GeneratorExecution, engine: Engine) -> tuple[Resources, str]:
+    """What one actor takes, and the device it uses: a GPU where there is one."""
+    gpus = execution.num_gpus
+    if gpus is None:
+        gpus = 1.0 if engine.gpus() >= 1 else 0.0
+    cpus = execution.num_cpus if execution.num_cpus is not None else 1.0
+    return Resources(execution.actors, cpus, gpus), "cuda" if gpus else "cpu"
+
+
+def _wants(prepared: Prepared, plan: Plan, generator: str) -> dict[str, Want]:
+    attempts = prepared.job.spec.max_attempts_per_sample
+    quota: dict[str, int] = {}
+    exact: dict[str, Intervals] = {}
+    for draw in plan.draws:
+        if draw.generator == generator:
+            quota[draw.label_name] = quota.get(draw.label_name, 0) + draw.n
+            if draw.exact is not None:
+                exact[draw.label_name] = exact.get(draw.label_name, Intervals()) | draw.exact
+    return {
+        label: Want(n, attempts * n, exact.get(label, Intervals())) for label, n in quota.items()
+    }
+
+
+def account_to_json(account: Account) -> dict[str, Any]:
+    return asdict(account)
+
+
+def account_from_json(raw: Mapping[str, Any]) -> Account:
+    return Account(**raw)

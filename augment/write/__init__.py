@@ -1,0 +1,68 @@
+"""Kept: marks, shards, the work protocol, the Delta commit, claims, leases, the card.
+
+Every file here takes a `Folder`; none knows of jobs' rules, generators or Ray.
+"""
+
+from augment.write.card import card_is_current, write_card
+from augment.write.claims import Claim, Claims
+from augment.write.lease import Holder, Lease, alive, holders
+from augment.write.marks import XmpMark, add_xmp, has_marks, read_xmp, verify_mark
+from augment.write.provenance import (
+    count_cells,
+    counts_table,
+    read_job,
+    write_counts,
+    write_job,
+    write_quarantine,
+)
+from augment.write.shards import ShardEntry, cut_by_bytes, image_sizes, write_shard
+from augment.write.table import (
+    Commit,
+    CommitResult,
+    LiveFile,
+    commit_once,
+    ensure_table,
+    live_files,
+    newest_version,
+    open_table,
+    refuse_foreign_rows,
+)
+from augment.write.work import Attempt, Record, Work
+
+__all__ = [
+    "Attempt",
+    "Claim",
+    "Claims",
+    "Commit",
+    "CommitResult",
+    "Holder",
+    "Lease",
+    "LiveFile",
+    "Record",
+    "ShardEntry",
+    "Work",
+    "XmpMark",
+    "add_xmp",
+    "alive",
+    "card_is_current",
+    "commit_once",
+    "count_cells",
+    "counts_table",
+    "cut_by_bytes",
+    "ensure_table",
+    "has_marks",
+    "holders",
+    "image_sizes",
+    "live_files",
+    "newest_version",
+    "open_table",
+    "read_job",
+    "read_xmp",
+    "refuse_foreign_rows",
+    "verify_mark",
+    "write_card",
+    "write_counts",
+    "write_job",
+    "write_quarantine",
+    "write_shard",
+]

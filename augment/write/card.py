@@ -1,0 +1,204 @@
+"""The data set card: README.md, a pure function of one version of a table.
+
+Its `configs` name exactly the files of that version, so that `datasets.load_dataset`
+sees no orphan, no running job and no withdrawn file. Remade when it is not the newest
+version's. Knows nothing of how the rows were made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from augment.errors import RequestError
+from augment.sample import GENERATED_ORIGINS, Origin
+from augment.storage import Folder
+from augment.write.provenance import Cell, read_counts, read_job
+from augment.write.table import live_files, newest_version, open_table, table_classes
+
+CARD = "README.md"
+MAX_LISTED_FILES = 1000
+# Names of files that are not there: `datasets` refuses them, and without any it would load
+# every file that it finds, orphans too.
+_TOO_MANY = "too-many-files-to-list--read-this-table-through-its-delta-log"
+_NO_ROWS = "this-version-has-no-rows"
+
+
+def write_card(folder: Folder) -> int:
+    """Write the card of the newest version where it is missing or another's; that version.
+
+    Raises:
+        RequestError: there is no table. StorageError: counts are missing, see `read_counts`.
+    """
+    while True:
+        version = newest_version(folder)
+        if version is None:
+            raise RequestError(f"{folder.uri}: no table stands there; there is no card to write")
+        card = render_card(folder, version).encode()
+        if _present(folder) != card:
+            folder.replace(CARD, card)
+        if newest_version(folder) == version:  # else another commit came meanwhile
+            return version
+
+
+def card_is_current(folder: Folder, version: int) -> bool:
+    """Whether README.md is this version's card."""
+    return _present(folder) == render_card(folder, version).encode()
+
+
+def render_card(folder: Folder, version: int) -> str:
+    """The card of a version: front matter, counts, shares, how to read, where from."""
+    rows_by_shard = {f.path: f.rows for f in live_files(folder, version)}
+    cells: list[Cell] = read_counts(folder, rows_by_shard).to_pylist()
+    table = open_table(folder, version)
+    classes = (table and table_classes(table)) or sorted({c["label_name"] for c in cells})
+    by_split = _grouped(cells, "split")
+    parts = (
+        _front_matter(by_split),
+        _title(folder, version, cells, len(rows_by_shard)),
+        *(_counts(split, classes, rows) for split, rows in by_split.items()),
+        _marking(cells),
+        _reading(by_split, len(rows_by_shard)),
+        _jobs(folder, cells),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def datasets_split(split: str) -> str:
+    """A split's name as `datasets` allows it: letters, digits, `_` and inner dots."""
+    return re.sub(r"\.(?=\.|$)", "_", re.sub(r"[^\w.]", "_", split))
+
+
+def _present(folder: Folder) -> bytes | None:
+    try:
+        return folder.read(CARD)
+    except FileNotFoundError:
+        return None
+
+
+def _grouped(cells: Iterable[Cell], key: str) -> dict[str, list[Cell]]:
+    groups: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[cell[key]].append(cell)
+    return dict(sorted(groups.items()))
+
+
+def _rows(cells: Iterable[Cell]) -> int:
+    return sum(cell["n"] for cell in cells)
+
+
+def _generated(cells: Iterable[Cell]) -> int:
+    return _rows(c for c in cells if c["generator"] or c["origin"] in GENERATED_ORIGINS)
+
+
+def _front_matter(by_split: Mapping[str, Sequence[Cell]]) -> str:
+    shards = {split: sorted({c["shard"] for c in rows}) for split, rows in by_split.items()}
+    if not shards:
+        shards = {"train": [_NO_ROWS]}
+    if sum(map(len, shards.values())) > MAX_LISTED_FILES:
+        shards = {split: [_TOO_MANY] for split in shards}
+    data_files = [{"split": datasets_split(s), "path": paths} for s, paths in shards.items()]
+    matter: dict[str, Any] = {"configs": [{"config_name": "default", "data_files": data_files}]}
+    return f"---\n{yaml.safe_dump(matter, sort_keys=False)}---"
+
+
+def _title(folder: Folder, version: int, cells: Sequence[Cell], files: int) -> str:
+    name = folder.uri.rstrip("/").rpartition("/")[2]
+    return (
+        f"# {name}\n\nVersion {version} of this table: {_rows(cells):,} rows in {files:,} "
+        "Parquet files, made by `augment`. This file is remade with every version."
+    )
+
+
+def _counts(split: str, classes: Sequence[str], cells: Sequence[Cell]) -> str:
+    origins = [o.value for o in Origin if any(c["origin"] == o for c in cells)]
+    by_class = _grouped(cells, "label_name")
+    lines = [f"| class | {' | '.join(origins)} | all |", "|---|" + "---:|" * (len(origins) + 1)]
+    lines += [_line(_cell(name), by_class.get(name, []), origins) for name in classes]
+    lines.append(_line("**all**", cells, origins))
+    return f"## Split {split}\n\n" + "\n".join(lines) + "\n\n" + _shares(cells)
+
+
+def _line(name: str, cells: Sequence[Cell], origins: Sequence[str]) -> str:
+    by_origin = _grouped(cells, "origin")
+    counts = [_rows(by_origin.get(o, [])) for o in origins]
+    return f"| {' | '.join([name, *map(str, counts), str(sum(counts))])} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def _shares(cells: Sequence[Cell]) -> str:
+    generated, rows = _generated(cells), _rows(cells)
+    real = _rows(c for c in cells if c["origin"] == Origin.REAL)
+    to_real = f"{generated} / {real} = {generated / real:.4f}" if real else f"{generated} / 0"
+    return (
+        f"Synthetic share (generated rows of all rows): {generated} / {rows} = "
+        f"{generated / rows:.4f}. Synthetic to untouched real rows: {to_real}."
+    )
+
+
+def _marking(cells: Sequence[Cell]) -> str:
+    if not _generated(cells):
+        return "## Synthetic content\n\nNo row of this version was made by a generator."
+    return (
+        "## Synthetic content\n\n"
+        "Rows with `generated = true` were made by a generator, or have an ancestor that was. "
+        "Their images carry an XMP packet with `Iptc4xmpExt:DigitalSourceType`, "
+        "`Iptc4xmpExt:AISystemUsed` and the `sample_id` as `dc:identifier`; columns `marks`, "
+        "`digital_source_type` and `generator` say the same. Encoding an image again loses "
+        "its mark."
+    )
+
+
+_ALWAYS = """\
+import polars
+from augment.api import open_dataset
+
+table = "."  # this folder
+rows = polars.scan_delta(table).select("sample_id", "split", "label_name", "origin")
+print(rows.group_by("split", "label_name", "origin").len().collect())
+
+dataset = open_dataset(table)  # exactly the newest version"""
+
+_LISTED = """\
+import datasets
+
+splits = datasets.load_dataset(".")  # this folder; reads the files that this card names
+print({name: split.num_rows for name, split in splits.items()})"""
+
+
+def _reading(by_split: Mapping[str, Sequence[Cell]], files: int) -> str:
+    text = "## How to read it\n\nThe Delta log says which files are part of the table."
+    if files > MAX_LISTED_FILES:
+        return (
+            f"{text} There are more than {MAX_LISTED_FILES:,} of them, too many for this card "
+            "to name, so `datasets.load_dataset` on this folder finds none: read through Delta "
+            f"or `augment.api.open_dataset`.\n\n```python\n{_ALWAYS}\n```"
+        )
+    renamed = [f"`{s}` is `{n}`" for s in by_split if (n := datasets_split(s)) != s]
+    names = f"\n\nFor `datasets`, split {', '.join(renamed)}." if renamed else ""
+    listed = f"\n\n```python\n{_LISTED}\n```" if by_split else ""
+    return f"{text}\n\n```python\n{_ALWAYS}\n```{listed}{names}"
+
+
+def _jobs(folder: Folder, cells: Sequence[Cell]) -> str:
+    lines = ["## Where it comes from", ""]
+    for job_id, rows in _grouped([{**c, "job": _job(c["shard"])} for c in cells], "job").items():
+        digest = (read_job(folder, job_id) or {}).get("digest", "unknown")
+        lines.append(
+            f"- `_provenance/{job_id}/`: the job, its counts and what was left out "
+            f"({_rows(rows):,} rows; request digest `{digest}`)"
+        )
+    lines += ["", "`augment trace` shows the ancestry of a row, `augment audit` judges the table."]
+    return "\n".join(lines)
+
+
+def _job(shard: str) -> str:
+    parts = shard.split("/")  # data/<split>/<job>/<unit>-<sha12>.parquet
+    return parts[2] if len(parts) == 4 else "unknown"

@@ -1,0 +1,123 @@
+"""Who makes which indexes of a universe, so that jobs sharing a pool make each one once.
+
+An append-only log per universe: `claims/<k:08d>.json`, each created exclusively, k
+without gaps. To claim: read all, subtract what is claimed, create the next number; if
+another was faster, read its claim and try again. A claim holds intervals and how they
+are cut, not the units: whoever reads it cuts the same units with the same names, so its
+size does not grow with the samples. A claim is for ever: where its owner dies, another
+makes its units. Knows nothing of generators, shards or Ray.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from augment.errors import StorageError
+from augment.intervals import Intervals
+from augment.seeds import canonical_json
+from augment.storage import Folder
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Indexes that one owner took. number: its place in the log. owner: the id of the lease
+    under which it was made. needs: class -> indexes. rows_per_unit: how they are cut."""
+
+    number: int
+    owner: str
+    needs: Mapping[str, Intervals]
+    rows_per_unit: int
+
+
+class Claims:
+    """The claims of one universe; folder: `<pool>/_work/<universe16>`.
+
+    Remembers what it read: the log only grows.
+    """
+
+    def __init__(self, folder: Folder, owner: str) -> None:
+        self._folder = folder
+        self._owner = owner
+        self._log: list[Claim] = []
+        self._taken: dict[str, Intervals] = {}
+
+    def claim(self, needs: Mapping[str, Intervals], rows_per_unit: int) -> Claim | None:
+        """Take whatever of `needs` nobody has taken; None where nothing is left.
+
+        Raises:
+            StorageError: the log could not be read or written.
+        """
+        while left := self._left(needs):
+            mine = Claim(len(self._log), self._owner, left, rows_per_unit)
+            if self._append(mine):
+                return mine
+        return None
+
+    def all(self) -> list[Claim]:
+        """Every claim in the order of the log, also those of other owners."""
+        while self._read_next():
+            pass
+        return list(self._log)
+
+    def taken(self) -> dict[str, Intervals]:
+        """All indexes that are claimed, by class."""
+        self.all()
+        return dict(self._taken)
+
+    def _left(self, needs: Mapping[str, Intervals]) -> dict[str, Intervals]:
+        taken = self.taken()
+        rest = {name: wanted - taken.get(name, Intervals()) for name, wanted in needs.items()}
+        return {name: indexes for name, indexes in rest.items() if indexes}
+
+    def _append(self, claim: Claim) -> bool:
+        body = {
+            "id": uuid.uuid4().hex,
+            "owner": claim.owner,
+            "needs": {name: indexes.to_json() for name, indexes in claim.needs.items()},
+            "rows_per_unit": claim.rows_per_unit,
+        }
+        path = _path(claim.number)
+        if self._folder.create(path, canonical_json(body).encode()):
+            return True
+        # a store that retried a request may say "exists" to the winner: read back
+        won = _body(self._folder.read(path), self._folder.url(path))
+        return bool(won["id"] == body["id"])
+
+    def _read_next(self) -> bool:
+        path = _path(len(self._log))
+        try:
+            data = self._folder.read(path)
+        except FileNotFoundError:
+            return False
+        claim = _parse(data, len(self._log), self._folder.url(path))
+        self._log.append(claim)
+        for name, indexes in claim.needs.items():
+            self._taken[name] = self._taken.get(name, Intervals()) | indexes
+        return True
+
+
+def _path(number: int) -> str:
+    return f"claims/{number:08d}.json"
+
+
+def _parse(data: bytes, number: int, url: str) -> Claim:
+    body = _body(data, url)
+    needs = {name: Intervals(spans) for name, spans in body["needs"].items()}
+    return Claim(number, body["owner"], needs, body["rows_per_unit"])
+
+
+def _body(data: bytes, url: str) -> dict[str, Any]:
+    try:
+        body = json.loads(data)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or body.keys() != {"id", "owner", "needs", "rows_per_unit"}:
+        raise StorageError(
+            f"{url}: {len(data)} bytes that are no claim; expected JSON with owner, needs and "
+            "rows_per_unit. It was damaged from outside: restore it, or use another pool"
+        )
+    return body

@@ -1,0 +1,158 @@
+"""Who is working: a lease file with a heartbeat, and whether its holder still lives.
+
+A courtesy, not a lock: safety rests on exclusive records and the transaction. On the
+same host a holder lives while its process does; elsewhere while its heartbeat is fresh
+by the store's own clock, so the clocks of two hosts are never compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+from augment.errors import StorageError
+from augment.storage import Folder
+
+HEARTBEAT_S = 10.0
+STALE_AFTER_S = 60.0
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lease. host: a place where process ids mean the same. started: the
+    process's start, so that a reused pid is another process; "" where unknown. since:
+    seconds since the epoch by the holder's clock, for people only."""
+
+    id: str
+    host: str
+    pid: int
+    started: str
+    since: float
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host.split('/')[0]}"
+
+
+class Lease:
+    """Holds `lease-<id>.json` in `folder` while it is entered, and keeps touching it.
+
+    clock: seconds since the epoch. wait: sleeps up to so many seconds, True when it is
+    time to stop; both are arguments for tests.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        clock: Callable[[], float],
+        interval_s: float = HEARTBEAT_S,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self.holder = Holder(uuid.uuid4().hex, _host(), os.getpid(), _started(os.getpid()), clock())
+        self._folder = folder
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._wait = wait or self._stop.wait
+        self._thread = threading.Thread(target=self._beat, name="augment-lease", daemon=True)
+
+    @property
+    def id(self) -> str:
+        return self.holder.id
+
+    def __enter__(self) -> Lease:
+        self._touch()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        with contextlib.suppress(StorageError):  # a lease left behind goes stale by itself
+            self._folder.remove(_path(self.id))
+
+    def _touch(self) -> None:
+        self._folder.replace(_path(self.id), json.dumps(asdict(self.holder)).encode())
+
+    def _beat(self) -> None:
+        while not self._wait(self._interval_s):
+            with contextlib.suppress(StorageError):  # a missed beat is made up by the next
+                self._touch()
+
+
+def alive(folder: Folder, lease_id: str, stale_after_s: float = STALE_AFTER_S) -> bool:
+    """Whether the holder of this lease still works. False also where it ended cleanly.
+
+    stale_after_s: several heartbeats; only used for holders on other hosts.
+    """
+    holder = _read(folder, lease_id)
+    if holder is None:
+        return False
+    if holder.host == _host() and holder.started:
+        return _started(holder.pid) == holder.started
+    try:
+        return _store_now(folder) - folder.touch_time(_path(lease_id)) < stale_after_s
+    except FileNotFoundError:
+        return False
+
+
+def holders(folder: Folder, stale_after_s: float = STALE_AFTER_S) -> list[Holder]:
+    """Everyone alive who holds a lease in `folder`, longest first."""
+    ids = [name for name in _lease_ids(folder) if alive(folder, name, stale_after_s)]
+    found = [holder for name in ids if (holder := _read(folder, name)) is not None]
+    return sorted(found, key=lambda h: (h.since, h.id))
+
+
+def _lease_ids(folder: Folder) -> Iterator[str]:
+    for info in folder.files("leases"):
+        yield info.path.removeprefix("leases/lease-").removesuffix(".json")
+
+
+def _path(lease_id: str) -> str:
+    return f"leases/lease-{lease_id}.json"
+
+
+def _read(folder: Folder, lease_id: str) -> Holder | None:
+    try:
+        return Holder(**json.loads(folder.read(_path(lease_id))))
+    except FileNotFoundError:
+        return None
+
+
+def _store_now(folder: Folder) -> float:
+    """The store's clock: the modification time of a file written just now."""
+    probe = f"clock/{uuid.uuid4().hex}"
+    folder.replace(probe, b"")
+    now = folder.touch_time(probe)
+    folder.remove(probe)
+    return now
+
+
+def _host() -> str:
+    """Name, boot and process namespace: within one value pids can be compared."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):  # not Linux: the heartbeat decides
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return "/".join(parts)
+
+
+def _started(pid: int) -> str:
+    """Start of a running process in ticks since boot; "" where none runs (a killed one that
+    nobody waited for does not run) or where the system does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]  # proc(5): fields 3 (state) and 22

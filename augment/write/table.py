@@ -1,0 +1,296 @@
+"""The Delta table: created once with its class list, grown by one transaction per request.
+
+A version names its files; nothing else makes a file part of a table. A request commits
+under (app id, generation), so a repeat is seen and does nothing; on a conflict with
+another commit the table is read again and the caller judges it again. Knows nothing of
+plans, pixels or Ray.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction
+
+from augment.errors import OutputConflictError, RequestError, StorageError
+from augment.storage import Folder
+from augment.write.shards import ShardEntry
+
+PROPERTIES = {
+    # with delta's defaults old versions cannot be opened any more after 30 days
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+}
+_CLASSES = "augment.classes"
+_ROUNDS = 20  # commits of others that one commit gives way to
+
+Check = Callable[[DeltaTable], None]
+"""Judges the table that a commit would add to; raises where it may not."""
+
+
+@dataclass(frozen=True)
+class LiveFile:
+    """One file of a version. path: relative to the table. size: bytes."""
+
+    path: str
+    size: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one transaction adds. app_id: the request's digest. generation: 1 for its first
+    run, 1 more for each retry or top-up. about: written beside it, for people only."""
+
+    app_id: str
+    generation: int
+    entries: Sequence[ShardEntry]
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CommitResult:
+    """version: the table's version after the commit. already: an earlier run had made it,
+    nothing was added now; version is then the newest."""
+
+    version: int
+    already: bool
+
+
+def open_table(folder: Folder, version: int | None = None) -> DeltaTable | None:
+    """The table, None where there is none.
+
+    Raises:
+        RequestError: no such version, or a store that Delta cannot reach.
+        StorageError: the log could not be read.
+    """
+    try:
+        return DeltaTable(
+            folder.delta_uri(), version=version, storage_options=folder.delta_options()
+        )
+    except TableNotFoundError:
+        if version is None:
+            return None
+        raise _no_version(folder, version) from None
+    except (DeltaError, OSError) as error:
+        if version is not None and _newest(folder) < version:
+            raise _no_version(folder, version) from None
+        raise _unreadable(folder, error) from error
+
+
+def ensure_table(
+    folder: Folder, schema: pa.Schema, class_names: Sequence[str] | None = None
+) -> DeltaTable:
+    """The table, created without rows where there is none. Of two that create it at once
+    one does, and both get it.
+
+    Raises:
+        OutputConflictError: it stands with other columns or another class list.
+        StorageError: it could not be read or written.
+    """
+    table = open_table(folder)
+    if table is None:
+        table = _create(folder, schema, class_names)
+    _check_same(folder, table, schema, class_names)
+    return table
+
+
+def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check) -> CommitResult:
+    """Add the entries in one transaction, unless this app id and generation is there already.
+
+    Entries whose file the table has already are left out: names hold their content. check
+    sees the very version that the commit adds to, again after each conflict.
+
+    Raises:
+        StorageError: a recorded file is missing or has another size, or writing failed.
+        OutputConflictError: from check, or too many others commit at the same time.
+    """
+    for _ in range(_ROUNDS):
+        table.update_incremental()
+        if (table.transaction_version(commit.app_id) or 0) >= commit.generation:
+            return CommitResult(table.version(), already=True)
+        check(table)
+        _check_files(folder, commit.entries)
+        live = {f.path for f in _live(table)}
+        adds = [_add(e) for e in commit.entries if e.path not in live]
+        base = table.version()
+        try:
+            _write(table, adds, commit)
+        except (DeltaError, OSError) as error:
+            if isinstance(error, CommitFailedError) and _newest(folder) > base:
+                continue
+            raise StorageError(
+                f"{folder.uri}: the transaction could not be written: {_brief(error)}; put "
+                "the cause right and run the same command again"
+            ) from error
+        return CommitResult(base + 1, already=False)
+    raise OutputConflictError(
+        f"{folder.uri}: other commits came first {_ROUNDS} times; run the same command again "
+        "when fewer jobs write to this table"
+    )
+
+
+def refuse_foreign_rows(folder: Folder, app_id: str) -> Check:
+    """The check of `output.mode: create`: the table has no rows, or this request's only."""
+
+    def check(table: DeltaTable) -> None:
+        if table.transaction_version(app_id) is not None:
+            return
+        if files := len(_live(table)):
+            raise OutputConflictError(
+                f"{folder.uri}: version {table.version()} holds {files} files of another "
+                f"request; output.mode create expects none, or those of request {app_id[:12]}. "
+                "Choose another output.uri, or the job that made them"
+            )
+
+    return check
+
+
+def live_files(folder: Folder, version: int | None = None) -> list[LiveFile]:
+    """The files of a version (None: the newest), by path.
+
+    Raises:
+        RequestError: there is no table or no such version.
+    """
+    return _live(_existing(folder, version))
+
+
+def table_classes(table: DeltaTable) -> tuple[str, ...] | None:
+    """The class list, row order = label; None for a pool and for foreign tables."""
+    text = table.metadata().configuration.get(_CLASSES)
+    return None if text is None else tuple(json.loads(text))
+
+
+def newest_version(folder: Folder) -> int | None:
+    """The number of the newest version, None where there is no table."""
+    table = open_table(folder)
+    return None if table is None else table.version()
+
+
+def missing_files(folder: Folder, entries: Sequence[ShardEntry]) -> list[ShardEntry]:
+    """The entries whose file is not there with its size. Lists each parent folder once."""
+    sizes: dict[str, int] = {}
+    for parent in sorted({posixpath.dirname(e.path) for e in entries}):
+        sizes.update((info.path, info.size) for info in folder.files(parent))
+    return [e for e in entries if sizes.get(e.path) != e.size]
+
+
+def _check_files(folder: Folder, entries: Sequence[ShardEntry]) -> None:
+    if bad := missing_files(folder, entries):
+        named = ", ".join(f"{e.path} ({e.size} bytes)" for e in bad[:3])
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        raise StorageError(
+            f"{folder.uri}: {named}{more}: recorded, but not there with this size; nothing was "
+            "committed. Run the same command again: they are made anew"
+        )
+
+
+def _create(folder: Folder, schema: pa.Schema, class_names: Sequence[str] | None) -> DeltaTable:
+    classes = {} if class_names is None else {_CLASSES: json.dumps(list(class_names))}
+    try:
+        return DeltaTable.create(
+            folder.delta_uri(),
+            schema.remove_metadata(),
+            mode="error",
+            configuration={**PROPERTIES, **classes},
+            storage_options=folder.delta_options(),
+            commit_properties=CommitProperties(max_commit_retries=0),  # else a second metadata
+            raise_if_key_not_exists=False,  # our own key is no property of delta's
+        )
+    except (DeltaError, OSError) as error:
+        table = open_table(folder)  # another run was faster
+        if table is None:
+            raise StorageError(
+                f"{folder.uri}: the table could not be created: {_brief(error)}; put the cause "
+                "right and run the same command again"
+            ) from error
+        return table
+
+
+def _check_same(
+    folder: Folder, table: DeltaTable, schema: pa.Schema, class_names: Sequence[str] | None
+) -> None:
+    columns = [(f.name, f.type) for f in pa.schema(table.schema())]
+    if columns != [(f.name, f.type) for f in schema]:
+        raise OutputConflictError(
+            f"{folder.uri}: a table with the columns {', '.join(n for n, _ in columns)} stands "
+            f"there; expected {', '.join(schema.names)} in their types. Choose another place"
+        )
+    classes = table_classes(table)
+    expected = None if class_names is None else tuple(class_names)
+    if classes != expected:
+        raise OutputConflictError(
+            f"{folder.uri}: the table was created with the classes {_names(classes)}; the job "
+            f"says {_names(expected)}. A class list is fixed for ever: choose another output.uri"
+        )
+
+
+def _names(classes: tuple[str, ...] | None) -> str:
+    if classes is None:
+        return "(none)"
+    shown = ", ".join(classes[:8])
+    return f"{shown} ... ({len(classes)})" if len(classes) > 8 else shown
+
+
+def _add(entry: ShardEntry) -> AddAction:
+    if not re.fullmatch(r"[A-Za-z0-9._/-]+", entry.path):  # a log holds paths URL-encoded
+        raise ValueError(f"{entry.path!r} cannot stand in a Delta log as it is")
+    return AddAction(entry.path, entry.size, {}, 0, True, entry.stats())
+
+
+def _write(table: DeltaTable, adds: Sequence[AddAction], commit: Commit) -> None:
+    table.create_write_transaction(
+        [*adds],
+        mode="append",
+        schema=table.schema(),
+        commit_properties=CommitProperties(
+            custom_metadata=dict(commit.about),
+            max_commit_retries=0,  # by default a stale append is rebased without asking
+            app_transactions=[Transaction(commit.app_id, commit.generation)],
+        ),
+    )
+
+
+def _live(table: DeltaTable) -> list[LiveFile]:
+    actions = pa.table(table.get_add_actions(flatten=False))
+    columns = (actions.column(c).to_pylist() for c in ("path", "size_bytes", "num_records"))
+    return sorted(
+        (LiveFile(path, size, rows or 0) for path, size, rows in zip(*columns, strict=True)),
+        key=lambda f: f.path,
+    )
+
+
+def _existing(folder: Folder, version: int | None) -> DeltaTable:
+    table = open_table(folder, version)
+    if table is None:
+        raise RequestError(f"{folder.uri}: no table stands there; `augment run` makes one")
+    return table
+
+
+def _newest(folder: Folder) -> int:
+    version = newest_version(folder)
+    return -1 if version is None else version
+
+
+def _no_version(folder: Folder, version: int) -> RequestError:
+    newest = _newest(folder)
+    have = "no table stands there" if newest < 0 else f"expected 0 to {newest}"
+    return RequestError(f"{folder.uri}: there is no version {version}; {have}")
+
+
+def _unreadable(folder: Folder, error: Exception) -> StorageError:
+    return StorageError(
+        f"{folder.uri}: the table's log could not be read: {_brief(error)}; put the cause right "
+        "and run the same command again"
+    )
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(error)).split())[:300]

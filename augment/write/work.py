@@ -1,0 +1,129 @@
+"""The protocol by which both tables are made: a frozen plan, try marks and unit records.
+
+    plan/<name>               frozen once, read by every resume
+    units/<unit>.try-<k>      begun k times; says nothing about success
+    units/<unit>.json         the record: made after the shard is whole; proves the unit
+
+A file of a shard proves nothing, only its record does. Every name here is created
+exclusively, so of two workers or drivers one wins and both read the same thing back.
+Nobody deletes during a run. Knows nothing of rows, Delta or Ray.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from augment.errors import StorageError
+from augment.seeds import canonical_json
+from augment.storage import Folder
+
+Record = dict[str, Any]
+"""What a unit left: `unit`, `attempt` (the winner's id) and the keys of its body."""
+
+
+class Attempt(NamedTuple):
+    """One try of a unit. number: 1 for the first. id: unique in the world."""
+
+    unit: str
+    number: int
+    id: str
+
+
+class Work:
+    """The work folder of one job or universe: `<table>/_work/<job>`. Picklable."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+
+    def freeze(self, name: str, data: bytes) -> bytes:
+        """Fix `plan/<name>` to `data` unless it is fixed already; the bytes that hold."""
+        path = f"plan/{_checked(name)}"
+        return data if self.folder.create(path, data) else self.folder.read(path)
+
+    def frozen(self, name: str) -> bytes | None:
+        """The bytes of `plan/<name>`, None before `freeze`."""
+        return _read(self.folder, f"plan/{_checked(name)}")
+
+    def begin(self, unit: str) -> Attempt:
+        """Leave the next try mark of `unit`. A number over 2 means that two tries were
+        begun and left no record."""
+        attempt, number = uuid.uuid4().hex, 1
+        while not self.folder.create(f"{_unit(unit)}.try-{number}", attempt.encode()):
+            number += 1
+        return Attempt(unit, number, attempt)
+
+    def record(self, attempt: Attempt, body: Mapping[str, Any]) -> Record:
+        """Record a finished unit, once; the record that holds.
+
+        Its `attempt` is `attempt.id` where this try won. A store that retried a request
+        may say "exists" to the winner, so the record is read back, never assumed.
+
+        Raises:
+            ValueError: body has a key `unit` or `attempt`. StorageError: see `get`.
+        """
+        if taken := {"unit", "attempt"} & body.keys():
+            raise ValueError(f"a record's body may not hold {sorted(taken)}")
+        mine = {**body, "unit": attempt.unit, "attempt": attempt.id}
+        self.folder.create(f"{_unit(attempt.unit)}.json", canonical_json(mine).encode())
+        won = self.get(attempt.unit)
+        if won is None:
+            raise StorageError(
+                f"{self.folder.url(_unit(attempt.unit))}.json: the record was written and is "
+                "gone; something else deletes in this folder. Stop it, then run the same "
+                "command again"
+            )
+        return won
+
+    def get(self, unit: str) -> Record | None:
+        """The record of a finished unit, else None.
+
+        Raises:
+            StorageError: the record cannot be read as one.
+        """
+        path = f"{_unit(unit)}.json"
+        data = _read(self.folder, path)
+        return None if data is None else _parse(data, unit, self.folder.url(path))
+
+    def records(self) -> Iterator[tuple[str, Record]]:
+        """(unit, record) of every finished unit, in no order, one in memory at a time."""
+        for info in self.folder.files("units"):
+            name = info.path.removeprefix("units/")
+            if name.endswith(".json"):
+                unit = name.removesuffix(".json")
+                data = self.folder.read(info.path)
+                yield unit, _parse(data, unit, self.folder.url(info.path))
+
+
+def _parse(data: bytes, unit: str, url: str) -> Record:
+    try:
+        record = json.loads(data)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or record.get("unit") != unit or "attempt" not in record:
+        raise StorageError(
+            f"{url}: {len(data)} bytes that are no record of unit {unit}; expected JSON with "
+            "its name and attempt. It was damaged from outside: delete this one file and run "
+            "the same command again, the unit is made anew"
+        )
+    return record
+
+
+def _read(folder: Folder, path: str) -> bytes | None:
+    try:
+        return folder.read(path)
+    except FileNotFoundError:
+        return None
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError(f"{name!r} cannot name a file of the work folder")
+    return name
+
+
+def _unit(unit: str) -> str:
+    return f"units/{_checked(unit)}"

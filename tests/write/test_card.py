@@ -1,0 +1,169 @@
+"""The card: a pure function of a version that shows `datasets` that version and no more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+import pytest
+import yaml
+
+from augment.errors import RequestError
+from augment.sample import SAMPLE_SCHEMA
+from augment.storage import Folder
+from augment.write.card import (
+    MAX_LISTED_FILES,
+    card_is_current,
+    datasets_split,
+    render_card,
+    write_card,
+)
+from augment.write.provenance import count_cells, counts_table, write_counts, write_job
+from augment.write.shards import ShardEntry, write_shard
+from augment.write.table import Commit, commit_once, ensure_table
+from augment.write.work import Work
+
+CLASSES = ("0", "no|way", "cat")
+JOB = "job-0123456789ab"
+Rows = Callable[..., pa.Table]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(str(tmp_path / "digits"))
+
+
+def commit(folder: Folder, rows: Rows, shards: dict[str, int], generation: int = 1) -> int:
+    """Commit one shard of so many rows per split; the version."""
+    entries, cells = [], []
+    for split, n in shards.items():
+        table = rows(n, split, start=100 * (generation - 1))
+        entry = write_shard(
+            table, folder, f"data/{split}/{JOB}/{split}-{generation}", CLASSES, (n,)
+        )
+        entries.append(entry)
+        cells.append((entry.path, count_cells(table)))
+    write_job(folder, JOB, {"digest": "0123456789ab" + "f" * 52})
+    write_counts(folder, JOB, counts_table(cells))
+    table = ensure_table(folder, SAMPLE_SCHEMA, CLASSES)
+    return commit_once(folder, table, Commit("d", generation, entries), lambda _: None).version
+
+
+def load(folder: Folder, cache: Path) -> datasets.DatasetDict:
+    return datasets.load_dataset(folder.uri, cache_dir=str(cache))
+
+
+def test_datasets_sees_each_split_with_its_own_rows_and_nothing_else(
+    folder: Folder, rows: Rows, tmp_path: Path
+) -> None:
+    commit(folder, rows, {"train": 7, "test": 3})
+    write_card(folder)
+    # an orphan in data/, a half-done job beside, provenance with Parquet files of its own
+    write_shard(rows(5, start=50), folder, f"data/train/{JOB}/orphan", CLASSES, (5,))
+    write_shard(rows(5, start=60), folder, "data/train/other-0/u", CLASSES, (5,))
+    Work(folder.child("_work/other-0")).begin("u")
+    loaded = load(folder, tmp_path / "cache")
+    assert {name: split.num_rows for name, split in loaded.items()} == {"train": 7, "test": 3}
+    assert set(loaded["test"]["split"]) == {"test"}
+    assert loaded["train"][0]["image"].size == (64, 64)
+    assert loaded["train"].features["label"].names == list(CLASSES)
+    assert loaded["train"].features["label"].int2str(loaded["train"][1]["label"]) == "no|way"
+
+
+def test_a_version_without_rows_shows_no_orphan(folder: Folder, rows: Rows, tmp_path: Path) -> None:
+    commit(folder, rows, {})
+    write_shard(rows(5), folder, f"data/train/{JOB}/orphan", CLASSES, (5,))
+    write_card(folder)
+    with pytest.raises(FileNotFoundError, match="this-version-has-no-rows"):
+        load(folder, tmp_path / "cache")
+
+
+def test_above_the_bound_datasets_is_refused_and_told_where_to_read(
+    folder: Folder, rows: Rows, tmp_path: Path
+) -> None:
+    one = write_shard(rows(1), folder, f"data/train/{JOB}/u", CLASSES, (1,))
+    data = folder.read(one.path)
+    entries = []
+    for i in range(MAX_LISTED_FILES + 1):
+        path = f"data/train/{JOB}/u-{i}.parquet"
+        Path(folder.url(path)).write_bytes(data)
+        entries.append(ShardEntry(path, one.size, one.sha256, 1, (1,)))
+    write_counts(folder, JOB, counts_table((e.path, count_cells(rows(1))) for e in entries))
+    table = ensure_table(folder, SAMPLE_SCHEMA, CLASSES)
+    commit_once(folder, table, Commit("d", 1, entries), lambda _: None)
+    write_card(folder)
+    card = folder.read("README.md").decode()
+    assert "more than 1,000 of them" in card
+    assert "`augment.open_dataset`" in card
+    with pytest.raises(FileNotFoundError, match="read-this-table-through-its-delta-log"):
+        load(folder, tmp_path / "cache")
+
+
+def test_the_card_tells_counts_shares_and_origin(folder: Folder, rows: Rows) -> None:
+    version = commit(folder, rows, {"train": 7, "test": 3})
+    card = render_card(folder, version)
+    assert "# digits\n\nVersion 1 of this table: 10 rows in 2 Parquet files" in card
+    train = card[card.index("## Split train") :]
+    assert "| class | real | synthetic | all |\n|---|---:|---:|---:|\n| 0 | 3 | 0 | 3 |" in train
+    assert "| no\\|way | 2 | 0 | 2 |\n| cat | 0 | 2 | 2 |\n| **all** | 5 | 2 | 7 |" in train
+    assert "(generated rows of all rows): 2 / 7 = 0.2857" in train
+    assert "Synthetic to untouched real rows: 2 / 5 = 0.4000." in train
+    assert f"`_provenance/{JOB}/`" in card
+    assert "(10 rows; request digest `0123456789abfff" in card
+    assert "`Iptc4xmpExt:DigitalSourceType`" in card
+
+
+def test_the_front_matter_lists_exactly_the_files(folder: Folder, rows: Rows) -> None:
+    version = commit(folder, rows, {"train": 4})
+    matter = yaml.safe_load(render_card(folder, version).split("---\n")[1])
+    (entry,) = matter["configs"][0]["data_files"]
+    assert entry["split"] == "train"
+    assert re.fullmatch(rf"data/train/{JOB}/train-1-[0-9a-f]{{12}}\.parquet", entry["path"][0])
+
+
+def test_a_card_is_remade_when_missing_or_older_and_else_left_alone(
+    folder: Folder, rows: Rows
+) -> None:
+    first = commit(folder, rows, {"train": 4})
+    assert not card_is_current(folder, first)
+    assert write_card(folder) == first
+    assert card_is_current(folder, first)
+    token = folder.info("README.md").token
+    write_card(folder)
+    assert folder.info("README.md").token == token
+    second = commit(folder, rows, {"train": 2}, generation=2)
+    assert not card_is_current(folder, second)
+    assert render_card(folder, first) == folder.read("README.md").decode()  # pure
+    assert write_card(folder) == second
+    assert card_is_current(folder, second)
+
+
+def test_there_is_no_card_without_a_table(folder: Folder) -> None:
+    with pytest.raises(RequestError, match=r"digits: no table stands there; there is no card"):
+        write_card(folder)
+
+
+def test_a_table_of_real_rows_says_so(folder: Folder, rows: Rows) -> None:
+    card = render_card(folder, commit(folder, rows, {"train": 2}))
+    assert "No row of this version was made by a generator." in card
+
+
+def test_split_names_are_made_fit_for_datasets(folder: Folder, rows: Rows, tmp_path: Path) -> None:
+    assert [datasets_split(s) for s in ("train", "val-1", "a..b.", "1.5")] == [
+        "train", "val_1", "a_.b_", "1.5",
+    ]  # fmt: skip
+    commit(folder, rows, {"val-1": 3})
+    write_card(folder)
+    assert load(folder, tmp_path / "cache")["val_1"].num_rows == 3
+    assert "For `datasets`, split `val-1` is `val_1`." in folder.read("README.md").decode()
+
+
+def test_the_snippets_of_the_card_parse(folder: Folder, rows: Rows) -> None:
+    card = render_card(folder, commit(folder, rows, {"train": 4}))
+    snippets = re.findall(r"```python\n(.*?)\n```", card, re.S)
+    assert len(snippets) == 2
+    for snippet in snippets:
+        compile(snippet, "card", "exec")
