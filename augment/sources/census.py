@@ -1,0 +1,335 @@
+"""The census: every real image of a job with its class, split and rank, no pixel read.
+
+Joins the sources' listings: labels are mapped, splits given by shares are drawn, caps
+applied, classes checked. Everything that is drawn depends on the seed and the locators
+alone, never on the order of a listing. Works on Arrow columns and numpy codes, so that a
+census of 10^7 images fits one machine.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import assert_never
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from augment.errors import PlanError, Problem
+from augment.sample import CENSUS_SCHEMA
+from augment.seeds import order_key
+from augment.sources.imagefolder import list_imagefolder
+from augment.sources.listing import Listing
+from augment.sources.parquet import list_parquet
+from augment.spec import Job, read_classes, read_label_map
+from augment.spec.models import ImageFolderSource, ParquetSource, SourceSpec
+from augment.spec.problems import nearest, one_of, shown
+from augment.storage import Options
+
+_KEYS_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Census:
+    """table: rows of `CENSUS_SCHEMA`, sorted by split, label_name, source, locator.
+    classes: in the order of their ids. dropped: "source: reason" -> files or rows left out.
+    row_groups: source -> Parquet file -> first row of each row group."""
+
+    table: pa.Table
+    classes: tuple[str, ...]
+    dropped: dict[str, int]
+    row_groups: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+
+    def blocks(self) -> pa.Array:
+        """Per row of the table what is read in one piece with it: `<file>#<row group>` of
+        Parquet sources; "" for rows that are files of their own."""
+        out: list[pa.Array] = []
+        for batch in self.table.select(["source", "locator"]).to_batches(_KEYS_AT_ONCE):
+            rows = zip(*(c.to_pylist() for c in batch.columns), strict=True)
+            out.append(pa.array([self._block(s, x) for s, x in rows], pa.string()))
+        return pa.concat_arrays(out) if out else pa.array([], pa.string())
+
+    def _block(self, source: str, locator: str) -> str:
+        files = self.row_groups.get(source)
+        if not files:
+            return ""
+        file, _, row = locator.rpartition("#")
+        return f"{file}#{bisect_right(files[file], int(row)) - 1}"
+
+
+def take_census(job: Job, *, options: Options | None = None) -> Census:
+    """Lists every source of the job. options: fsspec options by protocol.
+
+    Raises:
+        PlanError: with everything found wrong: missing folders, files or columns, unknown
+            classes, unmapped labels, empty sources and splits, names that collide.
+        StorageError: a source cannot be listed.
+    """
+    spec = job.spec
+    given = read_classes(spec.classes, job.base, options) if spec.classes else None
+    parts, problems = [], list[Problem]()
+    for name, source in spec.sources.items():
+        try:
+            listing = list_source(name, source, options)
+            parts.append(_Part(name, source, listing).build(job, given, options))
+        except PlanError as error:
+            problems += error.problems
+    if problems:
+        raise PlanError(problems)
+    return _joined(parts, given)
+
+
+def list_source(name: str, spec: SourceSpec, options: Options | None = None) -> Listing:
+    """What one source holds, by its format. Raises: PlanError, StorageError."""
+    match spec:
+        case ImageFolderSource():
+            return list_imagefolder(name, spec, options)
+        case ParquetSource():
+            return list_parquet(name, spec, options)
+        case _:
+            assert_never(spec)
+
+
+# ---- one source ------------------------------------------------------------------------
+
+
+@dataclass
+class _Part:
+    """One source on its way into the census: numpy codes into `labels` and `splits`."""
+
+    name: str
+    spec: SourceSpec
+    listing: Listing
+    labels: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    label_codes: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
+    split_codes: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
+    keys: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.uint64))
+
+    @property
+    def place(self) -> str:
+        return f"sources.{self.name}"
+
+    def build(self, job: Job, given: Sequence[str] | None, options: Options | None) -> _Part:
+        """Labels mapped, splits drawn, caps applied. Raises: PlanError."""
+        if not self.listing.table.num_rows:
+            raise PlanError([_empty(self.place, self.spec, self.listing)])
+        self._take_labels(job.base, options)
+        if problems := self._unknown(given):
+            raise PlanError(problems)
+        identities = _identities(self.listing.table.column("locator"))
+        seed = job.spec.seed
+        self._take_splits(lambda: _keys(seed, f"split:{self.name}", identities))
+        self.keys = _keys(seed, f"rank:{self.name}", identities)
+        self._refuse_collisions()
+        if self.spec.max_per_class is not None:
+            ranks = _ranks(self.split_codes, self.label_codes, self.keys)
+            self._keep(ranks < self.spec.max_per_class, "over max_per_class")
+        if problems := self._empty_splits():
+            raise PlanError(problems)
+        return self
+
+    def _take_labels(self, base: str, options: Options | None) -> None:
+        names, codes = _codes(self.listing.table.column("label"))
+        mapped: list[str | None] = [unicodedata.normalize("NFC", n) for n in names]
+        if (label_map := self.spec.label_map) is not None:
+            known = read_label_map(label_map, base, options)
+            known = {unicodedata.normalize("NFC", k): v for k, v in known.items()}
+            unmapped = sorted({n for n in mapped if n is not None and n not in known})
+            if unmapped and label_map.unmapped == "error":
+                hint = "Map it, or say `unmapped: drop`."
+                raise PlanError(
+                    [
+                        Problem(f"{self.place}.label_map", f"label {shown(n)}", one_of(known), hint)
+                        for n in unmapped[:20]
+                    ]
+                )
+            mapped = [known.get(n) if n is not None else None for n in mapped]
+        self.labels = sorted({n for n in mapped if n is not None})
+        number = {n: i for i, n in enumerate(self.labels)}
+        table = np.array([-1 if n is None else number[n] for n in mapped], np.int32)
+        self.label_codes = table[codes]
+        self.split_codes = np.zeros(len(codes), np.int32)
+        self._keep(self.label_codes >= 0, "label not in the label map")
+        if not self.listing.table.num_rows:
+            raise PlanError([_empty(self.place, self.spec, self.listing)])
+
+    def _unknown(self, given: Sequence[str] | None) -> list[Problem]:
+        if given is None:
+            return []
+        named = {unicodedata.normalize("NFC", g): g for g in given}
+        counts = np.bincount(self.label_codes, minlength=len(self.labels))
+        problems = [
+            Problem(
+                self.place,
+                f"class {shown(n)} ({counts[i]} images)",
+                one_of(given),
+                nearest(n, given) or "Add it at the end of classes, or use a label_map.",
+            )
+            for i, n in enumerate(self.labels)
+            if unicodedata.normalize("NFC", n) not in named
+        ]
+        if not problems:
+            self.labels = [named[unicodedata.normalize("NFC", n)] for n in self.labels]
+        return problems
+
+    def _take_splits(self, keys: Callable[[], np.ndarray]) -> None:
+        shares = {s: v for s, v in self.spec.splits.items() if not isinstance(v, str)}
+        if shares:
+            self.splits = sorted(shares)
+            values = [shares[s] for s in self.splits]
+            self.split_codes = draw_splits(self.label_codes, keys(), values)
+        else:
+            self.splits, self.split_codes = _codes(self.listing.table.column("split"))
+
+    def _keep(self, mask: np.ndarray, reason: str) -> None:
+        if mask.all():
+            return
+        self.listing.dropped[reason] += int((~mask).sum())
+        self.listing = Listing(
+            self.listing.table.filter(pa.array(mask)), self.listing.dropped, self.listing.row_groups
+        )
+        self.label_codes, self.split_codes = self.label_codes[mask], self.split_codes[mask]
+        if len(self.keys):
+            self.keys = self.keys[mask]
+
+    def _refuse_collisions(self) -> None:
+        order = np.lexsort((self.keys[:, 1], self.keys[:, 0]))
+        keys = self.keys[order]
+        twins = np.flatnonzero((keys[1:] == keys[:-1]).all(axis=1))[:20]
+        locators = self.listing.table.column("locator")
+        problems = []
+        for i in twins.tolist():
+            pair = sorted(locators[int(order[j])].as_py() for j in (i, i + 1))
+            found = f"two images of one name: {pair[0]!r} and {pair[1]!r}"
+            expected = "names that differ after Unicode normalisation (NFC), with '/' for '\\'"
+            problems.append(Problem(self.place, found, expected, "Rename one of them."))
+        if problems:
+            raise PlanError(problems)
+
+    def _empty_splits(self) -> list[Problem]:
+        there = {self.splits[i] for i in np.unique(self.split_codes)}
+        return [
+            Problem(f"{self.place}.splits.{s}", f"{v!r}, which holds no image", "images")
+            for s, v in self.spec.splits.items()
+            if s not in there and isinstance(v, str)
+        ]
+
+
+def _empty(place: str, spec: SourceSpec, listing: Listing) -> Problem:
+    left_out = ", ".join(f"{n} {reason}" for reason, n in sorted(listing.dropped.items()))
+    found = f"{spec.uri}, which holds no image with a class"
+    hint = f"Left out: {left_out}." if left_out else ""
+    return Problem(f"{place}.uri", found, "at least one", hint)
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
+    """(values, code of each row) of a dictionary column."""
+    coded = column.unify_dictionaries()
+    if not coded.num_chunks:
+        return [], np.empty(0, np.int32)
+    codes = [np.asarray(chunk.indices) for chunk in coded.chunks]
+    return coded.chunk(0).dictionary.to_pylist(), np.concatenate(codes).astype(np.int32)
+
+
+def _identities(locators: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Locators as they enter ids (see `seeds.normalise_locator`)."""
+    slashed = pc.replace_substring(locators, "\\", "/")
+    return pc.utf8_normalize(slashed, form="NFC")
+
+
+def _keys(seed: int, purpose: str, identities: pa.ChunkedArray) -> np.ndarray:
+    """(rows, 2) uint64: `seeds.order_key` of each identity, as two big-endian halves."""
+    out = [np.empty((0, 2), np.uint64)]
+    for start in range(0, len(identities), _KEYS_AT_ONCE):
+        texts = identities.slice(start, _KEYS_AT_ONCE).to_pylist()
+        raw = b"".join([order_key(seed, purpose, text) for text in texts])
+        out.append(np.frombuffer(raw, ">u8").astype(np.uint64).reshape(-1, 2))
+    return np.concatenate(out)
+
+
+def draw_splits(labels: np.ndarray, keys: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """Split number (int32) of each row: every class is put in the order of its keys and cut
+    so that each split gets its share, rounded by largest remainder, ties by position.
+
+    labels: (n,) class numbers. keys: (n, 2) uint64. shares: sum to 1 (made to exactly).
+    """
+    exact = [Fraction(str(s)) for s in shares]
+    total = sum(exact)
+    out = np.empty(len(labels), np.int32)
+    order = np.lexsort((keys[:, 1], keys[:, 0], labels))
+    sizes = np.bincount(labels) if len(labels) else np.empty(0, np.int64)
+    start = 0
+    for size in sizes.tolist():
+        counts = _apportion(size, [s / total for s in exact])
+        out[order[start : start + size]] = np.repeat(np.arange(len(shares)), counts)
+        start += size
+    return out
+
+
+def _apportion(n: int, shares: Sequence[Fraction]) -> list[int]:
+    floors = [int(n * s) for s in shares]
+    by_remainder = sorted(range(len(shares)), key=lambda i: (floors[i] - n * shares[i], i))
+    for i in by_remainder[: n - sum(floors)]:
+        floors[i] += 1
+    return floors
+
+
+# ---- all sources -----------------------------------------------------------------------
+
+
+def _joined(parts: Sequence[_Part], given: Sequence[str] | None) -> Census:
+    found = sorted({n for p in parts for n in p.labels})
+    splits = sorted({s for p in parts for s in p.splits})
+    label_codes = np.concatenate([_into(found, p.labels)[p.label_codes] for p in parts])
+    split_codes = np.concatenate([_into(splits, p.splits)[p.split_codes] for p in parts])
+    ranks = _ranks(split_codes, label_codes, np.concatenate([p.keys for p in parts]))
+    names = [pa.repeat(pa.scalar(p.name), p.listing.table.num_rows) for p in parts]
+    listed = pa.concat_tables([p.listing.table.select(["locator", "size", "token"]) for p in parts])
+    columns = {
+        "source": pa.chunked_array(names),
+        "locator": listed.column("locator"),
+        "split": pa.array(splits, pa.string()).take(pa.array(split_codes)),
+        "label_name": pa.array(found, pa.string()).take(pa.array(label_codes)),
+        "rank": pa.array(ranks, pa.int64()),
+        "size": listed.column("size"),
+        "token": listed.column("token"),
+    }
+    table = pa.table([columns[f.name] for f in CENSUS_SCHEMA], schema=CENSUS_SCHEMA)
+    table = _sorted(table, split_codes, label_codes)
+    dropped = {f"{p.name}: {r}": n for p in parts for r, n in sorted(p.listing.dropped.items())}
+    groups = {p.name: p.listing.row_groups for p in parts if p.listing.row_groups}
+    return Census(table, tuple(found if given is None else given), dropped, groups)
+
+
+def _into(names: Sequence[str], own: Sequence[str]) -> np.ndarray:
+    return np.array([names.index(n) for n in own], np.int32)
+
+
+def _ranks(splits: np.ndarray, labels: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """(n,) int64: 0, 1, 2 ... within each (split, label), in the order of the keys."""
+    order = np.lexsort((keys[:, 1], keys[:, 0], labels, splits))
+    group = np.stack([splits[order], labels[order]], axis=1)
+    new = np.ones(len(order), bool)
+    new[1:] = (group[1:] != group[:-1]).any(axis=1)
+    starts = np.flatnonzero(new)
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
+    return ranks
+
+
+def _sorted(table: pa.Table, splits: np.ndarray, labels: np.ndarray) -> pa.Table:
+    """By split, label_name, source, locator as it enters ids (codes stand in name order)."""
+    by = pa.table(
+        {
+            "split": splits,
+            "label": labels,
+            "source": table.column("source"),
+            "identity": _identities(table.column("locator")),
+        }
+    )
+    return table.take(pc.sort_indices(by, [(n, "ascending") for n in by.column_names]))

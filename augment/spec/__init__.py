@@ -1,0 +1,25 @@
+"""What was asked: a job file read, checked and named by a digest.
+
+Knows nothing of data, weights, storage engines or Ray, and imports none of them.
+"""
+
+from augment.spec.digests import request_digest, request_document
+from augment.spec.draft import protected_splits
+from augment.spec.files import read_classes, read_label_map
+from augment.spec.load import Job, load_limits, load_spec
+from augment.spec.models import JobSpec, Limits
+from augment.spec.schema import job_schema
+
+__all__ = [
+    "Job",
+    "JobSpec",
+    "Limits",
+    "job_schema",
+    "load_limits",
+    "load_spec",
+    "protected_splits",
+    "read_classes",
+    "read_label_map",
+    "request_digest",
+    "request_document",
+]

@@ -1,0 +1,229 @@
+"""What the parts of a job may not say together: sources, classes, result, limits, execution."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+
+from augment.errors import SpecError
+from augment.spec.asked import Asked, local_path, scheme_of
+from augment.spec.draft import Draft
+from augment.spec.files import read_classes, read_label_map
+from augment.spec.models import Limits, ParquetSource, SourceSpec
+from augment.spec.problems import nearest, one_of, shown
+from augment.spec.rules import (
+    Names,
+    check_all_known,
+    check_known,
+    check_local_file,
+    check_repeats,
+    check_rules,
+)
+from augment.spec.text import Path
+
+
+def check_job(asked: Asked, draft: Draft) -> None:
+    """Note everything that is wrong although each part is well formed."""
+    classes = _check_classes(asked, draft)
+    for name, source in draft.sources.items():
+        if source is not None:
+            _check_source(asked, ("sources", name), source, classes)
+    _check_protected(asked, draft)
+    _check_checkpoints(asked)
+    check_rules(asked, draft, classes)
+    _check_output(asked, draft)
+    check_limits(asked, draft.limits, ("limits",))
+    _check_limit_splits(asked, draft)
+    _check_execution(asked, draft)
+
+
+# ---- classes and sources -------------------------------------------------------------
+
+
+def _check_classes(asked: Asked, draft: Draft) -> Names | None:
+    """The class names, where the job gives them and they can be read now."""
+    given = draft.classes
+    if given is None:
+        return None
+    if (given.file is None) == (given.names is None):
+        found = "both file and names" if given.file is not None else "neither file nor names"
+        asked.add(("classes",), found, "exactly one of them")
+        return None
+    if given.names is not None:
+        check_repeats(asked, ("classes", "names"), given.names)
+        if not given.names:
+            asked.add(("classes", "names"), "an empty list", "at least one class")
+        return frozenset(given.names)
+    path: Path = ("classes", "file")
+    if not check_local_file(asked, path, given.file or "", "a file of one class name a line"):
+        return None
+    try:
+        return frozenset(read_classes(given))
+    except SpecError as error:
+        asked.problems += error.problems
+        return None
+
+
+def _check_source(asked: Asked, path: Path, source: SourceSpec, classes: Names | None) -> None:
+    _check_splits(asked, path, source)
+    if source.label_map is None:
+        return
+    place = (*path, "label_map")
+    given = source.label_map
+    if (given.file is None) == (given.map is None):
+        found = "both file and map" if given.file is not None else "neither file nor map"
+        asked.add(place, found, "exactly one of them")
+        return
+    expected = "CSV with the header from,to, or a YAML or JSON mapping"
+    if given.file is not None and not check_local_file(
+        asked, (*place, "file"), given.file, expected
+    ):
+        return
+    try:
+        mapped = read_label_map(given)
+    except SpecError as error:
+        asked.problems += error.problems
+        return
+    if classes is not None:
+        file = given.file is not None
+        places = (((*place, "file") if file else (*place, "map", k), v) for k, v in mapped.items())
+        check_all_known(asked, places, classes, "class")
+
+
+def _check_splits(asked: Asked, path: Path, source: SourceSpec) -> None:
+    place = (*path, "splits")
+    if not source.splits:
+        asked.add(place, "an empty mapping", "at least one split")
+        return
+    shares = {k: v for k, v in source.splits.items() if not isinstance(v, str)}
+    if shares and len(shares) < len(source.splits):
+        expected = "all texts (folders or values) or all shares (numbers)"
+        hint = "A folder whose name is a number needs quotes"
+        asked.add(place, "texts and shares in one source", expected, hint)
+    elif shares and abs(math.fsum(shares.values()) - 1) > 1e-9:
+        found = f"shares that sum to {math.fsum(shares.values()):.12g}"
+        asked.add(place, found, "shares that sum to 1")
+    for name, share in shares.items():
+        if share == 0:
+            asked.add((*place, name), "0, so that the split is empty", "a share above 0")
+    for name, text in source.splits.items():
+        if text == "":
+            asked.add(
+                (*place, name), "''", "a folder or value of the source's own split, or a share"
+            )
+    if shares and isinstance(source, ParquetSource) and source.columns.split is not None:
+        found = f"{shown(source.columns.split)}, which has no effect: the splits are shares"
+        asked.add((*path, "columns", "split"), found, "no such key")
+
+
+def _check_protected(asked: Asked, draft: Draft) -> None:
+    named = asked.get("protected_splits")
+    if not isinstance(named, list):
+        return
+    texts = [str(n) for n in named]
+    check_repeats(asked, ("protected_splits",), texts)
+    for n, name in enumerate(texts if draft.splits else ()):
+        check_known(asked, ("protected_splits", n), name, draft.splits, "split")
+
+
+def _check_checkpoints(asked: Asked) -> None:
+    for path, _ in asked.items("generators"):
+        checkpoint = asked.get(*path, "checkpoint")
+        if isinstance(checkpoint, str):
+            place = (*path, "checkpoint")
+            check_local_file(asked, place, checkpoint, "the folder of a checkpoint", folder=True)
+
+
+# ---- result --------------------------------------------------------------------------
+
+
+def _check_output(asked: Asked, draft: Draft) -> None:
+    output = draft.output
+    if output is None or not output.uri:
+        return
+    if output.image.quality is not None and output.image.format != "jpeg":
+        found = f"{output.image.quality}, which has no effect with format: {output.image.format}"
+        hint = "Write format: jpeg beside it, or remove it"
+        asked.add(("output", "image", "quality"), found, "no such key", hint)
+    for what, uri in _inputs(asked):
+        if _overlap(output.uri, uri):
+            found = f"{shown(asked.written(('output', 'uri')))}, which overlaps {what}"
+            asked.add(("output", "uri"), found, "a folder of its own, neither inside nor around it")
+
+
+def _inputs(asked: Asked) -> Iterator[tuple[str, str]]:
+    for path, _ in asked.items("sources"):
+        uri = asked.get(*path, "uri")
+        if isinstance(uri, str) and uri:
+            yield f"sources.{path[-1]}.uri", uri
+    pool = asked.get("pool") if asked.has("pool") else os.path.join(asked.base, "pool")
+    if isinstance(pool, str) and pool and asked.has("synthesize"):
+        yield "pool", pool
+
+
+def _overlap(a: str, b: str) -> bool:
+    one, other = (_normal(a), _normal(b))
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def _normal(uri: str) -> str:
+    local = local_path(uri)
+    if local is not None and "\0" not in uri:
+        return f"file:/{os.path.realpath(local)}".rstrip("/")
+    return uri.rstrip("/")
+
+
+# ---- limits --------------------------------------------------------------------------
+
+
+def check_limits(asked: Asked, limits: Limits, path: Path) -> None:
+    """Note limits that limit nothing."""
+    for key in ("synthetic_share", "synthetic_to_real"):
+        limit = getattr(limits, key)
+        if limit is None:
+            continue
+        if limit.max is None and limit.per_class is None:
+            asked.add((*path, key), "neither max nor per_class", "at least one of them")
+        for part in ("max", "per_class"):
+            value = getattr(limit, part)
+            if key == "synthetic_share" and value is not None and value >= 1:
+                found = f"{value:g}, which no share exceeds"
+                asked.add((*path, key, part), found, "a share below 1")
+    for key in ("min_rows_per_class", "min_unique_real_per_class"):
+        if getattr(limits, key) == {}:
+            asked.add((*path, key), "an empty mapping", "split: least rows")
+
+
+def _check_limit_splits(asked: Asked, draft: Draft) -> None:
+    for key in ("min_rows_per_class", "min_unique_real_per_class"):
+        for split in asked.keys("limits", key) if draft.splits else ():
+            check_known(asked, ("limits", key, split), split, draft.splits, "split")
+
+
+# ---- execution -----------------------------------------------------------------------
+
+
+def _check_execution(asked: Asked, draft: Draft) -> None:
+    names = asked.keys("generators")
+    for name in asked.keys("execution", "generators"):
+        check_known(asked, ("execution", "generators", name), name, names, "generator")
+    if draft.execution.engine == "local" and draft.execution.address is not None:
+        found = f"{shown(asked.written(('execution', 'address')))}, which has no effect"
+        asked.add(("execution", "address"), found, "no address with engine: local")
+    used = {scheme_of(uri) for uri in _uris(asked)}
+    for protocol in asked.keys("execution", "storage_options"):
+        if protocol not in used:
+            found = f"options for {shown(protocol)}, which no URI of the job uses"
+            path: Path = ("execution", "storage_options", protocol)
+            asked.add(path, found, one_of(used), nearest(protocol, used))
+
+
+def _uris(asked: Asked) -> Iterator[str]:
+    yield from (uri for _, uri in _inputs(asked))
+    places: list[Path] = [("output", "uri"), ("classes", "file")]
+    places += [(*path, "checkpoint") for path, _ in asked.items("generators")]
+    places += [(*path, "label_map", "file") for path, _ in asked.items("sources")]
+    places += [(*path, "pipeline") for path, _ in asked.items("augmentations")]
+    places += [(*path, "manifest") for path, _ in asked.items("synthesize")]
+    yield from (uri for place in places if isinstance(uri := asked.get(*place), str))

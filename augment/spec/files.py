@@ -1,0 +1,139 @@
+"""Small files that a job names: class lists and label maps. Read whole, checked, returned.
+
+Local files are opened directly; remote ones through `augment.storage`, imported only then.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+from augment.errors import Problem, SpecError
+from augment.spec.asked import local_path
+from augment.spec.models import Classes, LabelMap
+from augment.spec.problems import shown
+from augment.spec.text import parse
+
+Options = Mapping[str, Mapping[str, Any]]
+_MAX_NAME = 256
+
+
+def read_classes(classes: Classes, base: str = "", options: Options | None = None) -> list[str]:
+    """Class names in label order. A class file holds one name a line; blank ends are cut.
+
+    base: folder that a relative `file` hangs on.
+
+    Raises:
+        SpecError: the file is missing, or holds an empty or repeated name.
+    """
+    if classes.file is None:
+        return list(classes.names or [])
+    text = _text(os.path.join(base, classes.file), options)
+    names = [line.strip() for line in text.splitlines()]
+    while names and not names[-1]:
+        names.pop()
+    problems = _name_problems(names, classes.file)
+    if not names:
+        problems.append(Problem(classes.file, "no class", "one class name a line"))
+    if problems:
+        raise SpecError(problems)
+    return names
+
+
+def _name_problems(names: list[str], file: str) -> list[Problem]:
+    problems, first = [], dict[str, int]()
+    for n, name in enumerate(names, 1):
+        if not name or len(name) > _MAX_NAME:
+            expected = f"a class name of 1 to {_MAX_NAME} characters"
+            problems.append(Problem(f"{file}:{n}", shown(name), expected))
+        elif name in first:
+            expected = f"each class once (first on line {first[name]})"
+            problems.append(Problem(f"{file}:{n}", f"{shown(name)} a second time", expected))
+        first.setdefault(name, n)
+    return problems
+
+
+def read_label_map(
+    label_map: LabelMap, base: str = "", options: Options | None = None
+) -> dict[str, str]:
+    """Source label -> class. A file is CSV with the header `from,to`, or a YAML or JSON mapping.
+
+    Raises:
+        SpecError: the file is missing or malformed.
+    """
+    if label_map.file is None:
+        return dict(label_map.map or {})
+    file = label_map.file
+    where = os.path.join(base, file)
+    if file.lower().endswith(".csv"):
+        return _csv_map(_text(where, options), file)
+    document = parse(read_bytes(where, options), file)
+    if document.problems:
+        raise SpecError(document.problems)
+    if not isinstance(document.data, dict) or not document.data:
+        raise SpecError([Problem(file, shown(document.data), "a mapping of label: class")])
+    bad = [(k, v) for k, v in document.data.items() if not isinstance(v, str) or not v]
+    if bad:
+        raise SpecError(
+            [
+                Problem(f"{file}:{document.lines.get((k,), 1)}: {k}", shown(v), "a class name")
+                for k, v in bad
+            ]
+        )
+    return {str(k): str(v) for k, v in document.data.items()}
+
+
+def _csv_map(text: str, file: str) -> dict[str, str]:
+    rows = csv.reader(io.StringIO(text), strict=True)
+    found: dict[str, str] = {}
+    problems: list[Problem] = []
+    try:
+        header = next(rows, [])
+        if header != ["from", "to"]:
+            raise SpecError([Problem(f"{file}:1", shown(",".join(header)), "the header from,to")])
+        for row in rows:
+            place = f"{file}:{rows.line_num}"
+            if len(row) != 2 or not all(row):
+                problems.append(Problem(place, shown(",".join(row)), "a label and a class"))
+            elif found.setdefault(row[0], row[1]) != row[1]:
+                problems.append(Problem(place, f"{shown(row[0])} a second time", "each label once"))
+    except csv.Error as error:
+        problems.append(Problem(f"{file}:{rows.line_num}", f"an error ({error})", "CSV"))
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+def _text(path: str, options: Options | None) -> str:
+    try:
+        return read_bytes(path, options).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = f"byte {error.start} that is not UTF-8"
+        raise SpecError([Problem(path, found, "UTF-8 text")]) from None
+
+
+def read_bytes(path: str, options: Options | None = None) -> bytes:
+    """The bytes of a file that the job names, local or remote.
+
+    Raises:
+        SpecError: it is missing or, if local, unreadable. StorageError: remote trouble.
+    """
+    local = local_path(path)
+    try:
+        if local is None:
+            from augment.storage import Folder  # fsspec is slow to import: only when needed
+
+            folder, name = posixpath.split(path)
+            return Folder(folder, options).read(name)
+        with open(local, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise SpecError([Problem(path, "no such file", "a file that exists")]) from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise SpecError(
+            [Problem(path, f"an error ({error.strerror})", "a readable file")]
+        ) from None

@@ -1,0 +1,133 @@
+"""From a job file to a `Job`, or to one error that names every problem.
+
+Offline and light: imports neither torch, ray, pandas, pyarrow nor albumentations.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from augment.errors import Problem, SpecError
+from augment.spec.asked import MISSING, Asked, document_of, read_document
+from augment.spec.checks import check_job, check_limits
+from augment.spec.draft import draft_of
+from augment.spec.models import JobSpec, Limits
+from augment.spec.problems import shown
+from augment.spec.translate import add_validation_errors
+
+_LINE = re.compile(r":(\d+)")
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that was accepted.
+
+    spec: paths absolute, variables expanded. text: the file as written, variables not
+    expanded. base: the folder that relative paths hung on.
+    """
+
+    spec: JobSpec
+    text: str
+    base: str
+
+
+def load_spec(
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    execution: str | os.PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Job:
+    """Read and check a job. Touches no source and no network.
+
+    source: a YAML or JSON file, or a mapping of the same shape (paths relative to the
+    working folder). execution: a file of keys of `execution`, laid over the job's.
+    overrides: `key=value` within `execution`, laid over both. env: variables for
+    `${NAME}` in URIs and `execution`; the environment if not given.
+
+    Raises:
+        SpecError: with every problem found: place, value, expectation, nearest name.
+    """
+    asked = Asked(document_of(source))
+    text, base = asked.text, _base_of(source)
+    if not isinstance(asked.data, dict):
+        asked.add((), shown(asked.data), "a mapping: the keys of a job")
+        raise _error(asked)
+    _lay_execution(asked, execution, overrides)
+    asked.expand(os.environ if env is None else env)
+    asked.make_absolute(base)
+    spec = _validated(asked, JobSpec)
+    check_job(asked, draft_of(asked, spec))
+    if spec is None or asked.problems:
+        raise _error(asked)
+    if not asked.has("pool"):
+        spec = spec.model_copy(update={"pool": os.path.join(base, spec.pool)})
+    return Job(spec, text, base)
+
+
+def load_limits(path: str | os.PathLike[str]) -> Limits:
+    """Read a file of limits: what a job has under `limits`.
+
+    Raises:
+        SpecError: with every problem found.
+    """
+    asked = Asked(read_document(path))
+    if not isinstance(asked.data, dict) or not asked.data:
+        asked.add((), shown(asked.data), "a mapping: what a job has under `limits`")
+        raise _error(asked)
+    limits = _validated(asked, Limits)
+    if limits is not None:
+        check_limits(asked, limits, ())
+    if limits is None or asked.problems:
+        raise _error(asked)
+    return limits
+
+
+def _base_of(source: str | os.PathLike[str] | Mapping[str, Any]) -> str:
+    if isinstance(source, Mapping):
+        return os.getcwd()
+    return os.path.dirname(os.path.abspath(os.fspath(source)))
+
+
+def _lay_execution(
+    asked: Asked, execution: str | os.PathLike[str] | None, overrides: Sequence[str]
+) -> None:
+    if execution is None and not overrides:
+        return
+    if asked.get("execution") is MISSING:
+        asked.data["execution"] = {}
+    if execution is not None:
+        try:
+            asked.merge_execution(read_document(execution))
+        except SpecError as error:
+            asked.problems += error.problems
+    for override in overrides:
+        asked.override(override)
+
+
+def _validated(asked: Asked, model: type[_Model]) -> _Model | None:
+    try:
+        return model.model_validate(asked.data)
+    except ValidationError as error:
+        add_validation_errors(asked, error.errors(include_url=False), model)
+        return None
+
+
+def _error(asked: Asked) -> SpecError:
+    """All problems, in the order of their lines; each once."""
+    unique = {str(p): p for p in asked.problems}
+    return SpecError(sorted(unique.values(), key=lambda p: _line_of(p, asked.name)))
+
+
+def _line_of(problem: Problem, name: str) -> tuple[bool, int]:
+    """Problems of the job file come first, by line."""
+    rest = problem.place.removeprefix(name)
+    found = _LINE.match(rest)
+    return rest == problem.place, int(found[1]) if found else 0

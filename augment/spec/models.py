@@ -1,0 +1,286 @@
+"""What a job file may say, as frozen pydantic models that refuse unknown keys.
+
+`request` keys decide rows, ids and the digest; `execution` says how to run and never
+enters ids, digest or resume. `limits` and `errors` judge, and enter neither. A key that
+would have no effect is an error, so only what works is here. Reads no file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from augment.spec.text import resolve
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+ClassName = Annotated[str, Field(min_length=1, max_length=256)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Free = Annotated[Any, BeforeValidator(resolve)]
+"""A value whose shape another library knows; scalars without quotes are what YAML says."""
+
+
+class Spec(BaseModel):
+    """Base of all specs: frozen, no unknown keys, finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+# ---- sources -------------------------------------------------------------------------
+
+
+class LabelMap(Spec):
+    """Source label -> class of the data set. Either `file` (CSV with a header `from,to`,
+    or a JSON/YAML mapping) or `map`."""
+
+    file: str | None = None
+    map: dict[str, ClassName] | None = None
+    unmapped: Literal["error", "drop"] = "error"
+
+
+class SourceBase(Spec):
+    uri: str
+    splits: dict[Name, Annotated[str | Share, BeforeValidator(resolve)]]
+    """Result split -> folder or value of the source's own split (text), or a share
+    (numbers that sum to 1: seeded, stratified by class). Never both in one source."""
+    label_map: LabelMap | None = None
+    max_per_class: Annotated[int, Field(ge=1)] | None = None
+    license: str | None = None
+    digital_source_type: (
+        Literal["digitalCapture", "negativeFilm", "positiveFilm", "print"] | None
+    ) = None
+    """IPTC term for the untouched images, only where the owner knows it."""
+
+
+class ImageFolderSource(SourceBase):
+    """`<uri>/<split>/<class>/**/image`; `<uri>/<class>/**/image` where splits are shares."""
+
+    format: Literal["imagefolder"]
+
+
+class ParquetColumns(Spec):
+    image: str = "image"
+    """binary, the `datasets` Image struct, or a string column of paths relative to uri."""
+    label: str = "label"
+    """string, or integers named by the `datasets` ClassLabel in the file's metadata."""
+    split: str | None = None
+
+
+class ParquetSource(SourceBase):
+    """A Parquet file, or a folder of them. `<uri>/<split>/*.parquet` where splits are texts
+    and no split column is named."""
+
+    format: Literal["parquet"]
+    columns: ParquetColumns = ParquetColumns()
+
+
+SourceSpec = Annotated[ImageFolderSource | ParquetSource, Field(discriminator="format")]
+
+
+# ---- generators ----------------------------------------------------------------------
+
+
+class PaletteSampling(Spec):
+    contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
+
+
+class PaletteGenerator(Spec):
+    """Procedural coloured patterns, a hue per class: seeded, CPU, no weights. The fake."""
+
+    family: Literal["palette"]
+    classes: Annotated[list[ClassName], Field(min_length=1)]
+    size: Annotated[int, Field(ge=4, le=4096)] = 32
+    sampling: PaletteSampling = PaletteSampling()
+
+
+class VaeSampling(Spec):
+    temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
+    """Standard deviation of the latent z."""
+
+
+class VaeGenerator(Spec):
+    """Class-conditional variational autoencoder: `weights.safetensors` + `generator.json`."""
+
+    family: Literal["vae"]
+    checkpoint: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Of weights.safetensors; checked before anything is loaded."""
+    license: str | None = None
+    sampling: VaeSampling = VaeSampling()
+
+
+GeneratorSpec = Annotated[PaletteGenerator | VaeGenerator, Field(discriminator="family")]
+
+
+# ---- rules ---------------------------------------------------------------------------
+
+
+ClassTargets = Annotated[dict[ClassName, Annotated[int, Field(ge=0)]], Field(min_length=1)]
+
+
+class Fill(Spec):
+    """How many rows a rule adds. `to`: until each class has that many rows in the split
+    ("max": as the largest class has; a mapping: only the classes named). `share`: this
+    share of all rows of the split in the result. Caps are per class."""
+
+    to: Annotated[int, Field(ge=0)] | Literal["max"] | ClassTargets | None = None
+    share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    max_times_real: Annotated[float, Field(ge=0.0)] | None = None
+    max_added: Annotated[int, Field(ge=0)] | None = None
+
+
+class From(Spec):
+    """Which rows an augmentation takes as parents; None: all that may be taken."""
+
+    origin: Annotated[list[Literal["real", "synthetic"]], Field(min_length=1)] = ["real"]
+    classes: list[ClassName] | None = None
+    splits: list[Name] | None = None
+
+
+class Augmentation(Spec):
+    """Classical copies. `ops`: albumentations transforms in order, each `{Name: {params}}`
+    or a bare name; a composition takes `transforms: [...]`. `pipeline`: a file written
+    from `A.to_dict` (JSON or YAML). Exactly one of copies and fill, of ops and pipeline."""
+
+    name: Name
+    from_: From = Field(default=From(), alias="from")
+    copies: Annotated[int, Field(ge=1, le=1000)] | None = None
+    fill: Fill | None = None
+    backend: Literal["albumentations"] = "albumentations"
+    ops: list[Free] | None = None
+    pipeline: str | None = None
+
+
+class Synthesize(Spec):
+    """Rows made by generators. Exactly one of fill and manifest."""
+
+    generators: (
+        Annotated[list[Name], Field(min_length=1)]
+        | Annotated[dict[Name, Annotated[float, Field(gt=0.0)]], Field(min_length=1)]
+    )
+    fill: Fill | None = None
+    manifest: str | None = None
+    classes: list[ClassName] | None = None
+    split: Name = "train"
+
+
+class Degenerate(Spec):
+    """Rejects blank, constant or saturated images."""
+
+    min_std: Annotated[float, Field(ge=0.0)] = 2.0
+    """Least standard deviation of the levels (0 .. 255)."""
+    max_saturated: Share = 0.98
+    """Largest share of values at 0 or 255."""
+
+
+class FilterSpec(Spec):
+    """One filter: exactly one key."""
+
+    degenerate: Degenerate | None = None
+
+
+# ---- result --------------------------------------------------------------------------
+
+
+class ImageFormat(Spec):
+    format: Literal["match_real", "png", "jpeg"] = "match_real"
+    quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    """JPEG quality, with `format: jpeg` only; 95 if not given."""
+
+
+class Shard(Spec):
+    target_bytes: Annotated[int, Field(ge=1 << 16)] = 256 << 20
+    row_group_bytes: Annotated[int, Field(ge=1 << 14)] = 32 << 20
+
+
+class Output(Spec):
+    uri: str
+    mode: Literal["create"] = "create"
+    image: ImageFormat = ImageFormat()
+    shard: Shard = Shard()
+
+
+class ShareLimit(Spec):
+    """Judged in every split. max: over all classes; per_class: for each."""
+
+    max: Annotated[float, Field(ge=0.0)] | None = None
+    per_class: Annotated[float, Field(ge=0.0)] | None = None
+
+
+class Limits(Spec):
+    synthetic_share: ShareLimit | None = None
+    """Generated rows / all rows."""
+    synthetic_to_real: ShareLimit | None = None
+    """Generated rows / untouched real rows: copies cannot dilute it."""
+    min_rows_per_class: dict[Name, Annotated[int, Field(ge=0)]] | None = None
+    """split -> least rows of every class."""
+    min_unique_real_per_class: dict[Name, Annotated[int, Field(ge=0)]] | None = None
+
+
+class Errors(Spec):
+    """A run stops when bad inputs > max(min_count, max_share x inputs)."""
+
+    max_share: Share = 0.01
+    min_count: Annotated[int, Field(ge=0)] = 10
+    max_pixels: Annotated[int, Field(ge=1)] = 89_478_485
+    """Images with more are bad inputs, known from their header (Pillow's warning limit)."""
+
+
+class About(Spec):
+    owner: str | None = None
+    purpose: str | None = None
+    ticket: str | None = None
+    license: str | None = None
+
+
+class Classes(Spec):
+    """Row order = label id, for ever. A text file, one class a line; or a list."""
+
+    file: str | None = None
+    names: list[ClassName] | None = None
+
+
+# ---- execution -----------------------------------------------------------------------
+
+
+class GeneratorExecution(Spec):
+    batch_size: Annotated[int, Field(ge=1, le=65536)] = 64
+    actors: Annotated[int, Field(ge=1, le=4096)] = 1
+    num_gpus: Annotated[float, Field(ge=0.0)] | None = None
+    """GPUs of one actor; None: 1 where the cluster has any, else 0."""
+    num_cpus: Annotated[float, Field(ge=0.0)] | None = None
+
+
+class Execution(Spec):
+    engine: Literal["ray", "local"] = "ray"
+    address: str | None = None
+    """A running Ray cluster ("auto", "ray://..."); None: an embedded one."""
+    workers: Annotated[int, Field(ge=1, le=65536)] | None = None
+    """Mix units at once; None: one per CPU."""
+    generators: dict[Name, GeneratorExecution] = {}
+    storage_options: dict[str, dict[str, Free]] = {}
+    """fsspec options by protocol, for example {s3: {endpoint_url: ...}}."""
+
+
+class JobSpec(Spec):
+    """One augmentation job. Relative paths are relative to the job file."""
+
+    version: Annotated[Literal[1], BeforeValidator(resolve)]
+    name: Name
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)]
+    about: About = About()
+    classes: Classes | None = None
+    sources: Annotated[dict[Name, SourceSpec], Field(min_length=1)]
+    protected_splits: list[Name] | None = None
+    """Real rows only, bytes unchanged, never a parent; None: every split but train."""
+    generators: dict[Name, GeneratorSpec] = {}
+    augmentations: list[Augmentation] = []
+    synthesize: list[Synthesize] = []
+    on_shortfall: Literal["fail", "warn"] = "fail"
+    max_attempts_per_sample: Annotated[int, Field(ge=1, le=1000)] = 3
+    filters: list[FilterSpec] = []
+    pool: str = "pool"
+    output: Output
+    limits: Limits = Limits()
+    errors: Errors = Errors()
+    execution: Execution = Execution()

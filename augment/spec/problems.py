@@ -1,0 +1,70 @@
+"""Words for what is wrong with a request: places, values, lists of names, the nearest name.
+
+Knows nothing of what a job may say.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from augment.spec.text import Path, Plain, resolve
+
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
+_MOST_NAMES = 20
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: `synthesize[0].fill.to`, `fill.to['12:30']`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _WORD.fullmatch(step):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{step[:80]!r}]"
+    return text
+
+
+def shown(value: Any) -> str:
+    """A value as it stands in an error, at most 80 characters."""
+    if value is None:
+        return "nothing"
+    bare = isinstance(value, Plain) and not isinstance(resolve(value), str)
+    text = str(value) if bare else repr(str(value)) if isinstance(value, str) else _plainly(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _plainly(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"a mapping of {_some(list(value))}" if value else "an empty mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}" if value else "an empty list"
+    return repr(value)
+
+
+def _some(names: Sequence[Any]) -> str:
+    return ", ".join(str(n)[:40] for n in names[:6]) + (", ..." if len(names) > 6 else "")
+
+
+def one_of(names: Iterable[str]) -> str:
+    """`one of a, b, c`; of many the first twenty, by name."""
+    listed = sorted(set(names))
+    if not listed:
+        return "none (there are none)"
+    if len(listed) == 1:
+        return listed[0]
+    rest = len(listed) - _MOST_NAMES
+    tail = f" and {rest} more" if rest > 0 else ""
+    return f"one of {', '.join(listed[:_MOST_NAMES])}{tail}"
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """`Did you mean 'x'?`, or nothing where no valid name is near."""
+    by_fold = {v.casefold(): v for v in valid}
+    folded = name.casefold()[:100]
+    found = difflib.get_close_matches(folded, by_fold, n=1, cutoff=0.6)
+    return f"Did you mean {by_fold[found[0]]!r}?" if found else ""

@@ -1,0 +1,58 @@
+"""What storage raises, in words that name the place, the trouble and the way out.
+
+Knows nothing of how storage is reached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+
+from augment.errors import RequestError, StorageError
+
+_AGAIN = "then run the same command again"
+_WAYS_OUT = {
+    errno.ENOSPC: "the disk is full; free space or name another place",
+    errno.EDQUOT: "the disk quota is used up; free space or name another place",
+    errno.EFBIG: "the file is larger than allowed here (ulimit -f, or the file system); "
+    "raise the limit or name another place",
+    errno.EACCES: "permission denied; allow access or name another place",
+    errno.EPERM: "not permitted there; allow access or name another place",
+    errno.EROFS: "it lies on a read-only file system; name another place",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; name another place",
+    errno.EEXIST: "a part of the path is a file, not a folder; name another place",
+    errno.EISDIR: "it is a folder, not a file; name another place",
+    errno.ENOENT: "no file or folder can be made there; name another place",
+    errno.ENAMETOOLONG: "the name is too long for this file system; shorten it",
+    errno.EOPNOTSUPP: "the file system has no hard links, which a safe create needs; "
+    "name another place",
+}
+
+
+@contextlib.contextmanager
+def told(url: str, action: str, is_local: bool) -> Iterator[None]:
+    """Turns what storage raises into FileNotFoundError (reading) or StorageError."""
+    try:
+        yield
+    except (RequestError, StorageError, GeneratorExit):
+        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if action == "read":
+            raise FileNotFoundError(errno.ENOENT, "no such file", url) from error
+        raise StorageError(_trouble(url, action, error)) from error
+    except OSError as error:
+        raise StorageError(_trouble(url, action, error)) from error
+    except Exception as error:
+        if is_local:
+            raise
+        # clients of remote stores raise their own kinds (botocore, aiohttp, google ...)
+        raise StorageError(_trouble(url, action, error)) from error
+
+
+def _trouble(url: str, action: str, error: Exception) -> str:
+    way_out = _WAYS_OUT.get(getattr(error, "errno", None) or 0)
+    if way_out is None:
+        said = str(error) or type(error).__name__
+        way_out = f"{said}; check the disk, the connection and the credentials"
+    return f"{url} could not be {action}: {way_out}, {_AGAIN}"

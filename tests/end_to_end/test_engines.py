@@ -1,0 +1,105 @@
+"""What may differ between engines, batch sizes and numbers of workers: nothing, or one level."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from augment.api import load_spec, open_dataset, run
+from augment.errors import InterruptedRun
+from augment.run import LocalEngine
+from augment.run.ray_engine import RayEngine
+from tests.end_to_end.jobs import fingerprint, job_document, pixels, rows_of, write_digits
+
+CHECKPOINT = Path(__file__).parents[2] / "examples" / "digits" / "checkpoint"
+CLASSES = ("0", "1", "2")
+
+
+def clock() -> dt.datetime:
+    return dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("digits")
+    write_digits(root / "data", {"0": 12, "1": 5, "2": 4})
+    return root
+
+
+def vae_job(data: Path, root: Path, **execution: Any) -> dict[str, Any]:
+    return job_document(
+        data,
+        generators={"vae": {"family": "vae", "checkpoint": str(CHECKPOINT)}},
+        synthesize=[{"generators": ["vae"], "fill": {"to": 60}}],
+        pool=str(root / "pool"),
+        output={"uri": str(root / "out"), "shard": {"target_bytes": 65536}},
+        execution=execution,
+    )
+
+
+def shards(root: Path) -> dict[str, str]:
+    """path below the root -> sha256, of everything that a table is made of."""
+    return {
+        str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(root.rglob("data/**/*.parquet"))
+    }
+
+
+@pytest.fixture(scope="module")
+def local(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("local")
+    run(load_spec(vae_job(data, root)), engine=LocalEngine(), clock=clock)
+    return root
+
+
+def test_both_engines_write_equal_bytes(
+    data: Path, local: Path, tmp_path: Path, ray_engine: RayEngine
+) -> None:
+    result = run(load_spec(vae_job(data, tmp_path)), engine=ray_engine, clock=clock)
+    assert result.ok
+    assert shards(tmp_path) == shards(local)
+    assert len(shards(local)) >= 3
+
+
+@pytest.mark.parametrize(("batch_size", "actors"), [(1, 3), (16, 1), (64, 3)])
+def test_batch_size_and_actors_change_no_row(
+    data: Path, local: Path, tmp_path: Path, ray_engine: RayEngine, batch_size: int, actors: int
+) -> None:
+    generators = {"vae": {"batch_size": batch_size, "actors": actors, "num_cpus": 0.5}}
+    job = load_spec(vae_job(data, tmp_path, generators=generators))
+    run(job, engine=ray_engine, clock=clock)
+    expected = rows_of(open_dataset(str(local / "out")).to_table())
+    found = rows_of(open_dataset(str(tmp_path / "out")).to_table())
+    assert [r["sample_id"] for r in found] == [r["sample_id"] for r in expected]
+    for mine, theirs in zip(found, expected, strict=True):
+        if not mine["generated"]:
+            assert mine == theirs
+            continue
+        for column in ("label", "split", "rank", "generator", "parents", "marks", "width"):
+            assert mine[column] == theirs[column]
+        difference = np.abs(pixels(mine).astype(int) - pixels(theirs).astype(int))
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.01
+
+
+def test_more_than_the_cluster_has_is_refused_at_once(
+    data: Path, tmp_path: Path, ray_engine: RayEngine
+) -> None:
+    job = load_spec(vae_job(data, tmp_path, generators={"vae": {"num_gpus": 8}}))
+    with pytest.raises(InterruptedRun, match=r"1 workers with 8.0 GPU each need 8.0; the cluster"):
+        run(job, engine=ray_engine, clock=clock)
+
+
+def test_an_error_in_a_worker_arrives_as_itself(
+    data: Path, tmp_path: Path, ray_engine: RayEngine
+) -> None:
+    """The pool is a file: every worker that wants to write there fails."""
+    (tmp_path / "pool").write_text("not a folder")
+    with pytest.raises(InterruptedRun, match="pool"):
+        run(load_spec(vae_job(data, tmp_path)), engine=ray_engine, clock=clock)
+    assert fingerprint([]) == {}

@@ -1,0 +1,91 @@
+"""Class lists and label maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from augment.errors import SpecError
+from augment.spec import read_classes, read_label_map
+from augment.spec.models import Classes, LabelMap
+
+
+def write(folder: Path, name: str, data: str | bytes) -> str:
+    (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    return name
+
+
+def test_classes_keep_their_order_and_text(tmp_path: Path) -> None:
+    file = write(tmp_path, "c.txt", "\ufeffno\r\n007\n 12:30 \nŠkoda\n\n")
+    assert read_classes(Classes(file=file), str(tmp_path)) == ["no", "007", "12:30", "Škoda"]
+    assert read_classes(Classes(names=["b", "a"])) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("a\nb\na\n", "c.txt:3: got 'a' a second time; expected each class once (first on line 1)"),
+        ("a\n\nb\n", "c.txt:2: got ''; expected a class name of 1 to 256 characters"),
+        ("", "c.txt: got no class; expected one class name a line"),
+    ],
+)
+def test_wrong_classes(tmp_path: Path, text: str, error: str) -> None:
+    file = write(tmp_path, "c.txt", text)
+    with pytest.raises(SpecError) as caught:
+        read_classes(Classes(file=file), str(tmp_path))
+    assert str(caught.value) == error
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("m.csv", 'from,to\n0,zero\n"a,b",no\n'),
+        ("m.yaml", "0: zero\n'a,b': no\n"),
+        ("m.json", '{"0": "zero", "a,b": "no"}'),
+    ],
+)
+def test_label_maps(tmp_path: Path, name: str, text: str) -> None:
+    file = write(tmp_path, name, text)
+    assert read_label_map(LabelMap(file=file), str(tmp_path)) == {"0": "zero", "a,b": "no"}
+    assert read_label_map(LabelMap(map={"x": "y"})) == {"x": "y"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error"),
+    [
+        ("m.csv", "a,b\n", "m.csv:1: got 'a,b'; expected the header from,to"),
+        ("m.csv", "", "m.csv:1: got ''; expected the header from,to"),
+        ("m.csv", "from,to\na\n", "m.csv:2: got 'a'; expected a label and a class"),
+        (
+            "m.csv",
+            "from,to\na,b\na,c\n",
+            "m.csv:3: got 'a' a second time; expected each label once",
+        ),
+        ("m.yaml", "- a", "m.yaml: got a list of 1; expected a mapping of label: class"),
+        ("m.yaml", "a: b\nc: [d]\n", "m.yaml:2: c: got a list of 1; expected a class name"),
+        (
+            "m.yaml",
+            "a: b\na: c\n",
+            "m.yaml:2: got the key 'a' a second time; expected each key once (first on line 1)",
+        ),
+    ],
+)
+def test_wrong_label_maps(tmp_path: Path, name: str, text: str, error: str) -> None:
+    file = write(tmp_path, name, text)
+    with pytest.raises(SpecError) as caught:
+        read_label_map(LabelMap(file=file), str(tmp_path))
+    assert str(caught.value) == error
+
+
+def test_missing_and_unreadable(tmp_path: Path) -> None:
+    gone = str(tmp_path / "gone.txt")
+    with pytest.raises(SpecError) as caught:
+        read_classes(Classes(file=gone))
+    assert str(caught.value) == f"{gone}: got no such file; expected a file that exists"
+    with pytest.raises(SpecError, match="Is a directory"):
+        read_classes(Classes(file=str(tmp_path)))
+    latin = str(tmp_path / write(tmp_path, "latin.txt", b"\xe9"))
+    with pytest.raises(SpecError) as caught:
+        read_classes(Classes(file=latin))
+    assert str(caught.value) == f"{latin}: got byte 0 that is not UTF-8; expected UTF-8 text"
