@@ -23,7 +23,9 @@ def test_ids_are_pinned() -> None:
 
 
 def test_ids_do_not_depend_on_the_process() -> None:
-    code = "from augment.seeds import *; print(synthetic_id(7, 'g', 's', class_conditioning('3'), 5))"
+    code = (
+        "from augment.seeds import *; print(synthetic_id(7, 'g', 's', class_conditioning('3'), 5))"
+    )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     mine = seeds.synthetic_id(7, "g", "s", seeds.class_conditioning("3"), 5)
     assert other.stdout.strip() == mine
@@ -48,6 +50,13 @@ def test_every_field_enters_a_synthetic_id() -> None:
         changed[i] = other
         ids.add(seeds.synthetic_id(*changed))  # type: ignore[arg-type]
     assert len(ids) == 7
+
+
+def test_many_ids_at_once_are_the_same_ids() -> None:
+    same = (7, "generator", "sampling", "conditioning")
+    for parent in ("", "parent"):
+        one_by_one = [seeds.synthetic_id(*same, i, parent) for i in (0, 5, 1 << 40)]
+        assert list(seeds.synthetic_ids(*same, (0, 5, 1 << 40), parent)) == one_by_one
 
 
 def test_streams_repeat_and_differ_by_name_and_id() -> None:

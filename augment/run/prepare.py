@@ -231,27 +231,32 @@ def _census_facts(census: Census) -> CensusFacts:
 
 
 def _styles(prepared: Prepared, census: Census) -> dict[str, tuple[Style, ...]]:
-    """How up to 32 real images of each class that gets made ones are encoded."""
+    """How up to 32 real images of each class are encoded, where made images follow them."""
     spec = prepared.job.spec
     if spec.output.image.format != "match_real" or not spec.synthesize:
         return {}
-    table = census.table
-    out: dict[str, tuple[Style, ...]] = {}
-    readers = {n: open_source(n, s, prepared.options) for n, s in spec.sources.items()}
+    wanted: dict[str, list[RealRow]] = {}
     for label in census.classes:
-        rows = _some_rows(table, label, spec.seed)
-        found = []
-        for row in rows:
-            for data in readers[row.source].read([row]):
-                if isinstance(data, SampleError):
-                    continue
-                try:
-                    found.append(style_of(data, spec.errors.max_pixels))
-                except SampleError:
-                    continue  # a bad image is counted when its row is built, not here
-        if found:
-            out[label] = tuple(found)
-    return out
+        for row in _some_rows(census.table, label, spec.seed):
+            wanted.setdefault(row.source, []).append(row)
+    styles: dict[str, list[Style]] = {}
+    for source, rows in wanted.items():
+        reader = open_source(source, spec.sources[source], prepared.options)
+        for row, data in zip(rows, reader.read(rows), strict=True):
+            style = _style(data, spec.errors.max_pixels)
+            if style is not None:
+                styles.setdefault(row.label_name, []).append(style)
+    return {label: tuple(found) for label, found in styles.items()}
+
+
+def _style(data: bytes | SampleError, max_pixels: int) -> Style | None:
+    """None for a bad image: it is counted when its row is built, not here."""
+    if isinstance(data, SampleError):
+        return None
+    try:
+        return style_of(data, max_pixels)
+    except SampleError:
+        return None
 
 
 def _some_rows(table: pa.Table, label: str, seed: int) -> list[RealRow]:

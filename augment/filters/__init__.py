@@ -1,0 +1,59 @@
+"""Filters: is a generated image good enough to enter the data set?
+
+Every filter scores the image; the first that rejects decides. Scores do not depend on
+thresholds, so a threshold changes without generating anything again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from augment.errors import RequestError
+from augment.filters.degenerate import DegenerateFilter
+from augment.filters.protocol import ACCEPTED, Filter, Verdict
+from augment.spec.models import Degenerate, FilterSpec
+
+__all__ = ["Filter", "Verdict", "build_filters", "judge", "score", "score_names"]
+
+
+def build_filters(specs: Sequence[FilterSpec]) -> list[Filter]:
+    """The job's filters, in the job's order.
+
+    Raises:
+        RequestError: a spec names no filter.
+    """
+    return [_build(spec, place) for place, spec in enumerate(specs)]
+
+
+def _build(spec: FilterSpec, place: int) -> Filter:
+    match spec:
+        case FilterSpec(degenerate=Degenerate() as degenerate):
+            return DegenerateFilter(degenerate)
+        case _:
+            known = ", ".join(FilterSpec.model_fields)
+            raise RequestError(f"filters[{place}]: names no filter; expected one of: {known}")
+
+
+def score_names(filters: Sequence[Filter]) -> tuple[str, ...]:
+    """Names of all scores that the filters give, in their order."""
+    return tuple(name for f in filters for name in f.score_names)
+
+
+def score(filters: Sequence[Filter], image_HWC: np.ndarray) -> dict[str, float]:
+    """All scores of an image (H, W, 3) uint8 RGB."""
+    return {name: value for f in filters for name, value in f.score(image_HWC).items()}
+
+
+def judge(filters: Sequence[Filter], scores: Mapping[str, float]) -> Verdict:
+    """The verdict of the first filter that rejects, else accepted.
+
+    Raises:
+        KeyError: a filter's score is missing.
+    """
+    for f in filters:
+        verdict = f.verdict(scores)
+        if not verdict.accepted:
+            return verdict
+    return ACCEPTED

@@ -1,0 +1,45 @@
+"""What a filter is: scores of an image, and a verdict over scores.
+
+The two are apart so that scores can be stored and thresholds changed without making or
+even reading an image again. Knows no filter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """reason: a short code that is counted, for example `degenerate.blank`; None: accepted."""
+
+    accepted: bool
+    reason: str | None = None
+
+
+ACCEPTED = Verdict(True)
+
+
+class Filter(Protocol):
+    """One question to an image. Scores are pure functions of the pixels: no threshold
+    enters them; their names begin with the filter's name and a dot."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def score_names(self) -> tuple[str, ...]: ...
+
+    def score(self, image_HWC: np.ndarray) -> dict[str, float]:
+        """Every score of `score_names` of an image (H, W, 3) uint8 RGB."""
+
+    def verdict(self, scores: Mapping[str, float]) -> Verdict:
+        """The verdict by stored scores, which may hold those of other filters too.
+
+        Raises:
+            KeyError: a score of this filter is missing.
+        """

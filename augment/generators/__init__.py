@@ -1,0 +1,91 @@
+"""Trained generators behind one Protocol: facts without loading, then a host that samples.
+
+A family is one file, chosen here by one exhaustive match over the job's specs. Importing
+this package imports no torch; only `load_host` does, where the family needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from augment.generators.protocol import (
+    BATCH_TOLERANCE,
+    GeneratedBatch,
+    GeneratorHost,
+    GeneratorInfo,
+    SampleRequest,
+    conditioning,
+)
+from augment.seeds import digest
+from augment.spec.models import GeneratorSpec, PaletteGenerator, VaeGenerator
+
+__all__ = [
+    "BATCH_TOLERANCE",
+    "GeneratedBatch",
+    "GeneratorHost",
+    "GeneratorInfo",
+    "SampleRequest",
+    "conditioning",
+    "describe",
+    "load_host",
+    "universe",
+]
+
+Options = Mapping[str, Mapping[str, Any]]
+
+
+def describe(name: str, spec: GeneratorSpec, options: Options | None = None) -> GeneratorInfo:
+    """Facts of the job's generator `name`, its files checked, nothing of it loaded.
+
+    options: fsspec options by protocol.
+
+    Raises:
+        CheckpointError: its files are missing, changed, malformed or not finite.
+        StorageError: they cannot be read.
+    """
+    match spec:
+        case PaletteGenerator():
+            from augment.generators import palette
+
+            return palette.describe(name, spec)
+        case VaeGenerator():
+            from augment.generators import vae
+
+            return vae.describe(name, spec, options)
+        case _:
+            assert_never(spec)
+
+
+def load_host(
+    name: str,
+    spec: GeneratorSpec,
+    info: GeneratorInfo,
+    *,
+    device: str = "cpu",
+    options: Options | None = None,
+) -> GeneratorHost:
+    """The generator, loaded on `device` (`cpu`, `cuda`, `cuda:1`; palette only uses the CPU).
+
+    info: what `describe` said when the job was planned; it must still hold.
+
+    Raises:
+        CheckpointError: as `describe`, or something has changed since.
+        StorageError: its files cannot be read.
+    """
+    match spec:
+        case PaletteGenerator():
+            from augment.generators import palette
+
+            return palette.load(name, spec, info)
+        case VaeGenerator():
+            from augment.generators import vae
+
+            return vae.load(name, spec, info, device, options)
+        case _:
+            assert_never(spec)
+
+
+def universe(seed: int, info: GeneratorInfo) -> str:
+    """The fixed set of samples (64 hex digits) that a seed, a generator and its sampling span."""
+    return digest({"seed": seed, "generator": info.identity, "sampling": info.sampling_digest})

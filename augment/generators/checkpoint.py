@@ -1,0 +1,232 @@
+"""A checkpoint folder, `generator.json` + `weights.safetensors`, read and judged as data.
+
+Nothing in a checkpoint is executed: the one is JSON against a closed model, the other a
+header of names, types and shapes in front of plain numbers. Knows no architecture beyond
+the shapes it is told to expect, and no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from safetensors import SafetensorError, deserialize
+
+from augment.errors import CheckpointError
+from augment.storage import Folder
+
+FORMAT = "augment-generator/1"
+CONFIG = "generator.json"
+WEIGHTS = "weights.safetensors"
+
+MAX_CONFIG_BYTES = 4 << 20
+MAX_WEIGHTS_BYTES = 8 << 30
+MAX_HEADER_BYTES = 16 << 20
+MAX_TENSORS = 100_000
+MAX_ELEMENTS = 2_000_000_000
+_DTYPES = ("F32", "F16", "BF16")
+
+M = TypeVar("M", bound=BaseModel)
+
+_Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_ClassName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class Config(BaseModel):
+    """`generator.json`. init: the family's architecture. classes: names in the order of the
+    network's class index. trained_on: what it was learned from, for people and cards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: str
+    family: str
+    init: dict[str, Any]
+    classes: Annotated[list[_ClassName], Field(min_length=1, max_length=100_000)]
+    license: str | None = None
+    weights_sha256: _Sha256
+    trained_on: dict[str, Any] | str | None = None
+
+
+def read_config(folder: Folder, name: str, family: str) -> Config:
+    """The configuration of the job's generator `name`, which must be of `family`.
+
+    Raises:
+        CheckpointError: missing, too large, not JSON, of another format version or family,
+            or not what a configuration may hold.
+        StorageError: it cannot be read.
+    """
+    raw = _json_object(_read(folder, name, CONFIG, MAX_CONFIG_BYTES), name)
+    if raw.get("format") != FORMAT:
+        raise _wrong(
+            name, CONFIG, f"format is {raw.get('format')!r}, this version reads {FORMAT!r}",
+            "export the checkpoint again, or use the augment that wrote it",
+        )  # fmt: skip
+    if raw.get("family") != family:
+        raise _wrong(
+            name, CONFIG, f"family is {raw.get('family')!r}, the job says {family!r}",
+            f"update generators.{name}.family or point checkpoint elsewhere",
+        )  # fmt: skip
+    config = validated(Config, raw, name)
+    common, times = Counter(config.classes).most_common(1)[0]
+    if times > 1:
+        raise _wrong(name, CONFIG, f"classes: {common!r} stands there {times} times, expected once")
+    return config
+
+
+def validated(model: type[M], raw: Any, name: str, at: str = "") -> M:
+    """`raw`, found at `at` in `generator.json`, as the model.
+
+    Raises:
+        CheckpointError: it does not fit; says every place.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as e:
+        found = [(".".join([*([at] if at else []), *map(str, p["loc"])]), p) for p in e.errors()]
+        text = "; ".join(f"{place}: {p['msg']}, got {p['input']!r:.80}" for place, p in found[:5])
+        raise _wrong(name, CONFIG, text) from None
+
+
+def read_weights(
+    folder: Folder,
+    name: str,
+    config: Config,
+    sha256: str | None,
+    shapes: Mapping[str, tuple[int, ...]],
+) -> dict[str, np.ndarray]:
+    """The tensors as float32 arrays, after every check that needs no network.
+
+    sha256: what the job says of the file, None where it says nothing. shapes: the tensors
+    that the architecture has, no more and no fewer.
+
+    Raises:
+        CheckpointError: missing, changed, malformed, not of this architecture, not finite.
+        StorageError: it cannot be read.
+    """
+    data = _read(folder, name, WEIGHTS, MAX_WEIGHTS_BYTES)
+    _check_hash(data, name, config, sha256)
+    _check_header(data, name)
+    try:
+        stored = dict(deserialize(data))  # type: ignore[no-untyped-call]
+    except SafetensorError as e:
+        raise _wrong(name, WEIGHTS, f"not a whole safetensors file ({e})") from None
+    _check_shapes(name, {key: tuple(t["shape"]) for key, t in stored.items()}, shapes)
+    arrays = {key: _array(t["dtype"], t["data"], shapes[key]) for key, t in stored.items()}
+    for key, array in arrays.items():
+        if not np.isfinite(array).all():
+            bad = int(array.size - np.isfinite(array).sum())
+            raise _wrong(
+                name, WEIGHTS, f"tensor {key!r} holds {bad} NaN or infinite of {array.size} values",
+                "train it again or take an earlier checkpoint",
+            )  # fmt: skip
+    return arrays
+
+
+def _wrong(name: str, file: str, text: str, way_out: str = "") -> CheckpointError:
+    return CheckpointError(
+        f"generators.{name}: {file}: {text}" + (f"; {way_out}" if way_out else "")
+    )
+
+
+def _read(folder: Folder, name: str, file: str, limit: int) -> bytes:
+    try:
+        size = folder.info(file).size
+        if size > limit:
+            raise _wrong(name, file, f"has {size} bytes, expected at most {limit}")
+        return folder.read(file)
+    except FileNotFoundError:
+        raise _wrong(
+            name, file, f"no such file in {folder.uri}",
+            f"expected a folder with {CONFIG} and {WEIGHTS}; update generators.{name}.checkpoint",
+        ) from None  # fmt: skip
+
+
+def _json_object(data: bytes, name: str) -> dict[str, Any]:
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as e:
+        raise _wrong(name, CONFIG, f"not JSON ({e})") from None
+    if not isinstance(raw, dict):
+        raise _wrong(name, CONFIG, f"holds a {type(raw).__name__}, expected an object")
+    return raw
+
+
+def _check_hash(data: bytes, name: str, config: Config, sha256: str | None) -> None:
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise _wrong(
+            name, WEIGHTS, f"sha256 is {found}, the job says {sha256}",
+            f"fetch it again or update generators.{name}.sha256",
+        )  # fmt: skip
+    if found != config.weights_sha256:
+        raise _wrong(
+            name, WEIGHTS, f"sha256 is {found}, {CONFIG} says {config.weights_sha256}",
+            "the two do not belong together: fetch both again",
+        )  # fmt: skip
+
+
+def _check_header(data: bytes, name: str) -> None:
+    """Refuses by the header alone what should not even be parsed further."""
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, len(data) - 8):
+        raise _wrong(name, WEIGHTS, "not a safetensors file: its header does not fit in it")
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except (ValueError, RecursionError) as e:
+        raise _wrong(name, WEIGHTS, f"not a safetensors file: header is not JSON ({e})") from None
+    if not isinstance(header, dict) or not all(isinstance(v, dict) for v in header.values()):
+        raise _wrong(name, WEIGHTS, "not a safetensors file: header is not an object of objects")
+    tensors = {key: value for key, value in header.items() if key != "__metadata__"}
+    if len(tensors) > MAX_TENSORS:
+        raise _wrong(name, WEIGHTS, f"{len(tensors)} tensors, expected at most {MAX_TENSORS}")
+    for key, value in tensors.items():
+        _check_entry(name, key, value.get("dtype"), value.get("shape"))
+
+
+def _check_entry(name: str, key: str, dtype: Any, shape: Any) -> None:
+    if dtype not in _DTYPES:
+        raise _wrong(
+            name, WEIGHTS, f"tensor {key!r} has dtype {dtype!r}, expected one of {_DTYPES}"
+        )
+    whole = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+    if not whole or len(shape) > 8 or math.prod(shape) > MAX_ELEMENTS:
+        raise _wrong(
+            name, WEIGHTS, f"tensor {key!r} has shape {shape!r:.80}, "
+            f"expected at most 8 sizes and {MAX_ELEMENTS} elements",
+        )  # fmt: skip
+
+
+def _check_shapes(
+    name: str, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> None:
+    wrong = [
+        f"{key} {list(found[key])} (expected {list(expected[key])})"
+        for key in sorted(found.keys() & expected.keys())
+        if found[key] != expected[key]
+    ]
+    parts = {
+        "missing": sorted(expected.keys() - found.keys()),
+        "unknown": sorted(found.keys() - expected.keys()),
+        "wrong shape": wrong,
+    }
+    text = "; ".join(f"{kind}: {', '.join(keys[:8])}{', ...' if len(keys) > 8 else ''}"
+                     for kind, keys in parts.items() if keys)  # fmt: skip
+    if text:
+        raise _wrong(
+            name, WEIGHTS, f"its tensors are not those of {CONFIG}'s init ({text})",
+            "fetch both again",
+        )  # fmt: skip
+
+
+def _array(dtype: str, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """float32; BF16 is the upper half of a float32."""
+    if dtype == "BF16":
+        wide = np.frombuffer(data, "<u2").astype("<u4") << np.uint32(16)
+        return wide.view("<f4").reshape(shape)
+    return np.frombuffer(data, "<f4" if dtype == "F32" else "<f2").astype("f4").reshape(shape)

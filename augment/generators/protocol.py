@@ -1,0 +1,131 @@
+"""What every generator family is to the rest: facts known without loading it, and a host
+that turns requests into images. Holds the values that pass between them.
+
+Knows no family, no torch, no Ray, and nothing of what becomes of the images.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from augment.errors import CheckpointError, RequestError
+from augment.seeds import canonical_json
+
+BATCH_TOLERANCE = 1e-4
+"""How far a row's values ([-1, 1]) may move with the batch it is made in."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorInfo:
+    """What is known of a generator without loading it.
+
+    name: the job's name for it. identity: 64 hex digits over weights, configuration and
+    everything else that changes pixels, but not sampling, which has its own digest.
+    checkpoint_sha256: of the weights file, "" for a family without weights.
+    classes: the names it can make. height, width, channels: of its images.
+    digital_source_type: IPTC URI of what it makes.
+    """
+
+    name: str
+    family: str
+    identity: str
+    sampling_digest: str
+    checkpoint_sha256: str
+    classes: tuple[str, ...]
+    height: int
+    width: int
+    channels: int
+    license: str | None
+    digital_source_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """One sample to be made: all its randomness comes from streams of `sample_id`.
+    index: its position (from 0) in the universe's class."""
+
+    sample_id: str
+    label_name: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedBatch:
+    """What came of a batch, in the order of its requests.
+
+    images: (N, C, H, W) float32 in [-1, 1]; zeros where the row failed.
+    failed: per row None, or a reason, for example `nan`.
+    """
+
+    images: np.ndarray
+    failed: tuple[str | None, ...]
+
+
+class GeneratorHost(Protocol):
+    """A loaded generator. A row's image depends on its request alone: on no batch beyond
+    `BATCH_TOLERANCE`, no order, no global generator of random numbers."""
+
+    @property
+    def info(self) -> GeneratorInfo: ...
+
+    def validate(self, request: SampleRequest) -> None:
+        """Raises:
+        RequestError: this generator cannot make that sample.
+        """
+
+    def batch_key(self, request: SampleRequest) -> Hashable:
+        """Rows may share a batch where their keys are equal."""
+
+    def generate(self, batch: Sequence[SampleRequest]) -> GeneratedBatch:
+        """Make the images of one batch; a bad row fails alone.
+
+        Raises:
+            RequestError: a request that `validate` refuses.
+        """
+
+
+def conditioning(label_name: str) -> str:
+    """What a sample is conditioned on, as it enters its id and its row: canonical JSON."""
+    return canonical_json({"class": label_name})
+
+
+def class_index(info: GeneratorInfo, label_name: str) -> int:
+    """Position of a class among the generator's own, found by its name.
+
+    Raises:
+        RequestError: the generator does not know the class.
+    """
+    try:
+        return info.classes.index(label_name)
+    except ValueError:
+        raise RequestError(unknown_class(info, label_name)) from None
+
+
+def unknown_class(info: GeneratorInfo, label_name: str) -> str:
+    """The text about a class that a generator cannot make."""
+    shown = ", ".join(repr(c) for c in info.classes[:10])
+    more = ", ..." if len(info.classes) > 10 else ""
+    near = difflib.get_close_matches(label_name, info.classes, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return (
+        f"generators.{info.name}: cannot make class {label_name!r}; "
+        f"it knows {len(info.classes)}: {shown}{more}{hint}"
+    )
+
+
+def must_match(found: GeneratorInfo, planned: GeneratorInfo) -> None:
+    """Raises:
+    CheckpointError: a generator is no longer what it was when the job was planned.
+    """
+    for what in ("identity", "sampling_digest"):
+        now, then = getattr(found, what), getattr(planned, what)
+        if now != then:
+            raise CheckpointError(
+                f"generators.{planned.name}: it has changed since the job was planned: "
+                f"{what} is {now}, the plan says {then}; put back what was planned, or plan again"
+            )

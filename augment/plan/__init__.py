@@ -1,0 +1,59 @@
+"""2 planned: census and rules in, whole-number quotas, units and manifests out. Pure."""
+
+from augment.plan.explain import Line, explain, findings, totals
+from augment.plan.make import make_plan
+from augment.plan.manifest import manifest_batches
+from augment.plan.plan import (
+    Capped,
+    Cell,
+    CensusFacts,
+    Copies,
+    Count,
+    Draw,
+    GeneratorFacts,
+    Plan,
+    PlannedGenerator,
+    Step,
+    generator_kind,
+    generator_of,
+)
+from augment.plan.tables import ManifestRows, read_manifest
+from augment.plan.units import (
+    PoolUnit,
+    PoolUnits,
+    considered,
+    cut_pool_units,
+    mix_unit_count,
+    next_needs,
+    pool_unit_rows,
+)
+
+__all__ = [
+    "Capped",
+    "Cell",
+    "CensusFacts",
+    "Copies",
+    "Count",
+    "Draw",
+    "GeneratorFacts",
+    "Line",
+    "ManifestRows",
+    "Plan",
+    "PlannedGenerator",
+    "PoolUnit",
+    "PoolUnits",
+    "Step",
+    "considered",
+    "cut_pool_units",
+    "explain",
+    "findings",
+    "generator_kind",
+    "generator_of",
+    "make_plan",
+    "manifest_batches",
+    "mix_unit_count",
+    "next_needs",
+    "pool_unit_rows",
+    "read_manifest",
+    "totals",
+]
