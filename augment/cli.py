@@ -10,11 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
+import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from augment.errors import AugmentError, Problem, RequestError
+from augment import __version__
+from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
 
 if TYPE_CHECKING:
     from augment.spec import Job
@@ -24,30 +27,74 @@ EXIT_CODES = "exit codes: 0 done, 1 a limit or gate failed, 2 the request is wro
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
-    arguments = parser().parse_args(argv)
+    """Run one command; the exit code. `--help` and `--version` leave by SystemExit, as
+    argparse does."""
+    given = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     try:
+        arguments = _parse(given)
         code: int = arguments.verb(arguments)
+        sys.stdout.flush()
         return code
-    except AugmentError as e:
-        return _report(e, arguments)
-    except KeyboardInterrupt:
-        print("interrupted: finished units are kept; the same command resumes", file=sys.stderr)
-        return 3
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 3
+    except AugmentError as e:
+        return _report(e, given)
+    except KeyboardInterrupt:
+        kept = "interrupted: finished units are kept; the same command resumes"
+        return _report(InterruptedRun(kept), given)
+    except Exception as e:  # Python's own exit code, 1, would say that a limit failed
+        traceback.print_exc()
+        text = f"{type(e).__name__}: {e}; no rule foresaw this: please report it with what is above"
+        return _report(InterruptedRun(text), given)
+
+
+class _Parser(argparse.ArgumentParser):
+    """What is wrong with a command line is a `RequestError` that names the nearest name."""
+
+    def error(self, message: str) -> NoReturn:
+        from augment.spec.problems import nearest, one_of
+
+        choice = re.search(r"(.*): invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if choice:
+            names = re.findall(r"[\w-]+", choice[3])
+            message = f"{choice[1]}: got {choice[2]!r}; expected {one_of(names)}"
+            message = f"{message}. {nearest(choice[2], names)}".rstrip(". ")
+        verb = self.prog.removeprefix("augment").strip()
+        where = f"{verb}: " if verb else ""
+        raise RequestError(f"{where}{message}\n(`{self.prog} --help` tells more)")
+
+    def refuse(self, rest: Sequence[str]) -> NoReturn:
+        """For arguments that the grammar has no place for."""
+        from augment.spec.problems import nearest, one_of
+
+        odd = next((word for word in rest if word.startswith("-")), None)
+        if odd is None:
+            self.error(f"got {rest[0]!r}, one argument too many")
+        options = re.findall(r"--[a-z-]+", self.format_help())
+        name = odd.partition("=")[0]
+        hint = nearest(name, options)
+        self.error(f"got {name!r}; expected {one_of(options)}{hint and f'. {hint}'}")
+
+
+def _parse(given: Sequence[str]) -> argparse.Namespace:
+    arguments, rest = parser().parse_known_args(given)
+    if rest:
+        arguments.parser.refuse(rest)
+    return arguments
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole grammar of the command line."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         "augment",
         description="Extend and balance training sets for vision models; prove what is in them.",
         epilog=EXIT_CODES,
+        allow_abbrev=False,
     )
-    verbs = top.add_subparsers(required=True, metavar="COMMAND")
+    top.add_argument("--version", action="version", version=f"augment {__version__}")
+    verbs = top.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     validate = _job_verb(verbs, "validate", _validate, "check a job file; touches nothing else")
     validate.add_argument("--check-remote", action="store_true", help="also list the sources")
     plan = _job_verb(verbs, "plan", _plan, "census and exact quotas after every rule")
@@ -60,52 +107,61 @@ def parser() -> argparse.ArgumentParser:
         sub = _job_verb(verbs, name, verb, text)
         sub.add_argument("--engine", choices=("ray", "local"), help="default: the job's execution")
     _audit_verb(verbs)
-    trace = verbs.add_parser("trace", help="the whole ancestry of one row")
+    trace = _verb(verbs, "trace", _trace, "the whole ancestry of one row")
     trace.add_argument("dataset", metavar="DATASET")
-    trace.add_argument("sample_id", metavar="SAMPLE_ID")
-    _common(trace, _trace)
-    schema = verbs.add_parser("schema", help="the published schemas")
+    trace.add_argument("sample_id", metavar="SAMPLE_ID", help="or its first 6 or more digits")
+    _reading(trace)
+    schema = _verb(verbs, "schema", _schema, "the published schemas")
     schema.add_argument("name", nargs="?", choices=("job", "manifest", "sample", "audit"))
     schema.add_argument("--write", metavar="FOLDER", help="write all of them as files")
-    schema.set_defaults(verb=_schema, json=False)
     return top
 
 
+def _verb(verbs: Any, name: str, verb: Any, text: str) -> argparse.ArgumentParser:
+    sub: argparse.ArgumentParser = verbs.add_parser(
+        name, help=text, description=text, epilog=EXIT_CODES, allow_abbrev=False
+    )
+    sub.add_argument("--json", action="store_true", help="print one JSON document")
+    sub.set_defaults(verb=verb, parser=sub)
+    return sub
+
+
 def _job_verb(verbs: Any, name: str, verb: Any, text: str) -> argparse.ArgumentParser:
-    sub: argparse.ArgumentParser = verbs.add_parser(name, help=text, epilog=EXIT_CODES)
+    sub = _verb(verbs, name, verb, text)
     sub.add_argument("job", metavar="JOB", help="job file (YAML or JSON)")
-    sub.add_argument("--execution", metavar="FILE", help="how to run: replaces the job's execution")
+    sub.add_argument("--execution", metavar="FILE", help="keys laid over the job's execution")
     sub.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
                      help="one key of execution, for example workers=4")  # fmt: skip
-    _common(sub, verb)
     return sub
 
 
 def _audit_verb(verbs: Any) -> None:
-    sub = verbs.add_parser("audit", help="counts and shares from rows and log, against limits")
+    sub = _verb(verbs, "audit", _audit, "counts and shares from rows and log, against limits")
     sub.add_argument("dataset", metavar="DATASET")
     sub.add_argument("--limits", metavar="FILE", help="limits to judge by, as in a job file")
     sub.add_argument("--by", default="", help="class,split,origin,generator")
     sub.add_argument("--verify", action="store_true", help="also decode and hash every image")
     sub.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet")
-    _common(sub, _audit)
+    _reading(sub)
 
 
-def _common(sub: argparse.ArgumentParser, verb: Any) -> None:
-    sub.add_argument("--json", action="store_true", help="print one JSON document")
-    sub.set_defaults(verb=verb)
+def _reading(sub: argparse.ArgumentParser) -> None:
+    """How a committed data set is opened."""
+    sub.add_argument("--version", metavar="N", type=int, help="default: the newest")
+    sub.add_argument("--storage-options", metavar="FILE|JSON", dest="options",
+                     help="fsspec options by protocol, as in a job's execution")  # fmt: skip
 
 
-def _report(error: AugmentError, arguments: argparse.Namespace) -> int:
+def _report(error: AugmentError, given: Sequence[str]) -> int:
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
-    if arguments.json:
+    if "--json" in given:
         body = {
             "error": type(error).__name__,
             "exit_code": error.exit_code,
             "text": str(error),
             "problems": [p.__dict__ for p in problems],
         }
-        print(json.dumps(body, ensure_ascii=False))
+        _print(body)
     else:
         head = f"{len(problems)} problems:\n" if len(problems) > 1 else ""
         print(f"augment: {head}{error}", file=sys.stderr)
@@ -124,22 +180,24 @@ def _print(document: Any) -> None:
 
 def _validate(arguments: argparse.Namespace) -> int:
     job = _load(arguments)
+    found, text = dict[str, Any](), ""
     if arguments.check_remote:
         from augment.sources import take_census
 
         census = take_census(job, options=job.spec.execution.storage_options)
-        found = f"; {census.table.num_rows} real images in {len(census.classes)} classes"
-    else:
-        found = ""
+        found = {"real": census.table.num_rows, "classes": list(census.classes)}
+        found["dropped"] = census.dropped
+        text = f"; {found['real']} real images in {len(census.classes)} classes"
     if arguments.json:
-        _print({"ok": True, "job": job.spec.name})
+        _print({"ok": True, "job": job.spec.name, **found})
     else:
-        print(f"{arguments.job}: ok{found}")
+        print(f"{arguments.job}: ok{text}")
     return 0
 
 
 def _plan(arguments: argparse.Namespace) -> int:
     from augment import console
+    from augment.plan import findings
     from augment.run import plan_job, prepare
     from augment.run.planning import build_pipelines, pool_stock, write_manifest
 
@@ -151,7 +209,8 @@ def _plan(arguments: argparse.Namespace) -> int:
     if arguments.write:
         write_manifest(plan, arguments.write)
     if arguments.json:
-        _print(plan.to_json() | {"pool": stock, "dropped": census.dropped})
+        more = {"pool": stock, "dropped": census.dropped}
+        _print(plan.to_json() | more | {"findings": findings(plan, job.spec.limits)})
     else:
         console.show_plan(plan, job.spec.limits, stock, census.dropped)
     return 0
@@ -210,9 +269,12 @@ def _audit(arguments: argparse.Namespace) -> int:
     from augment.spec import load_limits
 
     limits = load_limits(arguments.limits) if arguments.limits else None
-    report = audit.audit(arguments.dataset, limits=limits, by=arguments.by, deep=arguments.verify)
+    opened = _opened(arguments)
+    report = audit.audit(
+        arguments.dataset, limits=limits, by=arguments.by, deep=arguments.verify, **opened
+    )
     if arguments.sheet:
-        audit.contact_sheet(arguments.dataset, arguments.sheet)
+        audit.contact_sheet(arguments.dataset, arguments.sheet, **opened)
     if arguments.json:
         _print(report.to_json())
     else:
@@ -225,7 +287,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 def _trace(arguments: argparse.Namespace) -> int:
     from augment import audit
 
-    found = audit.trace(arguments.dataset, arguments.sample_id)
+    found = audit.trace(arguments.dataset, arguments.sample_id, **_opened(arguments))
     if arguments.json:
         _print(found.to_json())
     else:
@@ -233,12 +295,23 @@ def _trace(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _opened(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Which version of a data set is read, and through which storage options."""
+    from augment.spec import load_storage_options
+
+    options = load_storage_options(arguments.options) if arguments.options else None
+    return {"version": arguments.version, "options": options}
+
+
 def _schema(arguments: argparse.Namespace) -> int:
     from augment.schemas import published, write_published
 
     if arguments.write:
-        for path in write_published(arguments.write):
-            print(path)
+        paths = [str(path) for path in write_published(arguments.write)]
+        if arguments.json:
+            _print({"written": paths})
+        else:
+            print("\n".join(paths))
         return 0
     if arguments.name is None:
         raise RequestError(

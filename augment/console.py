@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import logging
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from augment.storage import Folder
+from augment.storage.trouble import told
 
 if TYPE_CHECKING:
-    from augment.plan import Plan
+    from augment.plan import Line, Plan
     from augment.run import Reporter, RunResult
     from augment.run.synthesis import Account, Synthesis
     from augment.spec import Job, Limits
@@ -90,9 +92,7 @@ class Session:
 def session(job: Job, *, quiet: bool) -> Iterator[Session]:
     """Progress on standard error (unless `quiet`); everything else that this process and Ray's
     own code write there, and what `augment` and `ray` log, goes to one file."""
-    path = _log_path(job)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as log, _terminal(log) as terminal:
+    with _open_log(_log_path(job)) as log, _terminal(log) as terminal:
         handler = logging.StreamHandler(log)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         loggers = [logging.getLogger(name) for name in ("augment", "ray")]
@@ -102,7 +102,7 @@ def session(job: Job, *, quiet: bool) -> Iterator[Session]:
         loggers[0].propagate = False
         try:
             with _reporter(terminal, quiet=quiet) as reporter:
-                yield Session(reporter, str(path))
+                yield Session(reporter, log.name)
         finally:
             for logger in loggers:
                 logger.removeHandler(handler)
@@ -147,6 +147,12 @@ def _reporter(terminal: TextIO, *, quiet: bool) -> Iterator[Reporter]:
             yield RichReporter(progress)
 
 
+def _open_log(path: Path) -> TextIO:
+    with told(str(path), "written", is_local=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a", encoding="utf-8")
+
+
 def _log_path(job: Job) -> Path:
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     name = f"{job.spec.name}-{stamp}.log"
@@ -182,31 +188,17 @@ def show_plan(
     stock: Mapping[str, Mapping[str, int]],
     dropped: Mapping[str, int],
 ) -> None:
-    """The plan as `augment plan` prints it: counts after every rule, units, bytes, pool."""
-    from augment.plan import explain, findings
+    """The plan as `augment plan` prints it: what each rule adds, the result, units, bytes, pool."""
+    from augment.plan import explain, findings, totals
 
-    rule = None
-    rows: list[Sequence[object]] = []
-    for line in explain(plan):
-        if line.rule != rule:
-            _flush(rule, rows)
-            rule, rows = line.rule, []
-        rows.append(
-            (
-                f"{line.split} {'(all)' if line.label_name is None else line.label_name}",
-                line.real,
-                line.augmented,
-                ", ".join(f"{name} {n}" for name, n in line.generated.items()) or "-",
-                line.added,
-                line.rows,
-                line.synthetic_share,
-                line.note,
-            )
+    for rule, lines in itertools.groupby(explain(plan), key=lambda line: line.rule):
+        _show_lines(
+            f"after {rule}", [x for x in lines if x.added or x.note or x.label_name is None]
         )
-    _flush(rule, rows)
+    _show_lines("result", totals(plan))
     for split, units in sorted(plan.units.items()):
-        megabytes = plan.expected_bytes[split] / 1e6
-        print(f"split {split}: {plan.rows(split)} rows, {units} shards, about {megabytes:.1f} MB")
+        size = _size(plan.expected_bytes[split])
+        print(f"split {split}: {plan.rows(split)} rows, shards: {units}, about {size}")
     for generator, facts in stock.items():
         print(
             f"pool: generator {generator}: {facts['needed']} samples needed, "
@@ -218,11 +210,31 @@ def show_plan(
         print(f"finding: {text}")
 
 
-def _flush(rule: str | None, rows: Sequence[Sequence[object]]) -> None:
-    if rule is not None:
-        head = ("split class", "real", "augmented", "generated", "added", "rows", "share", "note")
-        print(f"after {rule}:")
-        print("\n".join(table(head, rows)) + "\n")
+def _show_lines(title: str, lines: Iterable[Line]) -> None:
+    head = ("split class", "real", "augmented", "generated", "added", "rows", "share", "note")
+    rows = [
+        (
+            f"{line.split} {'(all)' if line.label_name is None else line.label_name}",
+            line.real,
+            line.augmented,
+            ", ".join(f"{name} {n}" for name, n in line.generated.items()) or "-",
+            line.added,
+            line.rows,
+            line.synthetic_share,
+            line.note,
+        )
+        for line in lines
+    ]
+    print(f"{title}:")
+    print("\n".join(table(head, rows)) + "\n")
+
+
+def _size(n: float) -> str:
+    """Bytes in the unit that leaves a whole number of at least two digits, if there is one."""
+    for unit, each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n >= 10 * each:
+            return f"{n / each:.0f} {unit}"
+    return f"{n:.0f} bytes"
 
 
 def show_result(result: RunResult, log: str) -> None:

@@ -13,11 +13,12 @@ maps, unsigned or fixed-size types.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 SCHEMA_VERSION = "1"
@@ -75,6 +76,7 @@ _PARENTS = pa.list_(
     )
 )
 _SCORES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.float64())]))
+_TRANSFORMS = pa.list_(pa.struct([("op", pa.string()), ("params", pa.string())]))
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
@@ -116,7 +118,7 @@ SAMPLE_SCHEMA = pa.schema(
         ("source", pa.struct([("name", pa.string()), ("locator", pa.string())])),
         ("generator", _GENERATOR),
         ("parents", _PARENTS),
-        ("transforms", pa.list_(pa.struct([("op", pa.string()), ("params", pa.string())]))),
+        ("transforms", _TRANSFORMS),
         ("scores", _SCORES),
         ("marks", pa.list_(pa.string())),
         _required("job_id", pa.string()),
@@ -312,43 +314,67 @@ class Stamp:
     generated_at: dt.datetime = field(default=dt.datetime(1970, 1, 1, tzinfo=dt.UTC))
 
 
-def _structs(items: Iterable[Any], names: Sequence[str]) -> list[dict[str, Any]]:
-    return [{name: getattr(item, name) for name in names} for item in items]
+def _image(data: Sequence[bytes], paths: Sequence[str]) -> pa.Array:
+    """Column-wise: a dict per row would cost more than everything else in a table."""
+    return pa.StructArray.from_arrays(
+        [pa.array(data, pa.binary()), pa.array(paths, pa.string())], fields=list(_IMAGE)
+    )
 
 
-def _pairs(items: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
-    return [{"name": name, "value": value} for name, value in items]
-
-
-_REF = ("id", "checkpoint_sha256", "family", "index", "conditioning")
-_PARENT = ("sample_id", "sha256", "locator", "role")
-
-
-def _table(columns: dict[str, list[Any]], schema: pa.Schema, n: int) -> pa.Table:
-    arrays = [
-        pa.array(columns[f.name], type=f.type) if f.name in columns else pa.nulls(n, f.type)
-        for f in schema
+def _generators(refs: Sequence[GeneratorRef | None]) -> pa.Array:
+    columns = [
+        pa.array([None if r is None else getattr(r, f.name) for r in refs], f.type)
+        for f in _GENERATOR
     ]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    missing = pa.array([r is None for r in refs], pa.bool_())
+    return pa.StructArray.from_arrays(columns, fields=list(_GENERATOR), mask=missing)
+
+
+def _lists(rows: Sequence[Sequence[Any]], kind: pa.ListType) -> pa.Array:
+    """A list<struct> column; each item is a dataclass with the struct's fields, or a pair."""
+    offsets = np.concatenate(([0], np.cumsum([len(items) for items in rows]))).astype(np.int32)
+    items = [item for row in rows for item in row]
+    fields = list(kind.value_type)
+    columns = [
+        pa.array([_part(item, i, f.name) for item in items], f.type) for i, f in enumerate(fields)
+    ]
+    return pa.ListArray.from_arrays(
+        pa.array(offsets), pa.StructArray.from_arrays(columns, fields=fields), type=kind
+    )
+
+
+def _part(item: Any, position: int, name: str) -> Any:
+    return item[position] if isinstance(item, tuple) else getattr(item, name)
+
+
+def _table(columns: Mapping[str, Sequence[Any] | pa.Array], schema: pa.Schema, n: int) -> pa.Table:
+    return pa.Table.from_arrays([_column(columns, f, n) for f in schema], schema=schema)
+
+
+def _column(columns: Mapping[str, Sequence[Any] | pa.Array], f: pa.Field, n: int) -> pa.Array:
+    values = columns.get(f.name)
+    if isinstance(values, pa.Array):
+        return values
+    return pa.nulls(n, f.type) if values is None else pa.array(values, type=f.type)
 
 
 def sample_table(rows: Sequence[SampleRow], stamp: Stamp) -> pa.Table:
     """The rows as a table of `SAMPLE_SCHEMA`, in the order given. Builds columns, not rows."""
     same = ("sample_id", "label", "label_name", "weight", "split", "generated", "rank",
             "digital_source_type", "width", "height", "sha256", "license")  # fmt: skip
-    columns: dict[str, list[Any]] = {name: [getattr(r, name) for r in rows] for name in same}
-    columns["image"] = [{"bytes": r.image, "path": f"{r.sample_id}.{r.extension}"} for r in rows]
+    columns: dict[str, Any] = {name: [getattr(r, name) for r in rows] for name in same}
+    columns["image"] = _image(
+        [r.image for r in rows], [f"{r.sample_id}.{r.extension}" for r in rows]
+    )
     columns["origin"] = [r.origin.value for r in rows]
-    columns["attributes"] = [_pairs(r.attributes) for r in rows]
+    columns["attributes"] = _lists([r.attributes for r in rows], _NAME_VALUE)
     columns["source"] = [
         None if r.source is None else {"name": r.source[0], "locator": r.source[1]} for r in rows
     ]
-    columns["generator"] = [
-        None if r.generator is None else _structs([r.generator], _REF)[0] for r in rows
-    ]
-    columns["parents"] = [_structs(r.parents, _PARENT) for r in rows]
-    columns["transforms"] = [_structs(r.transforms, ("op", "params")) for r in rows]
-    columns["scores"] = [_pairs(r.scores) for r in rows]
+    columns["generator"] = _generators([r.generator for r in rows])
+    columns["parents"] = _lists([r.parents for r in rows], _PARENTS)
+    columns["transforms"] = _lists([r.transforms for r in rows], _TRANSFORMS)
+    columns["scores"] = _lists([r.scores for r in rows], _SCORES)
     columns["marks"] = [list(r.marks) for r in rows]
     columns["job_id"] = [stamp.job_id] * len(rows)
     columns["generated_at"] = [stamp.generated_at] * len(rows)
@@ -358,22 +384,13 @@ def sample_table(rows: Sequence[SampleRow], stamp: Stamp) -> pa.Table:
 def pool_table(rows: Sequence[PoolRow], stamp: Stamp) -> pa.Table:
     """The rows as a table of `POOL_SCHEMA`, in the order given."""
     same = ("sample_id", "label_name", "digital_source_type", "width", "height", "sha256")
-    columns: dict[str, list[Any]] = {name: [getattr(r, name) for r in rows] for name in same}
-    columns["image"] = [{"bytes": r.image, "path": f"{r.sample_id}.png"} for r in rows]
+    columns: dict[str, Any] = {name: [getattr(r, name) for r in rows] for name in same}
+    columns["image"] = _image([r.image for r in rows], [f"{r.sample_id}.png" for r in rows])
     columns["origin"] = [r.origin.value for r in rows]
-    columns["generator"] = _structs((r.generator for r in rows), _REF)
-    columns["parents"] = [_structs(r.parents, _PARENT) for r in rows]
-    columns["scores"] = [_pairs(r.scores) for r in rows]
+    columns["generator"] = _generators([r.generator for r in rows])
+    columns["parents"] = _lists([r.parents for r in rows], _PARENTS)
+    columns["scores"] = _lists([r.scores for r in rows], _SCORES)
     columns["marks"] = [list(r.marks) for r in rows]
     columns["job_id"] = [stamp.job_id] * len(rows)
     columns["generated_at"] = [stamp.generated_at] * len(rows)
     return _table(columns, POOL_SCHEMA, len(rows))
-
-
-def quarantine_table(rows: Sequence[QuarantinedRow], unit: str) -> pa.Table:
-    """The rows as a table of `QUARANTINE_SCHEMA`."""
-    names = [name for name in QUARANTINE_SCHEMA.names if name not in ("unit", "origin")]
-    columns: dict[str, list[Any]] = {name: [getattr(r, name) for r in rows] for name in names}
-    columns["origin"] = [r.origin.value for r in rows]
-    columns["unit"] = [unit] * len(rows)
-    return _table(columns, QUARANTINE_SCHEMA, len(rows))

@@ -11,6 +11,7 @@ As Easy as 1, 2, 3", SC 2011), 128-bit keys as in `numpy.random.Philox`.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import unicodedata
@@ -41,10 +42,8 @@ def digest(value: Any) -> str:
 def hash128(kind: str, *fields: str | int) -> bytes:
     """16 bytes over `kind` and the fields; fields are typed and length-prefixed,
     so ("a", "bc") and ("ab", "c") differ, and so do 1 and "1"."""
-    state = hashlib.blake2b(digest_size=16)
-    for field in (_SCHEME, kind, *fields):
-        state.update(_field(field))
-    return state.digest()
+    raw = b"".join([_field(field) for field in (_SCHEME, kind, *fields)])
+    return hashlib.blake2b(raw, digest_size=16).digest()
 
 
 def _field(field: str | int) -> bytes:
@@ -102,6 +101,7 @@ def synthetic_ids(
         yield state.hexdigest()
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def class_conditioning(label_name: str) -> str:
     """The conditioning of a sample that is made from its class alone."""
     return canonical_json({"class": label_name})
@@ -111,6 +111,21 @@ def stream(sample_id: str, name: str) -> np.random.Generator:
     """The random stream `name` (for example "z" or "transform") of one sample."""
     key = int.from_bytes(hash128("stream", sample_id, name), "little")
     return np.random.Generator(np.random.Philox(key=key))
+
+
+def normals(sample_ids: Sequence[str], name: str, n: int) -> np.ndarray:
+    """(len(sample_ids), n) float64: row i is `stream(sample_ids[i], name).standard_normal(n)`.
+
+    Sets one generator to the start of each stream in turn, which costs a third of making it.
+    """
+    out = np.empty((len(sample_ids), n))
+    bits = np.random.Philox(key=0)
+    generator, start = np.random.Generator(bits), bits.state
+    for row, sample_id in zip(out, sample_ids, strict=True):
+        start["state"]["key"] = np.frombuffer(hash128("stream", sample_id, name), np.uint64)
+        bits.state = start
+        generator.standard_normal(out=row)
+    return out
 
 
 def integer(sample_id: str, name: str, bits: int = 64) -> int:

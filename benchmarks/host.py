@@ -86,17 +86,18 @@ def bare(prepared: Prepared, samples: int, batch: int, folder: Path) -> Callable
                 x = network(torch.randn(n, latent), torch.randint(classes, (n,)))
             yield to_uint8(x.numpy())
 
-    def png(image: np.ndarray) -> bytes:
-        return encode(image, Style("png", None, None, "L", image.shape[1], image.shape[0]))
+    def png(images_NHWC: np.ndarray) -> list[bytes]:
+        height, width = images_NHWC.shape[1:3]
+        return [encode(x, Style("png", None, None, "L", width, height)) for x in images_NHWC]
 
     def once() -> None:
         done: list[bytes] = []
         with ThreadPoolExecutor(ENCODERS) as threads:
-            waiting: list[Future[bytes]] = []
+            waiting: list[Future[list[bytes]]] = []
             for some in images():
-                done += [f.result() for f in waiting]
-                waiting = [threads.submit(png, image) for image in some]
-            done += [f.result() for f in waiting]
+                done += [data for f in waiting for data in f.result()]
+                waiting = [threads.submit(png, part) for part in np.array_split(some, ENCODERS)]
+            done += [data for f in waiting for data in f.result()]
         sink = io.BytesIO()
         pq.write_table(pa.table({"image": pa.array(done, pa.binary())}), sink)
         (folder / "bare.parquet").write_bytes(sink.getvalue())

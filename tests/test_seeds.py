@@ -73,6 +73,12 @@ def test_a_longer_draw_begins_with_a_shorter_one() -> None:
     ).all()
 
 
+def test_normals_are_those_of_the_streams() -> None:
+    ids = ["a", "b", "c"]
+    expected = [seeds.stream(i, "z").standard_normal(7) for i in ids]
+    assert (seeds.normals(ids, "z", 7) == expected).all()
+
+
 def test_seeds_that_share_their_low_32_bits_differ() -> None:
     a = seeds.synthetic_id(5, "g", "s", "c", 0)
     b = seeds.synthetic_id(5 + (1 << 32), "g", "s", "c", 0)

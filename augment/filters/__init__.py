@@ -41,9 +41,12 @@ def score_names(filters: Sequence[Filter]) -> tuple[str, ...]:
     return tuple(name for f in filters for name in f.score_names)
 
 
-def score(filters: Sequence[Filter], image_HWC: np.ndarray) -> dict[str, float]:
-    """All scores of an image (H, W, 3) uint8 RGB."""
-    return {name: value for f in filters for name, value in f.score(image_HWC).items()}
+def score(filters: Sequence[Filter], images_NHWC: np.ndarray) -> list[dict[str, float]]:
+    """All scores of each of the images (N, H, W, 3) uint8 RGB."""
+    columns = [item for f in filters for item in f.score(images_NHWC).items()]
+    names = [name for name, _ in columns]
+    rows = zip(*(values.tolist() for _, values in columns), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def judge(filters: Sequence[Filter], scores: Mapping[str, float]) -> Verdict:

@@ -6,7 +6,6 @@ fails such a row itself. Knows nothing of classes or of other images.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,7 +15,6 @@ from augment.spec.models import Degenerate
 
 _STD = "degenerate.std"
 _SATURATED = "degenerate.saturated"
-_LEVELS = np.arange(256)
 
 
 class DegenerateFilter:
@@ -30,19 +28,25 @@ class DegenerateFilter:
     def __init__(self, spec: Degenerate) -> None:
         self._spec = spec
 
-    def score(self, image_HWC: np.ndarray) -> dict[str, float]:
+    def score(self, images_NHWC: np.ndarray) -> dict[str, np.ndarray]:
         """std: standard deviation (levels, 0 to 127.5) over the pixels of the channel that
         varies most, so a flat colour has 0. saturated: share of values at 0 or 255.
+        Sums are whole numbers, so the scores are the same everywhere.
 
         Args:
-            image_HWC: (H, W, 3) uint8, not empty.
+            images_NHWC: (N, H, W, 3) uint8, not empty.
         """
-        counts = [np.bincount(image_HWC[..., c].ravel(), minlength=256) for c in range(3)]
-        clipped = sum(int(n[0] + n[255]) for n in counts)
-        return {
-            _STD: math.sqrt(max(_variance(n) for n in counts)),
-            _SATURATED: clipped / image_HWC.size,
-        }
+        n, height, width, channels = images_NHWC.shape
+        pixels = height * width
+        levels_NCP = np.ascontiguousarray(
+            images_NHWC.reshape(n, pixels, channels).transpose(0, 2, 1)
+        )
+        total_NC = levels_NCP.sum(axis=2, dtype=np.int64)
+        exact_NCP = levels_NCP.astype(np.float64)  # whole numbers below 2**53: no rounding
+        squares_NC = np.einsum("ncp,ncp->nc", exact_NCP, exact_NCP).astype(np.int64)
+        variance_N = (pixels * squares_NC - total_NC * total_NC).max(axis=1) / pixels**2
+        clipped_N = (levels_NCP == 0).sum(axis=(1, 2)) + (levels_NCP == 255).sum(axis=(1, 2))
+        return {_STD: np.sqrt(variance_N), _SATURATED: clipped_N / (pixels * channels)}
 
     def verdict(self, scores: Mapping[str, float]) -> Verdict:
         """Blank before saturated: a black image is both."""
@@ -51,11 +55,3 @@ class DegenerateFilter:
         if not scores[_SATURATED] <= self._spec.max_saturated:
             return Verdict(False, "degenerate.saturated")
         return ACCEPTED
-
-
-def _variance(counts: np.ndarray) -> float:
-    """Of levels that occur `counts[level]` times; in whole numbers, so the same everywhere."""
-    n = int(counts.sum())
-    total = int(counts @ _LEVELS)
-    squares = int(counts @ _LEVELS**2)
-    return (n * squares - total * total) / (n * n)

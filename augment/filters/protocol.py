@@ -34,8 +34,9 @@ class Filter(Protocol):
     @property
     def score_names(self) -> tuple[str, ...]: ...
 
-    def score(self, image_HWC: np.ndarray) -> dict[str, float]:
-        """Every score of `score_names` of an image (H, W, 3) uint8 RGB."""
+    def score(self, images_NHWC: np.ndarray) -> dict[str, np.ndarray]:
+        """Every score of `score_names`, each (N,) float64, of images (N, H, W, 3) uint8 RGB.
+        An image's scores do not depend on the others."""
 
     def verdict(self, scores: Mapping[str, float]) -> Verdict:
         """The verdict by stored scores, which may hold those of other filters too.

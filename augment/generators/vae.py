@@ -29,7 +29,7 @@ from augment.generators.protocol import (
     unknown_class,
 )
 from augment.sample import DigitalSourceType
-from augment.seeds import digest, stream
+from augment.seeds import digest, normals
 from augment.spec.models import VaeGenerator
 from augment.storage import Folder
 
@@ -135,7 +135,7 @@ class VaeHost:
     ) -> None:
         self.info = info
         self._class_indexes = {name: i for i, name in enumerate(info.classes)}
-        self._network = network.to(device)
+        self.network = network.to(device)
         self._device = device
         self._temperature = np.float32(temperature)
 
@@ -165,18 +165,14 @@ class VaeHost:
         for request in batch:
             self.validate(request)
         class_B = np.array([self._class_indexes[r.label_name] for r in batch], dtype=np.int64)
-        z_BZ = np.stack([self._latent(r.sample_id) for r in batch])
+        z_BZ = normals([r.sample_id for r in batch], "z", self.network.init.latent)
+        z_BZ = z_BZ.astype(np.float32) * self._temperature
         with torch.inference_mode(), _exact_convolutions(self._device):
-            x_BCHW = self._network(self._send(z_BZ), self._send(class_B))
+            x_BCHW = self.network(self._send(z_BZ), self._send(class_B))
             images_BCHW = self._fetch(x_BCHW)
         finite_B = np.isfinite(images_BCHW).all(axis=(1, 2, 3))
         images_BCHW[~finite_B] = 0.0
         return GeneratedBatch(images_BCHW, tuple(None if ok else "nan" for ok in finite_B))
-
-    def _latent(self, sample_id: str) -> np.ndarray:
-        size = self._network.init.latent
-        z_Z = stream(sample_id, "z").standard_normal(size, dtype=np.float64)
-        return z_Z.astype(np.float32) * self._temperature
 
     def _send(self, array: np.ndarray) -> torch.Tensor:
         import torch

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from augment.errors import StorageError
 from augment.mix import MixUnit, PoolSlice, shuffled
+from augment.run.pool_unit import is_published
 from augment.run.prepare import Frozen, read_census
 from augment.run.rows import Made, RowMaker
 from augment.sample import (
@@ -66,7 +67,7 @@ class MixWorker:
         if known is None:
             attempt = self._work.begin(todo.name)
             known = self._work.record(attempt, self.build(todo))
-        elif known["entry"] is not None and not self._output.exists(known["entry"]["path"]):
+        elif not is_published(self._output, known["entry"]):
             self._remake(todo, known["entry"]["path"])
         return json.dumps(known)
 
@@ -137,7 +138,7 @@ def read_slice(pool: Folder, part: PoolSlice) -> Iterator[tuple[PoolRow, int]]:
     except FileNotFoundError as e:
         raise StorageError(
             f"{pool.url(part.shard)}: the plan draws from this pool shard, but it is gone; "
-            "restore the pool, or remove the unit's record in its _work folder and run again"
+            "restore it, or make it again: `augment run` does, `augment mix` makes no samples"
         ) from e
     for batch in table.to_batches(max_chunksize=256):
         for raw in batch.to_pylist():

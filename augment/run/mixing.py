@@ -21,6 +21,7 @@ from augment.run.synthesis import Account, Synthesis, account_from_json, account
 from augment.storage import Folder
 
 _SHOWN = 5
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,19 @@ def refuse_short_pool(frozen: Frozen, synthesis: Synthesis) -> None:
 
 
 def build(
-    frozen: Frozen, arrangement: Arrangement, engine: Engine, reporter: Reporter
-) -> list[dict[str, Any]]:
-    """Build the units that are not there yet; the records of all, by unit name.
+    frozen: Frozen,
+    arrangement: Arrangement,
+    done: Mapping[str, Record],
+    engine: Engine,
+    reporter: Reporter,
+) -> list[Record]:
+    """Build the units that are not `done`; the records of all, by unit name.
 
     Raises:
         ErrorBudgetExceeded: too many bad inputs; what is built is kept.
     """
     budget = _Budget(frozen)
-    records = _finished(frozen)
+    records = dict(done)
     for record in records.values():
         budget.add(record)
     budget.check()
@@ -97,17 +102,17 @@ def build(
         reporter.stage("mix", len(missing))
     texts = [json.dumps(unit.to_json()) for unit in missing]
     results = engine.run(MixTask(frozen), texts, Resources(workers=workers))
-    for done, text in enumerate(results, start=1):
+    for number, text in enumerate(results, start=1):
         record = json.loads(text)
         records[record["unit"]] = record
-        reporter.advance(done, 0 if record["entry"] is None else record["entry"]["rows"])
+        reporter.advance(number, 0 if record["entry"] is None else record["entry"]["rows"])
         budget.add(record)
         budget.check()
     return [records[name] for name in sorted(records)]
 
 
-def _finished(frozen: Frozen) -> dict[str, dict[str, Any]]:
-    """Records whose shard is there with its size: only these need not be built."""
+def finished(frozen: Frozen) -> dict[str, Record]:
+    """Records, by unit, whose shard is there with its size: only these need not be built."""
     prepared = frozen.prepared
     there = shard_sizes(prepared.output, list(frozen.plan.units), prepared.job_id)
     return {
@@ -115,6 +120,17 @@ def _finished(frozen: Frozen) -> dict[str, dict[str, Any]]:
         for name, record in prepared.work.records()
         if record["entry"] is None or there.get(record["entry"]["path"]) == record["entry"]["size"]
     }
+
+
+def lost_pool_shards(
+    frozen: Frozen, arrangement: Arrangement, done: Mapping[str, Record]
+) -> list[str]:
+    """Pool shards that units still to be built draw from, but that are gone."""
+    pool = frozen.prepared.pool
+    units = [unit for unit in arrangement.units if unit.name not in done]
+    wanted = {part.shard for unit in units for part in unit.pool}
+    folders = {path.rpartition("/")[0] for path in wanted}
+    return sorted(wanted - {info.path for folder in folders for info in pool.files(folder)})
 
 
 def shard_sizes(output: Folder, splits: Sequence[str], job_id: str) -> dict[str, int]:

@@ -14,11 +14,10 @@ before the commit, and nothing is lost after it.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,16 @@ from augment.run.commit import (
     refuse_foreign_output,
 )
 from augment.run.engine import Engine
-from augment.run.mixing import Arrangement, arrange, arranged, build, refuse_short_pool
+from augment.run.mixing import (
+    Arrangement,
+    Record,
+    arrange,
+    arranged,
+    build,
+    finished,
+    lost_pool_shards,
+    refuse_short_pool,
+)
 from augment.run.prepare import Clock, Frozen, Prepared, freeze, prepare
 from augment.run.progress import Reporter, Silent
 from augment.run.synthesis import (
@@ -120,7 +128,7 @@ def fill_pool(
     reporter, clock = reporter or Silent(), clock or now
     prepared = prepare(job)
     frozen = freeze(prepared, clock)
-    with _lease(lease_folder(prepared.pool), clock) as lease:
+    with Lease(lease_folder(prepared.pool), time.time) as lease:
         return synthesize(frozen, Crew(engine, lease, reporter, frozen.stamp))
 
 
@@ -128,11 +136,14 @@ def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bo
     prepared = prepare(job)
     refuse_foreign_output(prepared)
     frozen = freeze(prepared, clock)
-    with _lease(prepared.work.folder, clock) as own:
+    with Lease(prepared.work.folder, time.time) as own:
         _wait_for_turn(prepared.work.folder, own, reporter)
-        arrangement, made_now = _arranged(frozen, engine, reporter, clock, fill=fill)
-        records = build(frozen, arrangement, engine, reporter)
+        done = finished(frozen)
+        arrangement, made_now = _arranged(frozen, done, engine, reporter, fill=fill)
+        records = build(frozen, arrangement, done, engine, reporter)
         result = committed(prepared) or commit(frozen, arrangement, records)
+        if not result.already:
+            reporter.note(f"committed version {result.version}")
         _card(prepared.output, result.version)
     return RunResult(
         job_id=prepared.job_id,
@@ -149,16 +160,18 @@ def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bo
 
 
 def _arranged(
-    frozen: Frozen, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bool
+    frozen: Frozen, done: Mapping[str, Record], engine: Engine, reporter: Reporter, *, fill: bool
 ) -> tuple[Arrangement, int]:
-    """The frozen arrangement, and how many samples were generated to get it."""
-    if (known := arranged(frozen)) is not None:
+    """The frozen arrangement, and how many samples were generated to get it, or to have
+    again what it draws from."""
+    known = arranged(frozen)
+    if known is not None and not (fill and lost_pool_shards(frozen, known, done)):
         return known, 0
     if not fill:
         synthesis = inspect_pool(frozen.prepared, frozen.plan)
         refuse_short_pool(frozen, synthesis)
         return arrange(frozen, synthesis), 0
-    with _lease(lease_folder(frozen.prepared.pool), clock) as lease:
+    with Lease(lease_folder(frozen.prepared.pool), time.time) as lease:
         synthesis = synthesize(frozen, Crew(engine, lease, reporter, frozen.stamp))
     return arrange(frozen, synthesis), synthesis.made_now
 
@@ -170,12 +183,6 @@ def _judge(prepared: Prepared) -> AuditReport:
 def _card(output: Folder, version: int) -> None:
     if not card_is_current(output, version):
         write_card(output)
-
-
-@contextlib.contextmanager
-def _lease(folder: Folder, clock: Clock) -> Iterator[Lease]:
-    with Lease(folder, lambda: clock().timestamp()) as lease:
-        yield lease
 
 
 def _wait_for_turn(folder: Folder, own: Lease, reporter: Reporter) -> None:

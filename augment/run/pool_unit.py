@@ -18,18 +18,21 @@ import numpy as np
 
 from augment.codec import Style, encode, to_uint8
 from augment.errors import StorageError
-from augment.filters import Filter, build_filters, judge
+from augment.filters import Filter, build_filters, judge, score
 from augment.generators import GeneratorHost, SampleRequest, load_host
 from augment.intervals import Intervals
 from augment.plan import PoolUnit
 from augment.run.prepare import Prepared
 from augment.sample import GeneratorRef, Origin, PoolRow, Stamp, pool_table
-from augment.seeds import class_conditioning, digest, synthetic_id
+from augment.seeds import class_conditioning, digest, synthetic_ids
 from augment.spec.models import Degenerate, FilterSpec
 from augment.storage import Folder
 from augment.write import Work, add_xmp, write_shard
 
 Point = tuple[str, int]
+"""Class and index."""
+Finished = PoolRow | tuple[str, int, str]
+"""A row, or class, index and reason of a sample that failed."""
 _GROUP_BYTES = 32 << 20
 ENCODERS = 2
 
@@ -78,17 +81,21 @@ class PoolWorker:
         self._pool = prepared.pool
         self._work = universe_work(self._pool, self._universe)
         self._filters_digest = filters_digest(prepared)
+        self._generator_id = prepared.generator_id(task.generator)
+        self._system = system_name(self._info.family, self._info.identity)
 
     def __call__(self, unit: str) -> str:
+        """The unit's record, with `made`: whether its samples were generated just now."""
         todo = PoolUnit.from_json(json.loads(unit))
         known = self._work.get(todo.name)
+        made = known is None or not is_published(self._pool, known["entry"])
         if known is None:
             attempt = self._work.begin(todo.name)
             built = self._build(todo, self._task.stamp, self._task.batch_size)
             known = self._work.record(attempt, built)
-        elif known["entry"] is not None and not self._pool.exists(known["entry"]["path"]):
+        elif made:
             self._remake(todo, known)
-        return json.dumps(known)
+        return json.dumps({**known, "made": made})
 
     def _remake(self, unit: PoolUnit, known: Mapping[str, Any]) -> None:
         """A recorded shard was lost: made again as its record says, it has the same bytes."""
@@ -147,51 +154,70 @@ class PoolWorker:
                 )
         return {reason: _by_class(points) for reason, points in found.items()}
 
-    def _rows(self, points: Sequence[Point], size: int) -> Iterator[PoolRow | tuple[str, int, str]]:
+    def _rows(self, points: Sequence[Point], size: int) -> Iterator[Finished]:
+        """Sample batch by batch; threads finish one batch while the next is sampled."""
+        ids = self._ids(points)
         with ThreadPoolExecutor(ENCODERS) as threads:
-            waiting: list[Future[PoolRow | tuple[str, int, str]]] = []
+            waiting: list[Future[list[Finished]]] = []
             for at in range(0, len(points), size):
-                made = self._sample(points[at : at + size])
+                requests = [
+                    SampleRequest(sample_id, label, index)
+                    for sample_id, (label, index) in zip(
+                        ids[at : at + size], points[at : at + size], strict=True
+                    )
+                ]
+                batch = self._host.generate(requests)
+                images_NHWC = to_uint8(batch.images)
                 for done in waiting:
-                    yield done.result()
-                waiting = [threads.submit(self._finish, *one) for one in made]
+                    yield from done.result()
+                each = -(-len(requests) // ENCODERS)
+                cuts = [slice(i, i + each) for i in range(0, len(requests), each)]
+                waiting = [
+                    threads.submit(self._finish, requests[c], images_NHWC[c], batch.failed[c])
+                    for c in cuts
+                ]
             for done in waiting:
-                yield done.result()
+                yield from done.result()
 
-    def _sample(
-        self, points: Sequence[Point]
-    ) -> list[tuple[SampleRequest, np.ndarray, str | None]]:
-        """Requests with their images (H, W, 3) uint8 and what went wrong, if anything."""
+    def _ids(self, points: Sequence[Point]) -> list[str]:
+        """Sample ids in the order of `points`; what a class's ids share is hashed once."""
+        by_class: dict[str, list[int]] = {}
+        for label, index in points:
+            by_class.setdefault(label, []).append(index)
         seed, info = self._task.prepared.job.spec.seed, self._info
-        requests = [
-            SampleRequest(
-                synthetic_id(
-                    seed, info.identity, info.sampling_digest, class_conditioning(label), index
-                ),
-                label,
-                index,
+        made = {
+            label: synthetic_ids(
+                seed, info.identity, info.sampling_digest, class_conditioning(label), indexes
             )
-            for label, index in points
-        ]
-        batch = self._host.generate(requests)
-        images = to_uint8(batch.images)
-        return list(zip(requests, images, batch.failed, strict=True))
+            for label, indexes in by_class.items()
+        }
+        return [next(made[label]) for label, _ in points]
 
     def _finish(
-        self, request: SampleRequest, image: np.ndarray, failed: str | None
-    ) -> PoolRow | tuple[str, int, str]:
-        if failed is not None:
-            return request.label_name, request.index, failed
+        self,
+        requests: Sequence[SampleRequest],
+        images_NHWC: np.ndarray,
+        failed: Sequence[str | None],
+    ) -> list[Finished]:
+        """Score, encode and mark some images; what failed comes back with its reason."""
+        scores = score(SCORERS, images_NHWC)
+        return [
+            self._row(request, image, found)
+            if reason is None
+            else (request.label_name, request.index, reason)
+            for request, image, found, reason in zip(
+                requests, images_NHWC, scores, failed, strict=True
+            )
+        ]
+
+    def _row(
+        self, request: SampleRequest, image: np.ndarray, scores: Mapping[str, float]
+    ) -> PoolRow:
         info = self._info
         height, width = image.shape[:2]
         mode: Literal["L", "RGB"] = "L" if info.channels == 1 else "RGB"
-        data = add_xmp(
-            encode(image, Style("png", None, None, mode, width, height)),
-            request.sample_id,
-            info.digital_source_type,
-            system_name(info.family, info.identity),
-        )
-        scores = {name: value for f in SCORERS for name, value in f.score(image).items()}
+        data = encode(image, Style("png", None, None, mode, width, height))
+        data = add_xmp(data, request.sample_id, info.digital_source_type, self._system)
         return PoolRow(
             sample_id=request.sample_id,
             image=data,
@@ -202,7 +228,7 @@ class PoolWorker:
             height=height,
             sha256=hashlib.sha256(data).hexdigest(),
             generator=GeneratorRef(
-                self._task.prepared.generator_id(self._task.generator),
+                self._generator_id,
                 info.checkpoint_sha256,
                 info.family,
                 request.index,
@@ -211,6 +237,16 @@ class PoolWorker:
             scores=tuple(sorted(scores.items())),
             marks=("xmp",),
         )
+
+
+def is_published(table: Folder, entry: Mapping[str, Any] | None) -> bool:
+    """Whether a recorded shard is there with its size; a unit without rows has none to lose."""
+    if entry is None:
+        return True
+    try:
+        return bool(table.info(entry["path"]).size == entry["size"])
+    except FileNotFoundError:
+        return False
 
 
 def system_name(family: str, identity: str) -> str:

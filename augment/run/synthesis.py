@@ -81,6 +81,10 @@ class Want:
     cap: int
     exact: Intervals
 
+    def within(self, accepted: Intervals) -> Intervals:
+        """Those of `accepted` that may be selected: another job may have made more."""
+        return accepted if self.exact else accepted & Intervals([(0, self.cap)])
+
     def needs(self, decided: Intervals, accepted: Intervals) -> Intervals:
         if self.exact:
             return self.exact - decided
@@ -161,9 +165,10 @@ class _Filling:
     def read_records(self) -> None:
         records = list(self._work.records())  # before the listing: a shard is there first
         data = f"data/{self._universe_id[:16]}"
-        there = {f"{data}/{info.path}" for info in self._pool.child(data).files()}
+        there = {f"{data}/{info.path}": info.size for info in self._pool.child(data).files()}
         for _, record in records:
-            if record["entry"] is None or record["entry"]["path"] in there:
+            entry = record["entry"]
+            if entry is None or there.get(entry["path"]) == entry["size"]:
                 self._take(record)
 
     def _await(self, units: Sequence[PoolUnit]) -> None:
@@ -180,7 +185,7 @@ class _Filling:
         result.groups += self._universe.groups
         result.made_now += self._made_now
         for label, want in sorted(self._wants.items()):
-            accepted = self._universe.accepted(label)
+            accepted = want.within(self._universe.accepted(label))
             result.accepted[self._generator, label] = accepted
             result.accounts.append(self._account(label, want, accepted))
 
@@ -252,7 +257,7 @@ class _Filling:
         for done, result in enumerate(crew.engine.run(task, texts, resources), start=1):
             record = json.loads(result)
             rows = sum(stop - start for _, start, stop in record["ranges"])
-            self._made_now += rows
+            self._made_now += rows if record["made"] else 0  # else another job was faster
             self._take(record)
             crew.reporter.advance(done, rows)
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from augment.codec import decode
 from augment.errors import StorageError
-from augment.filters import Filter, judge
+from augment.filters import Filter, judge, score
 from augment.intervals import Intervals
 from augment.mix import PoolGroup
 from augment.run.pool_unit import SCORERS
@@ -113,7 +114,7 @@ def _names(filters: Sequence[Filter]) -> set[str]:
 def _score_again(parquet: Any, group: int, row: int) -> dict[str, float]:
     data = parquet.read_row_group(group, ["image"]).column("image")[row].as_py()["bytes"]
     image = decode(data, _MAX_PIXELS)
-    return {name: value for f in SCORERS for name, value in f.score(image).items()}
+    return score(SCORERS, image[np.newaxis])[0]
 
 
 def _sets(by_class: Mapping[str, Any]) -> dict[str, Intervals]:

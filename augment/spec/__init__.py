@@ -6,7 +6,7 @@ Knows nothing of data, weights, storage engines or Ray, and imports none of them
 from augment.spec.digests import request_digest, request_document
 from augment.spec.draft import protected_splits
 from augment.spec.files import read_classes, read_label_map
-from augment.spec.load import Job, load_limits, load_spec
+from augment.spec.load import Job, load_limits, load_spec, load_storage_options
 from augment.spec.models import JobSpec, Limits
 from augment.spec.schema import job_schema
 
@@ -17,6 +17,7 @@ __all__ = [
     "job_schema",
     "load_limits",
     "load_spec",
+    "load_storage_options",
     "protected_splits",
     "read_classes",
     "read_label_map",

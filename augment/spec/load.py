@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -17,8 +17,9 @@ from augment.errors import Problem, SpecError
 from augment.spec.asked import MISSING, Asked, document_of, read_document
 from augment.spec.checks import check_job, check_limits
 from augment.spec.draft import draft_of
-from augment.spec.models import JobSpec, Limits
+from augment.spec.models import Execution, JobSpec, Limits, Spec
 from augment.spec.problems import shown
+from augment.spec.text import parse
 from augment.spec.translate import add_validation_errors
 
 _LINE = re.compile(r":(\d+)")
@@ -88,6 +89,36 @@ def load_limits(path: str | os.PathLike[str]) -> Limits:
     if limits is None or asked.problems:
         raise _error(asked)
     return limits
+
+
+class _Options(Spec):
+    execution: Execution
+
+
+def load_storage_options(
+    given: str, *, env: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """fsspec options by protocol: what a job has under `execution.storage_options`.
+
+    given: a YAML or JSON file, or the mapping itself as JSON (text that begins with `{`).
+    env: as in `load_spec`.
+
+    Raises:
+        SpecError: with every problem found.
+    """
+    if given.lstrip().startswith("{"):
+        document = parse(given.encode(errors="replace"), "storage options")
+    else:
+        document = read_document(given)
+    at = ("execution", "storage_options")
+    data = {"execution": {"storage_options": document.data}}
+    lines = {(*at, *path): line for path, line in document.lines.items()}
+    asked = Asked(replace(document, data=data, lines=lines))
+    asked.expand(os.environ if env is None else env)
+    found = _validated(asked, _Options)
+    if found is None or asked.problems:
+        raise _error(asked)
+    return found.execution.storage_options
 
 
 def _base_of(source: str | os.PathLike[str] | Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ IPTC Photo Metadata 2025.1 (DigitalSourceType, AISystemUsed); C2PA 2.2, embeddin
 
 from __future__ import annotations
 
+import functools
 import re
 import struct
 import xml.etree.ElementTree as ET
@@ -124,10 +125,14 @@ def has_marks(data: bytes) -> tuple[str, ...]:
 
 def _packet(mark: XmpMark) -> bytes:
     values = (mark.sample_id, mark.digital_source_type, mark.system)
-    for value in values:
-        if re.search(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]", value):
-            raise ValueError(f"{value!r} holds characters that cannot stand in an XMP packet")
-    return (_PACKET % tuple(quoteattr(v) for v in values)).encode()
+    return (_PACKET % tuple(_attribute(v) for v in values)).encode()
+
+
+@functools.lru_cache(maxsize=64)
+def _attribute(value: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]", value):
+        raise ValueError(f"{value!r} holds characters that cannot stand in an XMP packet")
+    return quoteattr(value)
 
 
 def _png_chunk(kind: bytes, body: bytes) -> bytes:

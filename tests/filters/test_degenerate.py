@@ -19,11 +19,11 @@ SATURATED = Verdict(False, "degenerate.saturated")
 
 def verdict(image: np.ndarray, **thresholds: float) -> Verdict:
     filters = build_filters([FilterSpec(degenerate=Degenerate(**thresholds))])
-    return judge(filters, score(filters, image))
+    return judge(filters, score(filters, image[np.newaxis])[0])
 
 
 def scores(image: np.ndarray) -> dict[str, float]:
-    return score(build_filters([FilterSpec(degenerate=Degenerate())]), image)
+    return score(build_filters([FilterSpec(degenerate=Degenerate())]), image[np.newaxis])[0]
 
 
 def flat(*color: int) -> np.ndarray:
@@ -86,8 +86,8 @@ def test_no_real_photograph_is_rejected(name: str) -> None:
 def test_scores_do_not_know_the_thresholds_and_others_may_stand_beside() -> None:
     strict = build_filters([FilterSpec(degenerate=Degenerate(min_std=100.0))])
     loose = build_filters([FilterSpec(degenerate=Degenerate(min_std=0.0))])
-    found = score(strict, data.coffee())
-    assert found == score(loose, data.coffee())
+    (found,) = score(strict, data.coffee()[np.newaxis])
+    assert [found] == score(loose, data.coffee()[np.newaxis])
     stored = {**found, "aesthetic.score": 0.1}
     assert judge(strict, stored) == BLANK
     assert judge(loose, stored).accepted
@@ -100,7 +100,7 @@ def test_names_and_order() -> None:
     ]
     filters = build_filters(specs)
     assert score_names(filters[:1]) == ("degenerate.std", "degenerate.saturated")
-    assert judge(filters, score(filters, flat(0, 0, 0))) == BLANK
+    assert judge(filters, score(filters, flat(0, 0, 0)[np.newaxis])[0]) == BLANK
     assert build_filters([]) == []
     assert judge([], {}).accepted
 
