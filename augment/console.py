@@ -77,7 +77,7 @@ class RichReporter:
         self._progress.update(self._task, completed=done, rows=self._rows)
 
     def note(self, text: str) -> None:
-        self._progress.console.print(text, markup=False)
+        self._progress.console.print(text, markup=False, highlight=False)
 
 
 @dataclass(frozen=True)
@@ -92,20 +92,34 @@ class Session:
 def session(job: Job, *, quiet: bool) -> Iterator[Session]:
     """Progress on standard error (unless `quiet`); everything else that this process and Ray's
     own code write there, and what `augment` and `ray` log, goes to one file."""
-    with _open_log(_log_path(job)) as log, _terminal(log) as terminal:
-        handler = logging.StreamHandler(log)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-        loggers = [logging.getLogger(name) for name in ("augment", "ray")]
-        for logger in loggers:
-            logger.addHandler(handler)
-        loggers[0].setLevel(logging.INFO)
-        loggers[0].propagate = False
-        try:
-            with _reporter(terminal, quiet=quiet) as reporter:
-                yield Session(reporter, log.name)
-        finally:
-            for logger in loggers:
-                logger.removeHandler(handler)
+    with (
+        _open_log(_log_path(job)) as log,
+        _terminal(log) as terminal,
+        _logging_to(log),
+        _reporter(terminal, quiet=quiet) as reporter,
+    ):
+        yield Session(reporter, log.name)
+
+
+@contextlib.contextmanager
+def _logging_to(log: TextIO) -> Iterator[None]:
+    """What `augment` and `ray` log goes to the file. A handler each: Ray gives the first one
+    that it finds on its own logger its own format."""
+    handlers = {name: logging.StreamHandler(log) for name in ("augment", "ray")}
+    for name, handler in handlers.items():
+        text = "%(asctime)s %(levelname)s %(name)s %(message)s"
+        handler.setFormatter(logging.Formatter(text))
+        logging.getLogger(name).addHandler(handler)
+    ours = logging.getLogger("augment")
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    try:
+        yield
+    finally:
+        ours.propagate = True
+        ours.setLevel(logging.NOTSET)
+        for name, handler in handlers.items():
+            logging.getLogger(name).removeHandler(handler)
 
 
 @contextlib.contextmanager
@@ -192,10 +206,9 @@ def show_plan(
     from augment.plan import explain, findings, totals
 
     for rule, lines in itertools.groupby(explain(plan), key=lambda line: line.rule):
-        _show_lines(
-            f"after {rule}", [x for x in lines if x.added or x.note or x.label_name is None]
-        )
-    _show_lines("result", totals(plan))
+        some = [x for x in lines if x.added or x.note or x.label_name is None]
+        _show_lines(f"after {rule}", some, by_rule=True)
+    _show_lines("result", totals(plan), by_rule=False)
     for split, units in sorted(plan.units.items()):
         size = _size(plan.expected_bytes[split])
         print(f"split {split}: {plan.rows(split)} rows, shards: {units}, about {size}")
@@ -210,23 +223,25 @@ def show_plan(
         print(f"finding: {text}")
 
 
-def _show_lines(title: str, lines: Iterable[Line]) -> None:
-    head = ("split class", "real", "augmented", "generated", "added", "rows", "share", "note")
+def _show_lines(title: str, lines: Iterable[Line], *, by_rule: bool) -> None:
+    """by_rule: with what one rule added, and its notes."""
+    head = ("split class", "real", "augmented", "generated", "rows", "share", "added", "note")
     rows = [
         (
             f"{line.split} {'(all)' if line.label_name is None else line.label_name}",
             line.real,
             line.augmented,
             ", ".join(f"{name} {n}" for name, n in line.generated.items()) or "-",
-            line.added,
             line.rows,
             line.synthetic_share,
+            line.added,
             line.note,
         )
         for line in lines
     ]
+    columns = len(head) if by_rule else len(head) - 2
     print(f"{title}:")
-    print("\n".join(table(head, rows)) + "\n")
+    print("\n".join(table(head[:columns], [row[:columns] for row in rows])) + "\n")
 
 
 def _size(n: float) -> str:
@@ -251,11 +266,11 @@ def show_result(result: RunResult, log: str) -> None:
     print(render(result.audit))
     lost = sum(c.quarantined for c in result.cells)
     print()
-    print(f"generated now: {result.made_now} samples")
     provenance = f"{result.output}/_provenance/{result.job_id}"
     print(f"quarantined:   {lost} rows  {provenance}/quarantine.parquet")
     print(f"data set:      {result.output}  (version {result.version})")
-    print(f"pool:          {result.pool}")
+    if result.accounts:
+        print(f"pool:          {result.pool}  ({result.made_now} samples generated now)")
     print(f"log:           {log}")
     print(f"read it:       datasets.load_dataset({result.output!r})")
     print(f"look at it:    augment audit {result.output} --sheet sheet.png")

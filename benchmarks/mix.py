@@ -177,9 +177,8 @@ def check_rows(name: str, out: Path, images: int) -> None:
     """Every image's original bytes and one new image stand in Parquet."""
     import pyarrow.parquet as pq
 
-    found = [
-        p for p in out.rglob("*.parquet") if "_work" not in p.parts and "_delta_log" not in p.parts
-    ]
+    beside = {"_work", "_provenance", "_delta_log"}
+    found = [p for p in out.rglob("*.parquet") if not beside & set(p.parts)]
     rows = sum(pq.read_metadata(path).num_rows for path in found)
     expected = 2 * images if name.startswith("augment") else images
     if rows != expected:

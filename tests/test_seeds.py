@@ -79,6 +79,16 @@ def test_normals_are_those_of_the_streams() -> None:
     assert (seeds.normals(ids, "z", 7) == expected).all()
 
 
+def test_a_rewound_generator_draws_what_a_new_one_draws() -> None:
+    rewound = seeds.Rewound()
+    rewound.to("other", "z").integers(0, 2**31, 3, dtype=np.uint32)  # half a word is left over
+    expected = seeds.stream("a", "z")
+    found = rewound.to("a", "z")
+    for draw in (np.random.Generator.random, np.random.Generator.standard_normal):
+        assert (draw(found, 5) == draw(expected, 5)).all()
+    assert found.integers(9, dtype=np.int8) == expected.integers(9, dtype=np.int8)
+
+
 def test_seeds_that_share_their_low_32_bits_differ() -> None:
     a = seeds.synthetic_id(5, "g", "s", "c", 0)
     b = seeds.synthetic_id(5 + (1 << 32), "g", "s", "c", 0)

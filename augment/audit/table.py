@@ -70,13 +70,21 @@ def open_data_set(uri: str, version: int | None = None, options: Options | None 
             f"{folder.uri}: version {version} was asked for, but there is no Delta log here and "
             "so no versions; leave the version out or point at a table"
         )
+    if "_work" in folder.folders():
+        raise RequestError(
+            f"{folder.uri}: a job has begun here but nothing is committed yet; "
+            "run the same job again to finish it"
+        )
     shards = tuple(
         Shard(info.path, info.size)
         for info in sorted(folder.files(), key=lambda info: info.path)
         if info.path.endswith(".parquet") and not _hidden(info.path)
     )
     if not shards:
-        raise RequestError(_nothing_here(folder))
+        raise RequestError(
+            f"{folder.uri}: is not a data set: neither a Delta log (_delta_log/) nor Parquet "
+            "files are there; give the folder that the job names as output.uri"
+        )
     return DataSet(folder, None, shards)
 
 
@@ -259,18 +267,6 @@ def _leaves(file: pq.ParquetFile, name: str) -> list[str]:
 
 def _hidden(path: str) -> bool:
     return any(part.startswith(("_", ".")) for part in path.split("/"))
-
-
-def _nothing_here(folder: Folder) -> str:
-    if "_work" in folder.folders():
-        return (
-            f"{folder.uri}: a job has begun here but nothing is committed yet; "
-            "run the same job again to finish it"
-        )
-    return (
-        f"{folder.uri}: is not a data set: neither a Delta log (_delta_log/) nor Parquet files "
-        "are there; give the folder that the job names as output.uri"
-    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -22,11 +22,13 @@ from augment.errors import SampleError
 __all__ = [
     "EXTENSIONS",
     "Header",
+    "Picture",
     "Style",
     "codec_id",
     "decode",
     "encode",
     "fit",
+    "read",
     "read_header",
     "style_of",
     "to_uint8",
@@ -56,6 +58,15 @@ class Style:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Style:
         return cls(**value)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image. image: (H, W, 3) uint8 RGB as displayed."""
+
+    header: Header
+    style: Style
+    image: np.ndarray
 
 
 # ---- reading ---------------------------------------------------------------------------
@@ -95,17 +106,27 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
 
     Raises: SampleError as `verify`, and unsupported_depth over 8 bits a value.
     """
+    return read(data, max_pixels).image
+
+
+def read(data: bytes, max_pixels: int) -> Picture:
+    """Pixels as `decode` gives them, with header and style, for one look at the bytes.
+
+    Raises: SampleError as `decode`.
+    """
     if format_of(data) == "jpeg":
         info = jpeg.scan(data)
-        check_size(info.width, info.height, max_pixels)
+        header = jpeg.header(info, max_pixels)
         if info.precision != 8:
             raise too_deep(f"JPEG of {info.precision} bits")
         pixels = _slow_jpeg(data, "RGB") if info.components == 4 else _decode_jpeg(data, "RGB")
-        return pixels if info.orientation == 1 else _upright(pixels, info.orientation)
+        upright = pixels if info.orientation == 1 else _upright(pixels, info.orientation)
+        return Picture(header, _jpeg_style(info, header), upright)
     pixels, header = pillow.decode(data, max_pixels)
-    if header.format == "tiff" or header.orientation == 1:
-        return pixels  # Pillow turns TIFF upright itself
-    return _upright(pixels, header.orientation)
+    # Pillow turns TIFF upright itself
+    turned = header.format != "tiff" and header.orientation != 1
+    upright = _upright(pixels, header.orientation) if turned else pixels
+    return Picture(header, _other_style(data, header), upright)
 
 
 def style_of(data: bytes, max_pixels: int) -> Style:
@@ -117,12 +138,17 @@ def style_of(data: bytes, max_pixels: int) -> Style:
     """
     if format_of(data) == "jpeg":
         info = jpeg.scan(data)
-        header = jpeg.header(info, max_pixels)
-        sampling = cast(Subsampling, jpeg.subsampling(info))
-        mode: Literal["L", "RGB"] = "L" if info.components == 1 else "RGB"
-        quality = jpeg.quality(info)
-        return Style("jpeg", quality, sampling, mode, header.width, header.height)
-    header = read_header(data, max_pixels)
+        return _jpeg_style(info, jpeg.header(info, max_pixels))
+    return _other_style(data, read_header(data, max_pixels))
+
+
+def _jpeg_style(info: jpeg.JpegInfo, header: Header) -> Style:
+    sampling = cast(Subsampling, jpeg.subsampling(info))
+    mode: Literal["L", "RGB"] = "L" if info.components == 1 else "RGB"
+    return Style("jpeg", jpeg.quality(info), sampling, mode, header.width, header.height)
+
+
+def _other_style(data: bytes, header: Header) -> Style:
     if header.format == "webp" and b"VP8 " in data[12:65536]:
         return Style("jpeg", 90, "420", "RGB", header.width, header.height)
     grey = header.mode in ("1", "L", "LA", "La", "I", "F") or header.mode.startswith("I;")

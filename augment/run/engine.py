@@ -7,11 +7,14 @@ this process: for tests, debugging and tiny jobs. `ray_engine.RayEngine` is the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from augment.errors import AugmentError, UnitFailed
+
+_LOG = logging.getLogger("augment.run")
 
 
 class Worker(Protocol):
@@ -62,10 +65,29 @@ def call(worker: Worker, unit: str) -> str:
     except AugmentError:
         raise
     except Exception as e:
-        raise UnitFailed(
-            f"unit {unit[:200]}: {type(e).__name__}: {e}; the log has the traceback; "
-            "mend the cause and run the same command again"
-        ) from e
+        raise _failed(f"unit {unit[:200]}", e) from e
+
+
+def built(task: Task) -> Worker:
+    """The task's worker.
+
+    Raises:
+        AugmentError: as the task raised it, or UnitFailed with the unforeseen error's text.
+    """
+    try:
+        return task.worker()
+    except AugmentError:
+        raise
+    except Exception as e:
+        raise _failed(f"a worker for {type(task).__name__} could not be made", e) from e
+
+
+def _failed(what: str, error: Exception) -> UnitFailed:
+    _LOG.error("%s", what, exc_info=error)
+    return UnitFailed(
+        f"{what}: {type(error).__name__}: {error}; the log has the traceback; "
+        "mend the cause and run the same command again"
+    )
 
 
 class LocalEngine:
@@ -76,7 +98,7 @@ class LocalEngine:
     def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
         if not units:
             return
-        worker = task.worker()
+        worker = built(task)
         for unit in units:
             yield call(worker, unit)
 

@@ -148,19 +148,22 @@ class _Budget:
     def __init__(self, frozen: Frozen) -> None:
         self._spec = frozen.prepared.job.spec.errors
         self._inputs = sum(stop - start for start, stop in frozen.ranges.values())
-        self._work = frozen.prepared.work.folder
-        self._bad: list[Mapping[str, Any]] = []
+        self._bad: dict[tuple[str | None, str], Mapping[str, Any]] = {}
 
     def add(self, record: Mapping[str, Any]) -> None:
-        self._bad += [q for q in record["quarantine"] if q["reason"] != "parent"]
+        """An input counts once, however many copies of it were lost."""
+        for row in record["quarantine"]:
+            if row["reason"] != "parent":
+                place = (row["source"] or row["generator"], row["locator"] or row["sample_id"])
+                self._bad.setdefault(place, row)
 
     def check(self) -> None:
         allowed = max(self._spec.min_count, self._spec.max_share * self._inputs)
         if len(self._bad) <= allowed:
             return
         some = "; ".join(
-            f"{q['source']}: {q['locator']}: {q['reason']} ({q['detail']})"
-            for q in self._bad[:_SHOWN]
+            f"{source}: {place}: {row['reason']} ({row['detail']})"
+            for (source, place), row in list(self._bad.items())[:_SHOWN]
         )
         raise ErrorBudgetExceeded(
             f"{len(self._bad)} bad inputs of {self._inputs}; errors allows {allowed:g} "

@@ -20,7 +20,7 @@ from typing import Any
 
 from augment import errors
 from augment.errors import AugmentError, InterruptedRun
-from augment.run.engine import Resources, Task, Worker, call
+from augment.run.engine import Resources, Task, Worker, built, call
 
 _LOG = logging.getLogger("augment.ray")
 _SPARE_CPUS = 2
@@ -40,7 +40,7 @@ class _UnitActor:
     def _one(self, unit: str) -> tuple[str, str]:
         try:
             if self._worker is None:
-                self._worker = self._task.worker()
+                self._worker = built(self._task)
             return call(self._worker, unit), ""
         except AugmentError as e:
             return "", json.dumps([type(e).__name__, str(e), traceback.format_exc()])
@@ -61,7 +61,7 @@ class RayEngine:
         self._ray = ray
         self._mine = not ray.is_initialized()
         if self._mine:
-            ray.init(**_init_arguments(address))
+            _start(ray, address)
         _quiet()
 
     def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
@@ -131,6 +131,20 @@ def _init_arguments(address: str | None) -> dict[str, Any]:
         return {"address": address, **quiet}
     cpus = (os.cpu_count() or 1) + _SPARE_CPUS
     return {"num_cpus": cpus, "include_dashboard": False, **quiet}
+
+
+def _start(ray: Any, address: str | None) -> None:
+    try:
+        context = ray.init(**_init_arguments(address))
+    except (OSError, RuntimeError, ValueError) as e:  # what Ray says in these is all there is
+        where = "embedded" if address is None else f"at {address}"
+        raise InterruptedRun(
+            f"Ray {where}: {type(e).__name__}: {e}; mend it, or choose another "
+            "`execution.address` (none: an embedded one) or `--engine local`"
+        ) from e
+    folder = getattr(context, "address_info", {}).get("session_dir")  # a ray:// client has none
+    if folder:
+        _LOG.info("Ray's own logs are in %s/logs", folder)
 
 
 def _quiet() -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from augment import codec
-from augment.codec import Header, Style
+from augment.codec import Header, Picture, Style
 from augment.errors import SampleError
 from augment.mix import copies_of
 from augment.plan import Copies
@@ -94,6 +94,10 @@ class _Parent:
     parents: int
 
 
+_Wanted = tuple[Copying, int, int]
+"""An augmentation, the parent's position in it, and how many copies it wants (> 0)."""
+
+
 class RowMaker:
     """Makes the rows of one job. Used by one thread: transformers keep state."""
 
@@ -120,45 +124,49 @@ class RowMaker:
 
     def real(self, row: RealRow, data: bytes | SampleError) -> Made:
         """The untouched row and its copies; `data` is what the source gave."""
-        made = Made()
-        copies = list(self._copies_wanted(row.split, row.label_name, None, row.rank))
         identity = real_id(row.source, row.locator)
+        copies = list(self._copies_wanted(row.split, row.label_name, None, row.rank))
         try:
             if isinstance(data, SampleError):
                 raise data
-            header, image, trouble = self._look(data, bool(copies))
+            header, picture, trouble = self._look(data, bool(copies))
         except SampleError as e:
-            made.bad.append((_lost_real(row, identity, e), None))
-            cause = SampleError("parent", f"{row.locator}: {e}")
-            for copying, _, n in copies:
-                made.take(self._lost_copies(copying, n, row, identity, cause))
-            return made
+            return self._lost(row, identity, copies, e)
         real = self._real_row(row, identity, data, header)
-        made.rows.append((real, None))
+        made = Made([(real, None)])
         for copying, position, n in copies:
-            if image is None:
+            if picture is None:
                 assert trouble is not None
                 made.take(self._lost_copies(copying, n, row, identity, trouble))
             else:
-                style = self._as_asked(codec.style_of(data, self._max_pixels))
                 total = copying.parents(row.split, row.label_name)
-                parent = _Parent(real, image, style, position, total)
-                made.take(self._copies(copying, n, parent))
+                style = self._as_asked(picture.style)
+                made.take(
+                    self._copies(copying, n, _Parent(real, picture.image, style, position, total))
+                )
         return made
 
-    def _look(
-        self, data: bytes, pixels: bool
-    ) -> tuple[Header, np.ndarray | None, SampleError | None]:
+    def _look(self, data: bytes, pixels: bool) -> tuple[Header, Picture | None, SampleError | None]:
         """Header and, where copies are wanted, pixels, or why there can be none."""
         if not pixels:
             return codec.verify(data, self._max_pixels), None, None
         try:
-            image = codec.decode(data, self._max_pixels)
+            picture = codec.read(data, self._max_pixels)
         except SampleError as e:
             if e.reason != "unsupported_depth":
                 raise
             return codec.verify(data, self._max_pixels), None, e
-        return codec.read_header(data, self._max_pixels), image, None
+        return picture.header, picture, None
+
+    def _lost(
+        self, row: RealRow, identity: str, copies: Sequence[_Wanted], cause: SampleError
+    ) -> Made:
+        """A bad image: it and all its copies."""
+        made = Made([], [(_lost_real(row, identity, cause), None)])
+        parent = SampleError("parent", f"{row.locator}: {cause}")
+        for copying, _, n in copies:
+            made.take(self._lost_copies(copying, n, row, identity, parent))
+        return made
 
     def _real_row(self, row: RealRow, identity: str, data: bytes, header: Header) -> SampleRow:
         source = self._spec.sources[row.source]
@@ -232,7 +240,7 @@ class RowMaker:
 
     def _copies_wanted(
         self, split: str, label: str, generator: str | None, rank: int
-    ) -> Iterator[tuple[Copying, int, int]]:
+    ) -> Iterator[_Wanted]:
         for copying in self._copying:
             position = copying.position(split, label, generator, rank)
             n = copying.count(split, label, position)

@@ -142,6 +142,7 @@ class _Filling:
         self._universe = Universe(generator)
         self._wants = _wants(prepared, plan, generator)
         self._made_now = 0
+        self._told = False  # that this job waits for another
 
     def fill(self, crew: Crew) -> None:
         """Rounds until nothing is needed any more, then commit."""
@@ -153,7 +154,7 @@ class _Filling:
             if mine:
                 self._make(mine, crew)
             elif theirs:
-                self._await(theirs)
+                self._await(theirs, crew.reporter)
             else:
                 raise StorageError(
                     f"{self._work.folder.uri}: indexes of class {sorted(needs)[0]!r} are claimed "
@@ -171,8 +172,11 @@ class _Filling:
             if entry is None or there.get(entry["path"]) == entry["size"]:
                 self._take(record)
 
-    def _await(self, units: Sequence[PoolUnit]) -> None:
+    def _await(self, units: Sequence[PoolUnit], reporter: Reporter) -> None:
         """Another job that is alive makes these: look again in a moment."""
+        if not self._told:
+            reporter.note(f"waiting for samples of {self._generator} that another job makes")
+            self._told = True
         time.sleep(_POLL_S)
         for unit in units:
             if (record := self._work.get(unit.name)) is not None:

@@ -259,11 +259,14 @@ class Folder:
                 return False
         return True
 
-    def publish(self, path: str, data: bytes | os.PathLike[str]) -> None:
+    def publish(self, path: str, data: bytes | memoryview | os.PathLike[str]) -> None:
         """Puts a file under its final name in one step: visible only whole. `data` may be
         a finished local file, which must not be written to afterwards. An existing name
         of the same size is success (names carry a hash); of another size, it is replaced."""
-        size = len(data) if isinstance(data, bytes) else os.stat(data).st_size
+        if isinstance(data, bytes | memoryview):
+            size = memoryview(data).nbytes
+        else:
+            size = os.stat(data).st_size
         with contextlib.suppress(FileNotFoundError):
             if self.info(path).size == size:
                 return
@@ -273,8 +276,8 @@ class Folder:
             return
         fs, full = self._remote(path)
         with self._writing(path):
-            if isinstance(data, bytes):
-                fs.pipe_file(full, data)
+            if isinstance(data, bytes | memoryview):
+                fs.pipe_file(full, bytes(data))
             else:
                 fs.put_file(os.fspath(data), full)
 

@@ -17,6 +17,10 @@ TEMPORARY = ".tmp-"
 """How the names of temporary files begin; no listing shows them."""
 
 
+Content = bytes | memoryview | os.PathLike[str]
+"""Bytes, or a finished local file."""
+
+
 def create(path: str, data: bytes) -> bool:
     """Temporary file, fsync, hard link (fails where the name exists), fsync of the folder.
 
@@ -30,7 +34,7 @@ def create(path: str, data: bytes) -> bool:
     return True
 
 
-def replace(path: str, data: bytes | os.PathLike[str]) -> None:
+def replace(path: str, data: Content) -> None:
     """Temporary file (or a link to the finished file `data`), fsync, rename, fsync."""
     with _temporary(path, data) as temporary:
         os.replace(temporary, path)
@@ -38,16 +42,16 @@ def replace(path: str, data: bytes | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def _temporary(path: str, data: bytes | os.PathLike[str]) -> Iterator[str]:
+def _temporary(path: str, data: Content) -> Iterator[str]:
     """A synced file beside `path` that holds `data`; gone afterwards unless it was renamed."""
     folder = os.path.dirname(path)
     _make_folder(folder)
     temporary = os.path.join(folder, f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex[:12]}")
     try:
-        if not isinstance(data, bytes):
+        if not isinstance(data, bytes | memoryview):
             _link_or_copy(data, temporary)
-        with open(temporary, "xb" if isinstance(data, bytes) else "rb") as file:
-            if isinstance(data, bytes):
+        with open(temporary, "xb" if isinstance(data, bytes | memoryview) else "rb") as file:
+            if isinstance(data, bytes | memoryview):
                 file.write(data)
                 file.flush()
             os.fsync(file.fileno())

@@ -35,7 +35,14 @@ from augment.transforms.recording import params_json, plain
 # Advice that these two always give; every other warning is an error.
 _ADVICE = (r"ShiftScaleRotate is a special case of Affine", r"This augmenter is very slow")
 # Settings of the pipeline, not samples; and the way of boxes, which images do not take.
-_NOT_SAMPLED = ("interpolation", "mask_interpolation", "fill", "fill_mask", "bbox_matrix")
+_NOT_SAMPLED = (
+    "bbox_matrix",
+    "fill",
+    "fill_mask",
+    "interpolation",
+    "mask_interpolation",
+    "shape",
+)
 _VERSIONS = ("albumentations", "albucore", "numpy", "scipy")
 
 
@@ -66,6 +73,8 @@ class AlbumentationsTransformer:
         if problems:
             raise PlanError(problems)
         self._compose: Any = built
+        self._numpy, self._python = seeds.Rewound(), random.Random()
+        self._compose.set_random_state(self._numpy.generator, self._python)
         for leaf, step in _leaves(built, root):
             self._places[id(leaf)] = step
             _record(leaf, self._applied)
@@ -76,10 +85,8 @@ class AlbumentationsTransformer:
 
     def apply(self, image: np.ndarray, sample_id: str) -> tuple[np.ndarray, tuple[AppliedOp, ...]]:
         """See `augment.transforms.Transformer.apply`."""
-        self._compose.set_random_state(
-            seeds.stream(sample_id, "transform"),
-            random.Random(seeds.integer(sample_id, "transform/python", 128)),
-        )
+        self._numpy.to(sample_id, "transform")
+        self._python.seed(seeds.integer(sample_id, "transform/python", 128))
         self._applied.clear()
         try:
             result = self._compose(image=image)["image"]
@@ -122,11 +129,14 @@ class AlbumentationsTransformer:
 def _tried(leaf: Any) -> Any:
     """The result of `leaf` on a small colour ramp; None where it fails on so small an image."""
     ramp = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)
+    before = leaf.random_generator, leaf.py_random
     leaf.set_random_state(seeds.stream("", "probe"), random.Random(0))
     try:
         return leaf(image=ramp, force_apply=True)["image"]
     except Exception:  # a crop of 1024 is right for larger images: judged per sample
         return None
+    finally:
+        leaf.set_random_state(*before)
 
 
 def _not_an_image(result: Any) -> str | None:

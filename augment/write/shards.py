@@ -81,13 +81,13 @@ def write_shard(
     data = parquet_bytes(table, class_names, group_rows)
     sha256 = hashlib.sha256(data).hexdigest()
     path = f"{prefix}-{sha256[:12]}.parquet"
-    folder.publish(path, data)
-    return ShardEntry(path, len(data), sha256, table.num_rows, tuple(group_rows))
+    folder.publish(path, memoryview(data))
+    return ShardEntry(path, data.size, sha256, table.num_rows, tuple(group_rows))
 
 
 def parquet_bytes(
     table: pa.Table, class_names: Sequence[str] | None, group_rows: Sequence[int]
-) -> bytes:
+) -> pa.Buffer:
     """The Parquet file of `table`; deterministic for the same pyarrow build.
 
     Raises:
@@ -96,7 +96,7 @@ def parquet_bytes(
     if sum(group_rows) != table.num_rows or any(n < 1 for n in group_rows):
         raise ValueError(f"row groups {list(group_rows)} do not cut {table.num_rows} rows")
     schema = table.schema.with_metadata(schema_metadata(table.schema, class_names))
-    sink = io.BytesIO()
+    sink = pa.BufferOutputStream()  # its buffer is handed on without a copy
     with pq.ParquetWriter(sink, schema, **_options(table)) as writer:
         start = 0
         for n in group_rows:

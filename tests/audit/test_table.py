@@ -45,6 +45,7 @@ def test_a_folder_that_is_no_data_set(tmp_path: Path) -> None:
 
 def test_a_job_that_has_not_committed_yet(tmp_path: Path) -> None:
     foreign(tmp_path / "_work" / "job", CELL)
+    foreign(tmp_path / "data" / "train", CELL)  # a finished unit: no version names it yet
     assert told(RequestError, lambda: audit(str(tmp_path))) == (
         f"{tmp_path}: a job has begun here but nothing is committed yet; "
         "run the same job again to finish it"
@@ -156,7 +157,7 @@ def test_labels_as_text_are_class_names(tmp_path: Path) -> None:
 
 def test_hidden_folders_hold_no_rows(tmp_path: Path) -> None:
     uri = foreign(tmp_path, CELL)
-    foreign(tmp_path / "_work", CELL)
+    foreign(tmp_path / "_temporary", CELL)
     foreign(tmp_path / ".cache", CELL)
     assert [shard.path for shard in open_data_set(uri).shards] == ["part-0.parquet"]
 

@@ -97,7 +97,7 @@ def test_above_the_bound_datasets_is_refused_and_told_where_to_read(
     write_card(folder)
     card = folder.read("README.md").decode()
     assert "more than 1,000 of them" in card
-    assert "`augment.open_dataset`" in card
+    assert "`augment.api.open_dataset`" in card
     with pytest.raises(FileNotFoundError, match="read-this-table-through-its-delta-log"):
         load(folder, tmp_path / "cache")
 

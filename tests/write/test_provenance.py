@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +18,6 @@ from augment.sample import (
     QUARANTINE_SCHEMA,
     Origin,
     QuarantinedRow,
-    quarantine_table,
 )
 from augment.storage import Folder
 from augment.write.provenance import (
@@ -83,7 +83,9 @@ def test_quarantine_is_written_also_where_it_is_empty(tmp_path: Path) -> None:
     path = write_quarantine(folder, "job", [])
     assert pq.read_table(io.BytesIO(folder.read(path))).schema.equals(QUARANTINE_SCHEMA)
     row = QuarantinedRow("id", "train", "cat", Origin.REAL, "truncated", "ends early")
-    assert write_quarantine(folder, "job", [quarantine_table([row], "train-00001")]) == path
+    lost = asdict(row) | {"unit": "train-00001"}
+    table = pa.Table.from_pylist([lost], schema=QUARANTINE_SCHEMA)
+    assert write_quarantine(folder, "job", [table]) == path
     found = pq.read_table(io.BytesIO(folder.read(path))).to_pylist()
     assert [(r["sample_id"], r["reason"], r["unit"]) for r in found] == [
         ("id", "truncated", "train-00001")

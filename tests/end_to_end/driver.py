@@ -1,0 +1,84 @@
+"""A driver of one run that a signal meets at a chosen moment: `driver.py JOB [MOMENT SIGNAL]`.
+
+An event of a run is something its reporter is told, or a file below the job's folder that
+Python opens, renames, links or removes (seen through Python's audit hook, before it happens).
+MOMENT is the number of an event, or a pattern: then the first event that it is found in.
+Notes go to standard error. A run that lives prints its events, then what it did, each as one
+line of JSON; with SIGINT it is the console command that runs, and prints what it prints.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+FILES = {"open", "os.rename", "os.link", "os.remove"}
+
+
+class Moments:
+    """Lists events and sends this process a signal at one. It is the run's reporter as well."""
+
+    def __init__(self, root: str, moment: str, number: int) -> None:
+        self.events: list[str] = []
+        self._root, self._moment, self._signal = root + "/", moment, number
+
+    def happen(self, event: str) -> None:
+        number, moment = len(self.events), self._moment
+        self.events.append(event)
+        if moment and (number == int(moment) if moment.isdigit() else re.search(moment, event)):
+            self._moment = ""
+            os.write(2, f"signal at: {event}\n".encode())
+            os.kill(os.getpid(), self._signal)
+
+    def watch(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """An audit hook: the last path that an event names is where it happens."""
+        if event not in FILES:
+            return
+        paths = [a for a in arguments if isinstance(a, str) and a.startswith(self._root)]
+        if paths and "/leases/" not in paths[-1]:  # a heartbeat depends on time
+            path = re.sub(r"\.tmp-\d+-\w+", ".tmp", paths[-1].removeprefix(self._root))
+            self.happen(f"{event} {path}")
+
+    def stage(self, name: str, total: int) -> None:
+        self.happen(f"told stage {name}: {total}")
+
+    def advance(self, done: int, rows: int) -> None:
+        self.happen(f"told advance {done}")
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+        self.happen(f"told note {text}")
+
+
+def main(path: str, moment: str = "", number: str = "0") -> int:
+    """Run the job; the exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # `make test &` would ignore it
+    from augment.api import load_spec, run
+    from augment.cli import main as command
+
+    moments = Moments(str(Path(path).parent), moment, int(number))
+    sys.addaudithook(moments.watch)
+    if int(number) == signal.SIGINT:
+        return command(["run", path, "--engine", "local"])
+    result = run(load_spec(path), engine="local", reporter=moments)
+    print(json.dumps(list(moments.events)))
+    print(
+        json.dumps(
+            {
+                "version": result.version,
+                "already": result.already,
+                "made_now": result.made_now,
+                "ok": result.ok,
+            }
+        )
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))

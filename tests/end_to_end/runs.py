@@ -1,0 +1,233 @@
+"""Runs in processes of their own, and the state of tables that two runs must agree on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow.parquet as pq
+import yaml
+
+from augment.api import open_dataset
+from augment.storage import Folder
+from augment.write import live_files, newest_version
+from tests.end_to_end.jobs import fingerprint, rows_of
+
+DRIVER = Path(__file__).with_name("driver.py")
+EPOCH = {"SOURCE_DATE_EPOCH": "1760000000"}
+Got = TypeVar("Got")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a driver's process ended, and what it printed."""
+
+    code: int
+    out: str
+    notes: str
+
+    @property
+    def events(self) -> list[str]:
+        return list(json.loads(self.out.splitlines()[0]))
+
+    @property
+    def result(self) -> dict[str, Any]:
+        assert self.code == 0, self.notes
+        return dict(json.loads(self.out.splitlines()[1]))
+
+
+class Driver:
+    """One run of a job in its own process; `moment` and `number` as driver.py says."""
+
+    def __init__(self, job: Path, moment: str = "", number: int = 0) -> None:
+        self._notes = job.parent / f"notes-{os.urandom(4).hex()}.txt"
+        with self._notes.open("w") as notes:
+            self.process = subprocess.Popen(
+                [sys.executable, str(DRIVER), str(job), moment, str(number)],
+                env=os.environ | EPOCH,
+                stdout=subprocess.PIPE,
+                stderr=notes,
+                text=True,
+            )
+
+    def notes(self) -> str:
+        return self._notes.read_text()
+
+    def end(self) -> Done:
+        out, _ = self.process.communicate(timeout=300)
+        return Done(self.process.returncode, out, self.notes())
+
+
+def drive(job: Path, moment: str = "", number: int = 0) -> Done:
+    """A whole run, from start to end."""
+    return Driver(job, moment, number).end()
+
+
+class Command:
+    """The console command in its own process, with an eye on the processes that it starts."""
+
+    def __init__(self, arguments: Sequence[str], cwd: Path) -> None:
+        self._notes = cwd / "command.txt"
+        self._seen: dict[int, str] = {}
+        with self._notes.open("w") as notes:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "augment", *arguments],
+                cwd=cwd,
+                env=os.environ | EPOCH,
+                stdout=notes,
+                stderr=notes,
+            )
+
+    def running(self) -> bool:
+        """True; fails where the command has ended. Looks at its processes."""
+        self._look()
+        assert self._process.poll() is None, self.notes()
+        return True
+
+    def descendant(self, name: str) -> int:
+        """A process below the command that is busy under a name that begins so."""
+        self._look()
+        titles = {pid: _title(pid) for pid in self._seen}
+        busy = [pid for pid, t in titles.items() if t.startswith(name) and "IDLE" not in t]
+        assert busy, titles
+        return busy[0]
+
+    def notes(self) -> str:
+        return self._notes.read_text()
+
+    def end(self) -> int:
+        """The exit code, once every process that was seen below the command is gone."""
+
+        def gone() -> bool:
+            self._look()
+            return self._process.poll() is not None and not any(
+                _started(pid) == start for pid, start in self._seen.items()
+            )
+
+        until(gone, 240)
+        return int(self._process.returncode)
+
+    def _look(self) -> None:
+        parents = dict(_parents())
+        for pid in parents:
+            above = pid
+            while above in parents and above != self._process.pid:
+                above = parents[above]
+            if above == self._process.pid != pid and (start := _started(pid)):
+                self._seen.setdefault(pid, start)
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and (fields := _stat(int(folder.name))):
+            yield int(folder.name), int(fields[1])
+
+
+def _started(pid: int) -> str:
+    """When a process started; "" where none runs. With the pid it names a process for ever."""
+    fields = _stat(pid)
+    return fields[19] if fields and fields[0] not in "ZX" else ""
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of proc(5) /proc/<pid>/stat from the third on: state, parent, ..."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except OSError:
+        return ""
+
+
+def until(found: Callable[[], Got], seconds: float = 120.0) -> Got:
+    """The first true answer; fails after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (answer := found()):
+        assert time.monotonic() < deadline, f"{found} did not become true"
+        time.sleep(0.02)
+    return answer
+
+
+# ---- tables --------------------------------------------------------------------------
+
+
+def published(table: Path) -> dict[str, str]:
+    """path -> sha256 of every data file that lies in a table's folder."""
+    return {
+        str(path.relative_to(table)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((table / "data").rglob("*"))
+        if path.is_file() and not path.name.startswith(".tmp-")
+    }
+
+
+def listed(table: Path) -> list[str]:
+    """The files that the card names."""
+    matter = yaml.safe_load((table / "README.md").read_text().split("---")[1])
+    return sorted(path for one in matter["configs"][0]["data_files"] for path in one["path"])
+
+
+def pool_rows(pool: Path) -> list[tuple[str, int]]:
+    """(sample id, index) of every row that the pool's table shows."""
+    rows: list[tuple[str, int]] = []
+    for file in live_files(Folder(str(pool))):
+        table = pq.read_table(pool / file.path, columns=["sample_id", "generator"])
+        rows += [(r["sample_id"], r["generator"]["index"]) for r in table.to_pylist()]
+    return rows
+
+
+def records(table: Path) -> Iterator[dict[str, Any]]:
+    """Every unit record of a table."""
+    for path in sorted(table.glob("_work/*/units/*.json")):
+        yield json.loads(path.read_text())
+
+
+def made_indexes(pool: Path) -> Counter[tuple[str, str, int]]:
+    """(universe, class, index) -> how many unit records say that they made it."""
+    counts: Counter[tuple[str, str, int]] = Counter()
+    for path in sorted(pool.glob("_work/*/units/*.json")):
+        for label, start, stop in json.loads(path.read_text())["ranges"]:
+            counts.update((path.parts[-3], label, i) for i in range(start, stop))
+    return counts
+
+
+@dataclass(frozen=True)
+class State:
+    """What two runs of one request must agree on, whatever happened to them."""
+
+    images: dict[str, str]
+    """sample id -> sha256."""
+    data: dict[str, str]
+    """data file -> sha256."""
+    pool: dict[str, str]
+
+
+def state(root: Path) -> State:
+    """The tables of a finished run below `root`, after looking at them: every id is there
+    once, and log, card and folder name the same files."""
+    out, pool = root / "out", root / "pool"
+    rows = rows_of(open_dataset(str(out)).to_table())
+    images = fingerprint(rows)
+    assert len(images) == len(rows)
+    live = [file.path for file in live_files(Folder(str(out)))]
+    assert listed(out) == live == sorted(published(out))
+    assert newest_version(Folder(str(out))) == 1
+    assert live_files(Folder(str(out)), 0) == []
+    made = pool_rows(pool)
+    assert len({sample_id for sample_id, _ in made}) == len(made)
+    assert [file.path for file in live_files(Folder(str(pool)))] == sorted(published(pool))
+    assert set(made_indexes(pool).values()) <= {1}
+    return State(images, published(out), published(pool))
