@@ -244,7 +244,7 @@ def ray_data(paths: Sequence[str], out: Path, mark: Callable[[str], None]) -> No
 def ours(paths: Sequence[str], out: Path, mark: Callable[[str], None], engine: str = "ray") -> None:
     """`augment run` on the same files, from its command line."""
     source, job = _linked(paths, out), out / "job.yaml"
-    job.write_text(json.dumps(job_document(source, out / "data"), indent=1))
+    job.write_text(json.dumps(job_document(source, out / "data", len(paths)), indent=1))
     command = [sys.executable, "-m", "augment", "run", str(job), "--engine", engine, "--json"]
     mark("start")
     root = str(Path(__file__).resolve().parent.parent)  # this checkout, installed or not
@@ -274,8 +274,13 @@ def _linked(paths: Sequence[str], out: Path) -> Path:
     return source
 
 
-def job_document(source: Path, output: Path) -> dict[str, Any]:
-    """The job that does the peers' work; JSON is YAML."""
+def job_document(source: Path, output: Path, images: int) -> dict[str, Any]:
+    """The job that does the peers' work; JSON is YAML.
+
+    Shards of 32 MB, smaller where that would leave a process without one: else a run on a
+    few images would start one worker, and the other's start-up would count as work.
+    """
+    shard = min(32 << 20, max(1 << 16, images * _PAIR_BYTES // (2 * PROCESSES)))
     return {
         "version": 1,
         "name": "mix-benchmark",
@@ -284,11 +289,12 @@ def job_document(source: Path, output: Path) -> dict[str, Any]:
             "photos": {"format": "imagefolder", "uri": str(source), "splits": {"train": "train"}}
         },
         "augmentations": [{"name": "vary", "copies": 1, "ops": [{n: dict(p)} for n, p in OPS]}],
-        "output": {"uri": str(output), "shard": {"target_bytes": 64 << 20}},
+        "output": {"uri": str(output), "shard": {"target_bytes": shard}},
         "execution": {"workers": PROCESSES},
     }
 
 
+_PAIR_BYTES = 60_000  # an original and its copy
 PEERS: dict[str, Callable[[Sequence[str], Path, Callable[[str], None]], None]] = {
     "bare": bare,
     "bare-plain": bare_plain,

@@ -16,7 +16,7 @@ import simplejpeg
 from PIL import Image, features
 
 from augment.codec import jpeg, pillow
-from augment.codec.header import EXTENSIONS, Header, check_size, format_of, too_deep
+from augment.codec.header import EXTENSIONS, Header, format_of, too_deep
 from augment.errors import SampleError
 
 __all__ = [

@@ -68,7 +68,7 @@ def make_plan(
     if ledger.problems:
         raise PlanError(ledger.problems)
     cells, draws = ledger.cells(), ledger.draws()
-    size = _expected_bytes(cells, census, generators)
+    size = _expected_bytes(cells, census, generators, spec.output.image.format == "match_real")
     target = spec.output.shard.target_bytes
     return Plan(
         name=spec.name,
@@ -149,13 +149,17 @@ def _same_universe(rules: list[Rule], generators: Mapping[str, GeneratorFacts]) 
 
 
 def _expected_bytes(
-    cells: Iterable[Cell], census: CensusFacts, generators: Mapping[str, GeneratorFacts]
+    cells: Iterable[Cell],
+    census: CensusFacts,
+    generators: Mapping[str, GeneratorFacts],
+    match_real: bool,
 ) -> dict[str, int]:
-    """Split -> bytes of its images, from mean sizes; splits with rows only, by name."""
+    """Split -> bytes of its images, from mean sizes; splits with rows only, by name.
+    match_real: generated images are written as real ones are, so they are as large."""
     sizes: dict[str, float] = {}
     for cell in cells:
         each = census.image_bytes
-        if cell.generator is not None:
+        if cell.generator is not None and not match_real:
             each = generators[cell.generator].image_bytes
         sizes[cell.split] = sizes.get(cell.split, 0.0) + cell.n * each
     return {split: round(size) for split, size in sorted(sizes.items())}

@@ -186,10 +186,13 @@ def test_two_rules_of_one_cell_become_one_draw(plan_of: PlanOf) -> None:
 
 def test_units_and_bytes_follow_the_rows(plan_of: PlanOf) -> None:
     rule = {"generators": ["g"], "fill": {"to": 200}}
-    output = {"uri": "out", "shard": {"target_bytes": 1 << 16}}
-    plan = plan_of({"a": 100}, generators={"g": "a"}, synthesize=[rule], output=output)
+    own = {"uri": "out", "shard": {"target_bytes": 1 << 16}, "image": {"format": "png"}}
+    plan = plan_of({"a": 100}, generators={"g": "a"}, synthesize=[rule], output=own)
     assert plan.expected_bytes == {"train": 100 * 1000 + 100 * 2000}
     assert plan.units == {"train": 5}
+    as_real = own | {"image": {"format": "match_real"}}
+    plan = plan_of({"a": 100}, generators={"g": "a"}, synthesize=[rule], output=as_real)
+    assert plan.expected_bytes == {"train": 200 * 1000}
 
 
 # ---- the plan as a value -------------------------------------------------------------
