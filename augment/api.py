@@ -65,6 +65,7 @@ def run(
 def audit(
     uri: str,
     *,
+    version: int | None = None,
     limits: Limits | None = None,
     by: Sequence[str] = (),
     verify: bool = False,
@@ -72,11 +73,12 @@ def audit(
 ) -> AuditReport:
     """Counts and shares of a data set, from its rows and from its log, against limits.
 
-    by: any of class, split, origin, generator. verify: also decode and hash every image.
+    version: None for the newest. by: any of class, split, origin, generator.
+    verify: also decode and hash every image.
     """
     from augment.audit import audit as audit_dataset
 
-    return audit_dataset(uri, limits=limits, by=by, deep=verify, options=options)
+    return audit_dataset(uri, version=version, limits=limits, by=by, deep=verify, options=options)
 
 
 def open_dataset(

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from augment.storage import Folder
+
 
 def published() -> dict[str, str]:
     """name -> text of each published schema: job and audit as JSON Schema, manifest and
@@ -23,15 +25,15 @@ def published() -> dict[str, str]:
 
 
 def write_published(folder: str) -> list[Path]:
-    """Write every schema as `<name>.schema.json`; the paths."""
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    paths = []
+    """Write every schema as `<name>.schema.json`; the paths.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    target = Folder(folder)
     for name, text in published().items():
-        path = target / f"{name}.schema.json"
-        path.write_text(text + "\n", encoding="utf-8")
-        paths.append(path)
-    return paths
+        target.replace(f"{name}.schema.json", f"{text}\n".encode())
+    return [Path(folder) / f"{name}.schema.json" for name in published()]
 
 
 def _columns(title: str, schema: Any) -> dict[str, Any]:

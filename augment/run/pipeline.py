@@ -128,7 +128,14 @@ def fill_pool(
     reporter, clock = reporter or Silent(), clock or now
     prepared = prepare(job)
     frozen = freeze(prepared, clock)
-    with Lease(lease_folder(prepared.pool), time.time) as lease:
+    return _filled(frozen, engine, reporter)
+
+
+def _filled(frozen: Frozen, engine: Engine, reporter: Reporter) -> Synthesis:
+    """The pool holds what the plan draws; one that draws nothing leaves no trace there."""
+    if not frozen.plan.draws:
+        return Synthesis()
+    with Lease(lease_folder(frozen.prepared.pool), time.time) as lease:
         return synthesize(frozen, Crew(engine, lease, reporter, frozen.stamp))
 
 
@@ -171,8 +178,7 @@ def _arranged(
         synthesis = inspect_pool(frozen.prepared, frozen.plan)
         refuse_short_pool(frozen, synthesis)
         return arrange(frozen, synthesis), 0
-    with Lease(lease_folder(frozen.prepared.pool), time.time) as lease:
-        synthesis = synthesize(frozen, Crew(engine, lease, reporter, frozen.stamp))
+    synthesis = _filled(frozen, engine, reporter)
     return arrange(frozen, synthesis), synthesis.made_now
 
 

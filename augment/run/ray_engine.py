@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -135,6 +136,8 @@ def _init_arguments(address: str | None) -> dict[str, Any]:
 
 def _start(ray: Any, address: str | None) -> None:
     try:
+        if address is not None:
+            _reach(address)
         context = ray.init(**_init_arguments(address))
     except (OSError, RuntimeError, ValueError) as e:  # what Ray says in these is all there is
         where = "embedded" if address is None else f"at {address}"
@@ -145,6 +148,13 @@ def _start(ray: Any, address: str | None) -> None:
     folder = getattr(context, "address_info", {}).get("session_dir")  # a ray:// client has none
     if folder:
         _LOG.info("Ray's own logs are in %s/logs", folder)
+
+
+def _reach(address: str) -> None:
+    """Open `[ray://]host:port` once: where nobody listens, Ray itself tries on for ever."""
+    host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _quiet() -> None:

@@ -243,6 +243,10 @@ def test_planned_is_written_and_quarantined_in_every_cell(
     assert audit(result.output, verify=True).ok
 
 
+def test_a_job_that_synthesizes_nothing_makes_no_pool(mixed: tuple[Path, RunResult]) -> None:
+    assert sorted(p.name for p in mixed[0].iterdir()) == ["data", "out"]
+
+
 def test_a_lost_sample_can_be_traced_to_its_reason(
     mixed: tuple[Path, RunResult],
     quarantine: list[dict[str, Any]],

@@ -1,0 +1,75 @@
+"""What `augment plan` shows and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from augment.errors import PlanError, StorageError
+from augment.run import LocalEngine, Prepared, fill_pool, plan_job
+from augment.run.planning import build_pipelines, pool_stock, write_manifest
+from augment.sample import MANIFEST_SCHEMA
+
+Make = Callable[..., Prepared]
+
+
+def test_a_manifest_has_one_row_per_sample_to_be_made(prepared: Make, tmp_path: Path) -> None:
+    plan, _ = plan_job(prepared())
+    target = tmp_path / "manifest.parquet"
+    write_manifest(plan, target)
+    table = pq.read_table(target)
+    assert table.schema.equals(MANIFEST_SCHEMA)
+    rows = table.to_pylist()
+    wanted = {d.label_name: d.n for d in plan.draws}
+    assert wanted == {"0": 30 - 2 * 6, "1": 30 - 2 * 4, "2": 30 - 2 * 3}
+    for label, n in wanted.items():
+        assert [r["index"] for r in rows if r["label_name"] == label] == list(range(n))
+    assert len({r["sample_id"] for r in rows}) == len(rows) == sum(wanted.values())
+    assert {(r["generator"], r["split"]) for r in rows} == {("fake", "train")}
+
+
+def test_a_manifest_replaces_an_older_one(prepared: Make, tmp_path: Path) -> None:
+    target = tmp_path / "manifest.parquet"
+    target.write_text("older")
+    write_manifest(plan_job(prepared())[0], target)
+    assert pq.read_table(target).num_rows == 64
+
+
+def test_a_manifest_that_cannot_be_written_leaves_nothing(prepared: Make, tmp_path: Path) -> None:
+    plan, _ = plan_job(prepared())
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StorageError, match=r"m\.parquet: the manifest cannot be written: .*choose"):
+        write_manifest(plan, tmp_path / "no" / "m.parquet")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match="the manifest cannot be written"):
+        write_manifest(plan, tmp_path / "folder")
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "folder"])
+
+
+def test_the_stock_of_a_pool_before_and_after(prepared: Make) -> None:
+    asked = prepared()
+    plan, _ = plan_job(asked)
+    assert pool_stock(asked, plan) == {"fake": {"needed": 64, "there": 0, "missing": 64}}
+    assert fill_pool(asked.job, LocalEngine()).made_now == 64
+    assert pool_stock(asked, plan) == {"fake": {"needed": 64, "there": 64, "missing": 0}}
+    more = prepared(synthesize=[{"generators": ["fake"], "fill": {"to": 33}}])
+    stock = pool_stock(more, plan_job(more)[0])
+    assert stock == {"fake": {"needed": 73, "there": 64, "missing": 9}}
+
+
+def test_what_the_cap_forbids_is_not_missing(prepared: Make) -> None:
+    """All were tried and rejected: nothing more will be made."""
+    asked = prepared(filters=[{"degenerate": {"min_std": 127.0}}], max_attempts_per_sample=1)
+    fill_pool(asked.job, LocalEngine())
+    stock = pool_stock(asked, plan_job(asked)[0])
+    assert stock == {"fake": {"needed": 64, "there": 0, "missing": 0}}
+
+
+def test_pipelines_are_built_for_real(prepared: Make) -> None:
+    build_pipelines(prepared().job)
+    gray = {"name": "gray", "copies": 1, "ops": [{"ToGray": {"num_output_channels": 1}}]}
+    with pytest.raises(PlanError, match=r"ops\[0\]\.ToGray: got a result of"):
+        build_pipelines(prepared(augmentations=[gray]).job)

@@ -1,0 +1,635 @@
+"""The command line: exit codes, JSON, what stands on which stream, and each verb's options."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pyarrow.parquet as pq
+import pytest
+
+from augment import __version__
+from augment.api import open_dataset
+from augment.audit import audit_schema
+from augment.cli import main
+from tests.end_to_end.jobs import augment, job_document, write_digits, write_job
+
+VERBS = ("validate", "plan", "run", "synthesize", "mix", "audit", "trace", "schema")
+COUNTS = {"0": 12, "1": 5, "2": 4}
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a job file `job.yaml` and its committed data set `out`."""
+    root = tmp_path_factory.mktemp("cli")
+    write_digits(root / "data", COUNTS)
+    write_job(root / "job.yaml", job_document(root))
+    assert main(["run", str(root / "job.yaml"), "--engine", "local", "--json"]) == 0
+    return root
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """A job file that nothing was done for yet."""
+    write_digits(tmp_path / "data", COUNTS)
+    return write_job(tmp_path / "job.yaml", job_document(tmp_path))
+
+
+def call(capfd: Capture, *arguments: str) -> tuple[int, str, str]:
+    """(exit code, standard output, standard error)."""
+    capfd.readouterr()
+    code = main(arguments)
+    return (code, *capfd.readouterr())
+
+
+def document(text: str) -> Any:
+    """The one JSON document that a text is."""
+    assert text.count("\n") == 1
+    return json.loads(text)
+
+
+# ---- words and usage ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [(), *((verb,) for verb in VERBS)])
+def test_help_tells_the_exit_codes(words: Sequence[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--help"])
+    assert left.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "0 done",
+        "1 a limit or gate failed",
+        "2 the request is wrong",
+        "3 it broke half-way (the same command resumes)",
+    ):
+        assert part in said
+
+
+def test_version_is_the_packages(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert (left.value.code, capsys.readouterr().out) == (0, f"augment {__version__}\n")
+
+
+WRONG = {
+    "vaildate x.yaml": r"augment: argument COMMAND: got 'vaildate'; .*Did you mean 'validate'\?",
+    "run x.yaml --engin ray": r"augment: run: got '--engin'; .*Did you mean '--engine'\?",
+    "run x.yaml --engine rya": r"argument --engine: got 'rya'; expected one of local, ray\.",
+    "audit out --limit=f": r"audit: got '--limit'; .*Did you mean '--limits'\?",
+    "schema sampel": r"schema: argument name: got 'sampel'; .*Did you mean 'sample'\?",
+    "run a.yaml b.yaml": r"run: got 'b.yaml', one argument too many",
+    "audit out --version one": r"audit: argument --version: invalid int value: 'one'",
+    "trace out": r"trace: the following arguments are required: SAMPLE_ID",
+    "": r"the following arguments are required: COMMAND",
+    "schema": r"schema: got no name; expected one of job, manifest, sample, audit, or --write",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_wrong_command_line_names_the_nearest_word(line: str, capsys: Capture) -> None:
+    assert main(line.split()) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert re.search(WRONG[line], said.err.replace("\n", " "))
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_wrong_command_line_as_json(line: str, capsys: Capture) -> None:
+    assert main([*line.split(), "--json"]) == 2
+    said = capsys.readouterr()
+    assert document(said.out)["exit_code"] == 2
+    assert said.err == ""
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    """`python -m augment` and the installed `augment` say the same, with the same exit code."""
+    ours = augment("validate", "no.yaml", cwd=tmp_path, PYTHONPATH=os.getcwd())
+    script = Path(sys.executable).with_name("augment")
+    theirs = subprocess.run(
+        [script, "validate", "no.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (ours.returncode, ours.stdout, ours.stderr) == (
+        theirs.returncode,
+        theirs.stdout,
+        theirs.stderr,
+    )
+    assert (ours.returncode, ours.stdout) == (2, "")
+    assert ours.stderr == "augment: no.yaml: got no such file; expected a file that exists\n"
+
+
+def test_an_output_that_nobody_reads_is_no_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "augment", "schema", "job"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 3
+
+
+def test_what_no_rule_foresaw_is_exit_3_with_its_traceback(
+    fresh: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's own exit code for an error would say that a limit failed."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "not a number")
+    code, out, err = call(capfd, "run", str(fresh), "--engine", "local", "--json")
+    assert code == document(out)["exit_code"] == 3
+    assert "ValueError: could not convert string to float: 'not a number'" in document(out)["text"]
+    assert "Traceback" in err
+
+
+# ---- errors of every verb as JSON ---------------------------------------------------
+
+ERRORS = {
+    "validate no.yaml": 2,
+    "plan no.yaml": 2,
+    "run no.yaml": 2,
+    "synthesize no.yaml": 2,
+    "mix no.yaml": 2,
+    "audit nothing": 2,
+    "audit out --by colour": 2,
+    "audit out --version 9": 2,
+    "audit out --limits no.yaml": 2,
+    "audit out --storage-options no.yaml": 2,
+    "audit out --storage-options {": 2,
+    "audit nothing --sheet x.png": 2,
+    "trace nothing 0123456789abcdef0123456789abcdef": 2,
+    "trace out 0123456789abcdef0123456789abcdef": 2,
+    "trace out xyz": 2,
+    "trace damaged 0123456789abcdef0123456789abcdef": 3,
+    "audit damaged": 3,
+    "run broken.yaml --engine local": 3,
+    "plan job.yaml --write no/folder/m.parquet": 3,
+}
+
+
+@pytest.mark.parametrize("line", ERRORS)
+def test_an_error_is_one_json_document_or_one_text(
+    line: str, done: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(done)
+    (done / "damaged/_delta_log").mkdir(parents=True, exist_ok=True)
+    (done / "damaged/_delta_log/00000000000000000000.json").write_text("no JSON\n")
+    broken = job_document(done, output={"uri": str(done / "job.yaml/out")})
+    write_job(done / "broken.yaml", broken)
+    code, out, err = call(capfd, *line.split(), "--json")
+    found = document(out)
+    assert (code, found["exit_code"], err) == (ERRORS[line], ERRORS[line], "")
+    assert set(found) == {"error", "exit_code", "text", "problems"}
+    code, out, err = call(capfd, *line.split())
+    assert (code, out) == (ERRORS[line], "")
+    time = r"\d{8}T\d{6}\.\d+Z"  # of a log file
+    assert re.sub(time, "", found["text"].splitlines()[0]) in re.sub(time, "", err)
+    assert "Traceback" not in err
+
+
+def test_every_problem_of_a_job_stands_in_the_json(tmp_path: Path, capsys: Capture) -> None:
+    path = write_job(tmp_path / "job.yaml", job_document(tmp_path, seed=-1, filters=[{"nice": {}}]))
+    assert main(["validate", str(path), "--json"]) == 2
+    found = document(capsys.readouterr().out)
+    assert found["error"] == "SpecError"
+    assert {p["place"].rpartition(" ")[2] for p in found["problems"]} == {"seed", "filters[0].nice"}
+    assert all(p["found"] and p["expected"] for p in found["problems"])
+    assert main(["validate", str(path)]) == 2
+    assert capsys.readouterr().err.startswith("augment: 2 problems:\n")
+
+
+# ---- validate -----------------------------------------------------------------------
+
+LIGHT = """
+import sys
+from augment.cli import main
+code = main(sys.argv[1:])
+heavy = {"torch", "ray", "pandas", "albumentations", "pyarrow", "cv2", "numpy"} & set(sys.modules)
+print(code, sorted(heavy))
+"""
+
+
+@pytest.mark.parametrize("engine", ["ray", "local"])
+def test_validate_imports_nothing_heavy(done: Path, engine: str) -> None:
+    command = [sys.executable, "-c", LIGHT, "validate", str(done / "job.yaml"), "--json"]
+    said = subprocess.run(
+        [*command, "--set", f"engine={engine}"], capture_output=True, text=True, check=True
+    )
+    first, last = said.stdout.splitlines()
+    assert json.loads(first) == {"ok": True, "job": "small"}
+    assert (last, said.stderr) == ("0 []", "")
+
+
+def test_validate_says_ok_and_lists_sources_only_when_asked(
+    tmp_path: Path, done: Path, capsys: Capture
+) -> None:
+    path = str(write_job(tmp_path / "job.yaml", job_document(tmp_path)))  # no data there
+    assert main(["validate", path]) == 0
+    assert capsys.readouterr().out == f"{path}: ok\n"
+    assert main(["validate", path, "--check-remote"]) == 2
+    assert "which does not exist; expected a folder of images" in capsys.readouterr().err
+    path = str(done / "job.yaml")
+    assert main(["validate", path, "--check-remote"]) == 0
+    assert capsys.readouterr().out == f"{path}: ok; 30 real images in 3 classes\n"
+    assert main(["validate", path, "--check-remote", "--json"]) == 0
+    found = document(capsys.readouterr().out)
+    assert (found["real"], found["classes"]) == (30, ["0", "1", "2"])
+
+
+def test_set_and_execution_lie_over_the_job(tmp_path: Path, done: Path, capsys: Capture) -> None:
+    path = str(done / "job.yaml")
+    assert main(["validate", path, "--set", "workers=2", "--set", "engine=local"]) == 0
+    assert main(["validate", path, "--set", "wrokers=2"]) == 2
+    assert "Did you mean 'workers'?" in capsys.readouterr().err
+    assert main(["validate", path, "--set", "workers=0"]) == 2
+    assert "--set workers=0" in capsys.readouterr().err
+    execution = tmp_path / "execution.yaml"
+    execution.write_text("workers: many\n")
+    assert main(["validate", path, "--execution", str(execution)]) == 2
+    assert f"{execution}:1: execution.workers: got 'many'" in capsys.readouterr().err
+    assert main(["validate", path, "--execution", str(execution), "--set", "workers=1"]) == 0
+    execution.write_text("engine: local\n")
+    capsys.readouterr()
+    assert main(["run", path, "--execution", str(execution), "--json"]) == 0
+    assert document(capsys.readouterr().out)["already"]
+
+
+# ---- plan ---------------------------------------------------------------------------
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    return {
+        str(p.relative_to(folder)): (p.stat().st_size, p.stat().st_mtime_ns)
+        for p in folder.rglob("*")
+    }
+
+
+PLAN = """\
+after sources:
+split class  real  augmented  generated  rows  share  added  note
+test 0          3          0          -     3  0.000      3
+test 1          3          0          -     3  0.000      3
+test 2          3          0          -     3  0.000      3
+test (all)      9          0          -     9  0.000      9
+train 0        12          0          -    12  0.000     12
+train 1         5          0          -     5  0.000      5
+train 2         4          0          -     4  0.000      4
+train (all)    21          0          -    21  0.000     21
+
+after augmentations[0] light:
+split class  real  augmented  generated  rows  share  added  note
+test (all)      9          0          -     9  0.000      0
+train 0        12         12          -    24  0.000     12
+train 1         5          5          -    10  0.000      5
+train 2         4          4          -     8  0.000      4
+train (all)    21         21          -    42  0.000     21
+
+after synthesize[0] fake:
+split class  real  augmented  generated  rows  share  added                    note
+test (all)      9          0          -     9  0.000      0
+train 1         5          5     fake 5    15  0.333      5  capped: 5 of 10 wanted
+train 2         4          4     fake 5    13  0.385      5  capped: 5 of 12 wanted
+train (all)    21         21    fake 10    52  0.192     10
+
+result:
+split class  real  augmented  generated  rows  share
+test 0          3          0          -     3  0.000
+test 1          3          0          -     3  0.000
+test 2          3          0          -     3  0.000
+test (all)      9          0          -     9  0.000
+train 0        12         12          -    24  0.000
+train 1         5          5     fake 5    15  0.333
+train 2         4          4     fake 5    13  0.385
+train (all)    21         21    fake 10    52  0.192
+
+"""
+
+
+def capped(root: Path, **changes: Any) -> dict[str, Any]:
+    rule = {"generators": ["fake"], "fill": {"to": 20, "max_added": 5}}
+    return job_document(root, synthesize=[rule], **changes)
+
+
+def test_plan_shows_what_each_rule_adds_and_the_result(fresh: Path, capsys: Capture) -> None:
+    write_job(fresh, capped(fresh.parent, limits={"min_rows_per_class": {"train": 15}}))
+    assert main(["plan", str(fresh)]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.startswith(PLAN)
+    rest = said.out.removeprefix(PLAN)
+    assert re.search(r"^split test: 9 rows, shards: 1, about \d+ bytes$", rest, re.M)
+    assert "pool: generator fake: 10 samples needed, 0 there, 10 to be made\n" in rest
+    assert "finding: limits.min_rows_per_class: split train, class 2: 13 rows < 15\n" in rest
+
+
+def test_plan_touches_nothing(fresh: Path, capsys: Capture) -> None:
+    before = snapshot(fresh.parent)
+    assert main(["plan", str(fresh), "--json"]) == 0
+    found = document(capsys.readouterr().out)
+    assert found["pool"] == {"fake": {"needed": 48, "there": 0, "missing": 48}}
+    assert (found["dropped"], found["findings"]) == ({}, [])
+    assert snapshot(fresh.parent) == before
+
+
+def test_plan_counts_what_the_pool_holds(done: Path, capsys: Capture) -> None:
+    assert main(["plan", str(done / "job.yaml")]) == 0
+    assert "48 samples needed, 48 there, 0 to be made" in capsys.readouterr().out
+
+
+def test_plan_builds_the_real_pipelines(fresh: Path, capsys: Capture) -> None:
+    ops = [{"ToGray": {"num_output_channels": 1}}]
+    light = {"name": "light", "copies": 1, "ops": ops}
+    write_job(fresh, job_document(fresh.parent, augmentations=[light]))
+    assert main(["validate", str(fresh)]) == 0
+    assert main(["plan", str(fresh)]) == 2
+    said = capsys.readouterr().err
+    assert "augmentations.light.ops[0].ToGray: got a result of (64, 64) uint8; expected" in said
+
+
+def test_a_written_manifest_fed_back_gives_the_same_samples(
+    tmp_path: Path, done: Path, capsys: Capture
+) -> None:
+    manifest = tmp_path / "manifest.parquet"
+    assert main(["plan", str(done / "job.yaml"), "--write", str(manifest)]) == 0
+    assert list(tmp_path.iterdir()) == [manifest]
+    asked = pq.read_table(manifest).to_pylist()
+    rows = open_dataset(str(done / "out")).to_table(["sample_id", "generated"]).to_pylist()
+    assert {r["sample_id"] for r in asked} == {r["sample_id"] for r in rows if r["generated"]}
+    assert len(asked) == 48
+    again = job_document(
+        done,
+        name="again",
+        synthesize=[{"generators": ["fake"], "manifest": str(manifest)}],
+        output={"uri": str(tmp_path / "out")},
+    )
+    path = write_job(tmp_path / "again.yaml", again)
+    capsys.readouterr()
+    assert main(["run", str(path), "--engine", "local", "--json"]) == 0
+    assert document(capsys.readouterr().out)["made_now"] == 0
+    found = open_dataset(str(tmp_path / "out")).to_table(["sample_id"])["sample_id"]
+    assert sorted(found.to_pylist()) == sorted(r["sample_id"] for r in rows)
+
+
+# ---- run, synthesize, mix -----------------------------------------------------------
+
+
+def test_run_tells_progress_on_stderr_and_the_result_on_stdout(fresh: Path) -> None:
+    ran = augment("run", str(fresh), "--engine", "local", cwd=Path.cwd())
+    assert ran.returncode == 0
+    assert ran.stderr.splitlines()[0] == "synthesize fake: 1 units"
+    assert re.search(r"^mix: 2 of 2 units, 99 rows, 0 s left$", ran.stderr, re.M)
+    assert "units" not in ran.stdout
+    total = "total               21    30         48       99       99            0      0"
+    assert total in ran.stdout
+    out = fresh.parent / "out"
+    for word, place in (("data set: ", out), ("pool: ", fresh.parent / "pool"), ("log: ", out)):
+        assert re.search(rf"^{word} +{re.escape(str(place))}", ran.stdout, re.M)
+    (quarantine,) = re.findall(r"^quarantined: +0 rows +(.*)$", ran.stdout, re.M)
+    assert pq.read_table(quarantine).num_rows == 0
+    assert f"datasets.load_dataset('{out}')" in ran.stdout
+
+
+def test_synthesize_and_mix_are_the_two_halves(fresh: Path, capfd: Capture) -> None:
+    job = str(fresh)
+    code, out, err = call(capfd, "mix", job, "--engine", "local", "--json")
+    assert (code, err) == (2, "")
+    assert re.search("class '0' has 0 accepted samples; the plan needs 6: run `augment synth",
+                     document(out)["text"])  # fmt: skip
+    code, out, err = call(capfd, "synthesize", job, "--engine", "local")
+    assert code == 0
+    assert "generated now: 48 samples\n" in out
+    assert "synthesize fake: 1 of 1 units, 48 rows" in err
+    assert not (fresh.parent / "out/data").exists()
+    code, out, _ = call(capfd, "synthesize", job, "--engine", "local", "--json")
+    assert (code, document(out)["made_now"]) == (0, 0)
+    code, out, err = call(capfd, "mix", job, "--engine", "local", "--json")
+    result = document(out)
+    assert (code, err, result["ok"], result["made_now"]) == (0, "", True, 0)
+    assert sum(c["written"] for c in result["cells"]) == 99
+    assert Path(result["log"]).is_file()
+
+
+REJECTING = [{"degenerate": {"min_std": 127.0}}]
+
+
+@pytest.mark.parametrize(("on_shortfall", "expected"), [("fail", 1), ("warn", 0)])
+def test_a_shortfall_is_exit_1_unless_the_job_only_warns(
+    fresh: Path, capfd: Capture, on_shortfall: str, expected: int
+) -> None:
+    changes = {"filters": REJECTING, "max_attempts_per_sample": 1, "on_shortfall": on_shortfall}
+    write_job(fresh, job_document(fresh.parent, **changes))
+    for verb in ("synthesize", "run"):
+        code, out, _ = call(capfd, verb, str(fresh), "--engine", "local", "--json")
+        result = document(out)
+        assert code == expected
+        assert {a["shortfall"] for a in result["accounts"]} == {6, 20, 22}
+
+
+def test_run_judges_the_jobs_own_limits(fresh: Path, capfd: Capture) -> None:
+    write_job(fresh, job_document(fresh.parent, limits={"synthetic_share": {"max": 0.5}}))
+    code, out, _ = call(capfd, "run", str(fresh), "--engine", "local")
+    assert code == 1
+    assert "limits.synthetic_share.max 0.5: split train: 48 of 90 rows are generated" in out
+
+
+def test_another_request_for_the_same_output_is_exit_2(
+    done: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    path = write_job(tmp_path / "other.yaml", job_document(done, seed=8))
+    code, out, err = call(capfd, "run", str(path), "--engine", "local")
+    assert (code, out) == (2, "")
+    assert "of another request; output.mode create expects none" in err
+
+
+def test_ray_says_nothing_on_the_terminal(fresh: Path) -> None:
+    """Its noise, and our log, stand in the file that the run names."""
+    ran = augment("run", str(fresh), "--engine", "ray", cwd=Path.cwd())
+    assert ran.returncode == 0, ran.stderr
+    ours = r"(synthesize fake|mix): (\d units|\d of \d units, \d+ rows, \d+ s left)"
+    *progress, last = ran.stderr.splitlines()
+    assert [line for line in progress if not re.fullmatch(ours, line)] == []
+    assert re.match(r"mix: 2 of 2 units, 99 rows", progress[-1])
+    assert last == "committed version 1"
+    assert not re.search(r"\bray\b|\(pid=|WARNING|INFO|raylet", ran.stdout, re.I)
+    (log,) = re.findall(r"^log: +(.*)$", ran.stdout, re.M)
+    (logs,) = re.findall(r"augment\.ray Ray's own logs are in (.*)$", Path(log).read_text(), re.M)
+    assert Path(logs).is_dir()
+    local = augment("run", str(fresh), "--engine", "local", cwd=Path.cwd())
+    first, *rest = local.stdout.splitlines()
+    assert first.startswith("already committed: small-")
+    strip = re.compile(r"^log: .*$|\(\d+ samples generated now\)$")
+    assert [strip.sub("", x) for x in rest] == [strip.sub("", x) for x in ran.stdout.splitlines()]
+
+
+def test_a_ray_that_cannot_be_reached_is_exit_3(fresh: Path) -> None:
+    ran = augment("run", str(fresh), "--json", "--set", "address=127.0.0.1:9", cwd=Path.cwd())
+    assert (ran.returncode, ran.stderr) == (3, "")
+    assert re.match(
+        r"Ray at 127\.0\.0\.1:9: .*`--engine local`", document(ran.stdout)["text"], re.S
+    )
+
+
+# ---- audit --------------------------------------------------------------------------
+
+
+def test_audit_shows_the_data_set_and_its_sheet(
+    done: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    arguments = ["audit", str(done / "out"), "--verify", "--by", "split,origin"]
+    assert main([*arguments, "--sheet", str(sheet)]) == 0
+    said = capsys.readouterr().out
+    assert "99 rows in 2 shards, 3 classes; counts from the rows, the log agrees" in said
+    assert said.endswith(f"contact sheet: {sheet}\n")
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert main([*arguments, "--json"]) == 0
+    report = document(capsys.readouterr().out)
+    jsonschema.validate(report, audit_schema())
+    assert {(*g["group"].values(), g["rows"]) for g in report["groups"]} == {
+        ("train", "real", 21),
+        ("train", "augmented", 21),
+        ("train", "synthetic", 48),
+        ("test", "real", 9),
+    }
+
+
+def test_audit_of_a_version(done: Path, capsys: Capture) -> None:
+    assert main(["audit", str(done / "out"), "--version", "0", "--json"]) == 0
+    assert document(capsys.readouterr().out)["rows"] == 0
+    assert main(["audit", str(done / "out"), "--version", "7"]) == 2
+    assert "version 7 does not exist; it has versions 0 to 1" in capsys.readouterr().err
+    assert main(["trace", str(done / "out"), "0" * 32, "--version", "7"]) == 2
+    assert "version 7 does not exist" in capsys.readouterr().err
+
+
+def test_broken_limits_are_exit_1_with_what_where_and_by_how_much(
+    done: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    limits = tmp_path / "limits.yaml"
+    limits.write_text(
+        "synthetic_share: {max: 0.5, per_class: 0.7}\nmin_unique_real_per_class: {train: 5}\n"
+    )
+    assert main(["audit", str(done / "out"), "--limits", str(limits)]) == 1
+    said = capsys.readouterr()
+    for line in (
+        "limits.synthetic_share.max 0.5: split train: 48 of 90 rows are generated (0.533), "
+        "0.033 too much",
+        "limits.synthetic_share.per_class 0.7: split train, class '2': 22 of 30 rows are "
+        "generated (0.733), 0.033 too much",
+        "limits.min_unique_real_per_class.train 5: split train, class '2': 4 different real "
+        "images, 1 too few",
+    ):
+        assert f"  FAIL  {line}\n" in said.out
+    assert main(["audit", str(done / "out"), "--limits", str(limits), "--json"]) == 1
+    report = document(capsys.readouterr().out)
+    assert [x["limit"] for x in report["limits"] if not x["ok"]] == [
+        "limits.synthetic_share.max",
+        "limits.synthetic_share.per_class",
+        "limits.min_unique_real_per_class.train",
+    ]
+    limits.write_text("synthetic_share: {max: 0.6, per_class: 0.8}\n")
+    assert main(["audit", str(done / "out"), "--limits", str(limits)]) == 0
+
+
+def test_storage_options_come_from_a_file_or_as_json(
+    done: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options of another protocol have no effect; what is wrong with them is told."""
+    monkeypatch.setenv("STORE_KEY", "secret")
+    options = tmp_path / "options.yaml"
+    options.write_text("s3:\n  key: ${STORE_KEY}\n  anon: true\n")
+    sample = open_dataset(str(done / "out")).to_table(["sample_id"])["sample_id"][0].as_py()
+    for given in (str(options), '{"s3": {"key": "${STORE_KEY}"}}'):
+        assert main(["audit", str(done / "out"), "--storage-options", given]) == 0
+        assert main(["trace", str(done / "out"), sample, "--storage-options", given]) == 0
+    capsys.readouterr()
+    options.write_text("s3:\n  key: ${NO_SUCH_KEY}\n")
+    assert main(["audit", str(done / "out"), "--storage-options", str(options)]) == 2
+    said = capsys.readouterr().err
+    assert f"{options}:2: execution.storage_options.s3.key: got ${{NO_SUCH_KEY}}, which is" in said
+    assert main(["audit", str(done / "out"), "--storage-options", '{"s3": 3}']) == 2
+    assert "storage_options.s3: got 3; expected a mapping" in capsys.readouterr().err
+
+
+# ---- trace --------------------------------------------------------------------------
+
+
+def one(done: Path, origin: str) -> dict[str, Any]:
+    rows = open_dataset(str(done / "out")).to_table().to_pylist()
+    return next(r for r in rows if r["origin"] == origin)
+
+
+def test_trace_of_a_copy_tells_its_parent_and_what_was_sampled(done: Path, capsys: Capture) -> None:
+    row = one(done, "augmented")
+    assert main(["trace", str(done / "out"), row["sample_id"]]) == 0
+    said = capsys.readouterr().out
+    (parent,) = row["parents"]
+    for part in (
+        f"sample {row['sample_id']}",
+        f"parentOf: sample {parent['sample_id']}",
+        f"sha256 {parent['sha256']}",
+        f"digits: {parent['locator']} in {done / 'data'}",
+        '"name":"light"',
+        f"Affine {row['transforms'][1]['params']}",
+        f"job        {row['job_id']}, seed 7",
+    ):
+        assert part in said
+    assert '"rotate":' in row["transforms"][1]["params"]
+
+
+def test_trace_of_a_made_image_tells_generator_seed_and_sampling(
+    done: Path, capsys: Capture
+) -> None:
+    row = one(done, "synthetic")
+    assert main(["trace", str(done / "out"), row["sample_id"][:12]]) == 0
+    said = capsys.readouterr().out
+    generator = row["generator"]
+    for part in (
+        f"sample {row['sample_id']}",
+        f"fake, family palette, id {generator['id']}, no checkpoint (procedural)",
+        f"index {generator['index']}, conditioning {generator['conditioning']}",
+        "degenerate.std = ",
+        "marks      xmp",
+        "seed 7",
+    ):
+        assert part in said
+    assert main(["trace", str(done / "out"), row["sample_id"], "--json"]) == 0
+    found = document(capsys.readouterr().out)
+    assert found["sample"]["row"]["generator"] == generator
+    job = found["jobs"][row["job_id"]]
+    assert job["seed"] == 7
+    assert job["generators"]["fake"]["sampling"] == {"contrast": 0.8}
+
+
+# ---- schema -------------------------------------------------------------------------
+
+
+def test_schema_prints_one_or_writes_all(tmp_path: Path, capsys: Capture) -> None:
+    for name in ("job", "manifest", "sample", "audit"):
+        assert main(["schema", name]) == 0
+        (tmp_path / f"{name}.txt").write_text(capsys.readouterr().out)
+    folder = tmp_path / "schemas"
+    assert main(["schema", "--write", str(folder)]) == 0
+    written = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted(written) == sorted(folder.iterdir())
+    for path in written:
+        name = path.name.removesuffix(".schema.json")
+        assert path.read_text() == (tmp_path / f"{name}.txt").read_text()
+    assert main(["schema", "--write", str(folder), "--json"]) == 0
+    assert document(capsys.readouterr().out) == {"written": [str(p) for p in written]}
+
+
+def test_schemas_that_cannot_be_written_are_exit_3(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["schema", "--write", str(tmp_path / "file/schemas"), "--json"]) == 3
+    found = document(capsys.readouterr().out)
+    assert found["error"] == "StorageError"
+    assert "a part of the path is a file, not a folder" in found["text"]

@@ -1,0 +1,115 @@
+"""Progress as lines and as bars, tables, and sizes for people."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+from augment import console
+from augment.api import load_spec
+from augment.console import PlainReporter, RichReporter, session, table
+from augment.errors import StorageError
+from tests.end_to_end.jobs import job_document
+
+
+def test_progress_as_lines_says_counts_and_time_left() -> None:
+    out = io.StringIO()
+    reporter = PlainReporter(out)
+    reporter.every_s = 0.0
+    reporter.stage("mix", 2)
+    reporter.advance(1, 10)
+    reporter.advance(2, 5)
+    reporter.note("committed")
+    first, half, whole, note = out.getvalue().splitlines()
+    assert (first, note) == ("mix: 2 units", "committed")
+    assert half.startswith("mix: 1 of 2 units, 10 rows, ")
+    assert whole == "mix: 2 of 2 units, 15 rows, 0 s left"
+
+
+def test_lines_are_few() -> None:
+    out = io.StringIO()
+    reporter = PlainReporter(out)
+    reporter.every_s = 3600.0
+    reporter.stage("mix", 1000)
+    for done in range(1, 1001):
+        reporter.advance(done, 1)
+    assert len(out.getvalue().splitlines()) == 2
+
+
+def test_progress_as_bars() -> None:
+    out = io.StringIO()
+    terminal = Console(file=out, force_terminal=True, width=100)
+    columns = TextColumn("{task.description} {task.completed}/{task.total} {task.fields[rows]}")
+    with Progress(columns, console=terminal) as progress:
+        reporter = RichReporter(progress)
+        reporter.stage("synthesize", 2)
+        reporter.advance(2, 7)
+        reporter.stage("mix", 3)
+        reporter.advance(3, 9)
+        reporter.note("a [note] as it is")
+    assert "synthesize 2/2 7" in out.getvalue()
+    assert "mix 3/3 9" in out.getvalue()
+    assert "a [note] as it is" in out.getvalue()
+
+
+def test_a_session_sends_the_noise_to_its_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """File descriptor 2, past every logger, as Ray's C++ writes; and what we log."""
+    with session(load_spec(job_document(tmp_path)), quiet=False) as opened:
+        os.write(2, b"noise from C++\n")
+        logging.getLogger("augment.run").error("a defect")
+        logging.getLogger("augment.run").info("a fact")
+        opened.reporter.note("for people")
+    os.write(2, b"afterwards\n")
+    logging.getLogger("augment.run").info("not in the log")
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "for people\nafterwards\n")
+    log = Path(opened.log)
+    assert log.parent == tmp_path / "out/_work/logs"
+    text = log.read_text()
+    assert text.startswith("noise from C++\n")
+    assert "ERROR augment.run a defect\n" in text
+    assert "INFO augment.run a fact\n" in text
+    assert "not in the log" not in text
+
+
+def test_a_quiet_session_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with session(load_spec(job_document(tmp_path)), quiet=True) as opened:
+        opened.reporter.stage("mix", 1)
+        opened.reporter.note("for people")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with (
+        pytest.raises(StorageError, match=r"could not be written: a part of the path is a file"),
+        session(load_spec(job_document(tmp_path)), quiet=True),
+    ):
+        pytest.fail("nothing runs without its log")
+    assert sys.stderr is not None
+
+
+def test_a_table_has_its_names_left_and_figures_right() -> None:
+    assert table(("class", "n", "share"), [("cat", 7, 0.25), ("a dog", 12345, None)]) == [
+        "class      n  share",
+        "cat        7  0.250",
+        "a dog  12345      -",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [(0, "0 bytes"), (9999, "9999 bytes"), (10_000, "10 kB"), (9.9e6, "9900 kB"),
+     (1e8, "100 MB"), (2.56e11, "256 GB")],
+)  # fmt: skip
+def test_sizes(n: float, text: str) -> None:
+    assert console._size(n) == text
