@@ -277,10 +277,10 @@ def _linked(paths: Sequence[str], out: Path) -> Path:
 def job_document(source: Path, output: Path, images: int) -> dict[str, Any]:
     """The job that does the peers' work; JSON is YAML.
 
-    Shards of 32 MB, smaller where that would leave a process without one: else a run on a
+    Shards of 48 MB, smaller where that would leave a process without one: else a run on a
     few images would start one worker, and the other's start-up would count as work.
     """
-    shard = min(32 << 20, max(1 << 16, images * _PAIR_BYTES // (2 * PROCESSES)))
+    shard = min(48 << 20, max(1 << 16, images * _PAIR_BYTES // (2 * PROCESSES)))
     return {
         "version": 1,
         "name": "mix-benchmark",

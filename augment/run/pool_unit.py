@@ -82,7 +82,7 @@ class PoolWorker:
         self._work = universe_work(self._pool, self._universe)
         self._filters_digest = filters_digest(prepared)
         self._generator_id = prepared.generator_id(task.generator)
-        self._system = system_name(self._info.family, self._info.identity)
+        self._system = system_name(self._info.family, self._generator_id)
 
     def __call__(self, unit: str) -> str:
         """The unit's record, with `made`: whether its samples were generated just now."""
@@ -249,9 +249,9 @@ def is_published(table: Folder, entry: Mapping[str, Any] | None) -> bool:
         return False
 
 
-def system_name(family: str, identity: str) -> str:
+def system_name(family: str, generator_id: str) -> str:
     """What stands as `AISystemUsed` in a mark: never a prompt, a path or a name of a person."""
-    return f"augment {family} {identity[:16]}"
+    return f"augment {family} {generator_id[:16]}"
 
 
 def _by_class(points: Any) -> dict[str, list[list[int]]]:

@@ -34,12 +34,7 @@ class SourceReader(Protocol):
 def read_file(folder: Folder, path: str, size: int = -1, token: str = "") -> bytes | SampleError:
     """One file; `changed` where its size or token is not the one given (-1, "": unknown)."""
     try:
-        if token and (found := folder.info(path)).token != token:
-            return SampleError(
-                "changed",
-                f"{path} is not the file of the census any more: {found.size} bytes, then {size}",
-            )
-        data = folder.read(path)
+        data, found = folder.fetch(path)
     except FileNotFoundError:
         return SampleError("vanished", f"{path} is no longer there")
     except RequestError:
@@ -49,6 +44,11 @@ def read_file(folder: Folder, path: str, size: int = -1, token: str = "") -> byt
         if folder.is_local or isinstance(error.__cause__, PermissionError | IsADirectoryError):
             return SampleError("unreadable", str(error))
         raise
+    if token and found.token != token:
+        return SampleError(
+            "changed",
+            f"{path} is not the file of the census any more: {found.size} bytes, then {size}",
+        )
     if size >= 0 and len(data) != size:
         return SampleError("changed", f"{path} has {len(data)} bytes; the census saw {size}")
     return data

@@ -110,6 +110,16 @@ class Folder:
         with self._reading(path):
             return cast(bytes, fs.cat_file(full))
 
+    def fetch(self, path: str) -> tuple[bytes, FileInfo]:
+        """All bytes of a file, with what `info` says of it; of a local file both are taken
+        from one open file. Raises: FileNotFoundError (a folder is none), StorageError."""
+        if not self.is_local:
+            found = self.info(path)
+            return self.read(path), found
+        with self._reading(path), open(self.url(path), "rb", buffering=0) as file:
+            state = os.fstat(file.fileno())
+            return file.readall(), _local_info(path, state)
+
     def open(self, path: str) -> BinaryIO:
         """A file for reading, seekable. Raises: FileNotFoundError, StorageError."""
         if self.is_local:
