@@ -54,6 +54,8 @@ class DigitalSourceType(StrEnum):
     ALGORITHMIC_MEDIA = _IPTC + "algorithmicMedia"
 
 
+_MAX_OFFSET = (1 << 31) - 1
+"""Bytes that one Arrow binary array can hold; more become chunks."""
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _NAME_VALUE = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
 _GENERATOR = pa.struct(
@@ -315,10 +317,18 @@ class Stamp:
 
 
 def _image(data: Sequence[bytes], paths: Sequence[str]) -> pa.Array:
-    """Column-wise: a dict per row would cost more than everything else in a table."""
-    return pa.StructArray.from_arrays(
-        [pa.array(data, pa.binary()), pa.array(paths, pa.string())], fields=list(_IMAGE)
-    )
+    """Column-wise, because a dict per row would cost more than everything else in a table; and
+    the bytes are joined once, because Arrow's builder would copy them again as it grows."""
+    sizes = np.fromiter((len(one) for one in data), dtype=np.int64, count=len(data))
+    ends = np.cumsum(sizes)
+    if len(data) and ends[-1] > _MAX_OFFSET:
+        values = pa.array(data, pa.binary())
+    else:
+        offsets = pa.py_buffer(np.concatenate(([0], ends)).astype(np.int32))
+        values = pa.Array.from_buffers(
+            pa.binary(), len(data), [None, offsets, pa.py_buffer(b"".join(data))]
+        )
+    return pa.StructArray.from_arrays([values, pa.array(paths, pa.string())], fields=list(_IMAGE))
 
 
 def _generators(refs: Sequence[GeneratorRef | None]) -> pa.Array:

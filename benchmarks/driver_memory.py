@@ -26,7 +26,8 @@ from augment.api import load_spec, run
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 result = run(load_spec(sys.argv[1]), engine=sys.argv[2])
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"before": before, "after": after, "written": sum(c.written for c in result.cells)}))
+written = sum(c.written for c in result.cells)
+print(json.dumps({"before": before, "after": after, "written": written}))
 """
 
 

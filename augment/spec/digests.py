@@ -2,7 +2,7 @@
 
 In: sources by name, classes, generators by identity, sampling, rules, filters, image
 format, shards, seed, and the contents of the files that the job names. Out: execution,
-limits, errors, about, on_shortfall, URIs.
+limits, error budget, about, on_shortfall, URIs.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def request_document(job: Job, generator_identities: Mapping[str, str]) -> dict[
         "augmentations": [_augmentation(a, options) for a in spec.augmentations],
         "synthesize": [_synthesize(s, options) for s in spec.synthesize],
         "max_attempts_per_sample": spec.max_attempts_per_sample,
+        "max_pixels": spec.errors.max_pixels,
         "filters": [_dump(f) for f in spec.filters],
         "output": _dump(spec.output, {"uri"}),
     }

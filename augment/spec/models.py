@@ -223,7 +223,8 @@ class Errors(Spec):
     max_share: Share = 0.01
     min_count: Annotated[int, Field(ge=0)] = 10
     max_pixels: Annotated[int, Field(ge=1)] = 89_478_485
-    """Images with more are bad inputs, known from their header (Pillow's warning limit)."""
+    """Images with more are bad inputs, known from their header (Pillow's warning limit).
+    Decides rows, so it enters the request digest, unlike the budget above."""
 
 
 class About(Spec):

@@ -124,7 +124,7 @@ def test_the_same_request_again_is_already_committed(root: Path, result: RunResu
 
 def test_another_request_into_the_same_output_is_refused(root: Path, result: RunResult) -> None:
     other = job_document(root, seed=8)
-    with pytest.raises(OutputConflictError, match="of another request; output.mode create"):
+    with pytest.raises(OutputConflictError, match=r"of another request; output\.mode create"):
         run(load_spec(other), engine="local")
     assert len(list((root / "pool").rglob("claims/*.json"))) == 1  # nothing was started
 

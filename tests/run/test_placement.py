@@ -13,7 +13,8 @@ import ray
 from augment.run.engine import Resources
 from augment.run.ray_engine import RayEngine
 
-ray.init(num_cpus=4, num_gpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+quiet = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
+ray.init(num_cpus=4, num_gpus=2, **quiet)
 
 class Looks:
     def __call__(self, unit):
@@ -26,8 +27,9 @@ class Task:
         return Looks()
 
 engine = RayEngine()
-whole = [json.loads(r) for r in engine.run(Task(), [str(i) for i in range(8)], Resources(2, 0.5, 1.0))]
-halves = [json.loads(r) for r in engine.run(Task(), [str(i) for i in range(8)], Resources(2, 0.5, 0.5))]
+units = [str(i) for i in range(8)]
+whole = [json.loads(r) for r in engine.run(Task(), units, Resources(2, 0.5, 1.0))]
+halves = [json.loads(r) for r in engine.run(Task(), units, Resources(2, 0.5, 0.5))]
 print(json.dumps({"gpus": engine.gpus(), "whole": whole, "halves": halves}))
 engine.close()
 ray.shutdown()
