@@ -89,7 +89,11 @@ def document(data: Path, root: Path, **changes: Any) -> dict[str, Any]:
         "filters": [{"degenerate": {"min_std": 2.1}}],
         "max_attempts_per_sample": 6,
         "pool": str(root / "pool"),
-        "output": {"uri": str(root / "out"), "shard": {"target_bytes": 65536}},
+        "output": {
+            "uri": str(root / "out"),
+            "image": {"format": "png"},  # at the generators' size: several shards
+            "shard": {"target_bytes": 65536},
+        },
     }
     return job_document(data, **(defaults | changes))
 
