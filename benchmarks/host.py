@@ -31,7 +31,7 @@ from augment.api import load_spec
 from augment.codec import Style, encode, to_uint8
 from augment.generators import vae
 from augment.plan import PoolUnit
-from augment.run.pool_unit import ENCODERS, PoolTask, PoolWorker
+from augment.run.pool_unit import PoolTask, PoolWorker, encoders
 from augment.run.prepare import Prepared, prepare
 from augment.sample import Stamp
 from augment.spec.models import VaeGenerator
@@ -78,6 +78,7 @@ def bare(prepared: Prepared, samples: int, batch: int, folder: Path) -> Callable
     network = vae.load("vae", spec, prepared.infos["vae"], "cpu", {}).network
     classes, latent = len(prepared.infos["vae"].classes), network.init.latent
     samples -= samples % classes
+    count = encoders("cpu")
 
     def images() -> Iterator[np.ndarray]:
         for at in range(0, samples, batch):
@@ -92,11 +93,11 @@ def bare(prepared: Prepared, samples: int, batch: int, folder: Path) -> Callable
 
     def once() -> None:
         done: list[bytes] = []
-        with ThreadPoolExecutor(ENCODERS) as threads:
+        with ThreadPoolExecutor(count) as threads:
             waiting: list[Future[list[bytes]]] = []
             for some in images():
                 done += [data for f in waiting for data in f.result()]
-                waiting = [threads.submit(png, part) for part in np.array_split(some, ENCODERS)]
+                waiting = [threads.submit(png, part) for part in np.array_split(some, count)]
             done += [data for f in waiting for data in f.result()]
         sink = io.BytesIO()
         pq.write_table(pa.table({"image": pa.array(done, pa.binary())}), sink)

@@ -34,7 +34,13 @@ Point = tuple[str, int]
 Finished = PoolRow | tuple[str, int, str]
 """A row, or class, index and reason of a sample that failed."""
 _GROUP_BYTES = 32 << 20
-ENCODERS = 2
+
+
+def encoders(device: str) -> int:
+    """Threads that finish images beside the one that samples. On a CPU the network needs the
+    cores, and more threads only wait for each other's interpreter lock (measured: a second one costs, it does not help)."""
+    return 1 if device == "cpu" else 2
+
 
 SCORERS: tuple[Filter, ...] = tuple(build_filters([FilterSpec(degenerate=Degenerate())]))
 """Every filter that needs the image alone. A pool row holds all their scores, whichever its
@@ -157,7 +163,8 @@ class PoolWorker:
     def _rows(self, points: Sequence[Point], size: int) -> Iterator[Finished]:
         """Sample batch by batch; threads finish one batch while the next is sampled."""
         ids = self._ids(points)
-        with ThreadPoolExecutor(ENCODERS) as threads:
+        count = encoders(self._task.device)
+        with ThreadPoolExecutor(count) as threads:
             waiting: list[Future[list[Finished]]] = []
             for at in range(0, len(points), size):
                 requests = [
@@ -170,7 +177,7 @@ class PoolWorker:
                 images_NHWC = to_uint8(batch.images)
                 for done in waiting:
                     yield from done.result()
-                each = -(-len(requests) // ENCODERS)
+                each = -(-len(requests) // count)
                 cuts = [slice(i, i + each) for i in range(0, len(requests), each)]
                 waiting = [
                     threads.submit(self._finish, requests[c], images_NHWC[c], batch.failed[c])
