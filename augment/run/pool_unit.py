@@ -38,7 +38,7 @@ _GROUP_BYTES = 32 << 20
 
 def encoders(device: str) -> int:
     """Threads that finish images beside the one that samples. On a CPU the network needs the
-    cores, and more threads only wait for each other's interpreter lock (measured: a second one costs, it does not help)."""
+    cores, and a second one only waits for the interpreter lock (measured: it costs)."""
     return 1 if device == "cpu" else 2
 
 
