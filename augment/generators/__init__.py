@@ -15,7 +15,6 @@ from augment.generators.protocol import (
     GeneratorHost,
     GeneratorInfo,
     SampleRequest,
-    conditioning,
 )
 from augment.seeds import digest
 from augment.spec.models import GeneratorSpec, PaletteGenerator, VaeGenerator
@@ -26,7 +25,6 @@ __all__ = [
     "GeneratorHost",
     "GeneratorInfo",
     "SampleRequest",
-    "conditioning",
     "describe",
     "load_host",
     "universe",

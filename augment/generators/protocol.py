@@ -14,7 +14,6 @@ from typing import Protocol
 import numpy as np
 
 from augment.errors import CheckpointError, RequestError
-from augment.seeds import canonical_json
 
 BATCH_TOLERANCE = 1e-4
 """How far a row's values ([-1, 1]) may move with the batch it is made in."""
@@ -87,11 +86,6 @@ class GeneratorHost(Protocol):
         Raises:
             RequestError: a request that `validate` refuses.
         """
-
-
-def conditioning(label_name: str) -> str:
-    """What a sample is conditioned on, as it enters its id and its row: canonical JSON."""
-    return canonical_json({"class": label_name})
 
 
 def class_index(info: GeneratorInfo, label_name: str) -> int:

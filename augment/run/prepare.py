@@ -27,7 +27,7 @@ from augment.sample import RealRow, Stamp
 from augment.seeds import digest, order_key
 from augment.sources import Census, open_source, take_census
 from augment.spec import Job, request_digest
-from augment.storage import Folder
+from augment.storage import Folder, split_uri
 from augment.write import Work
 
 Clock = Callable[[], dt.datetime]
@@ -271,7 +271,7 @@ def _some_rows(table: pa.Table, label: str, seed: int) -> list[RealRow]:
 
 
 def _read_uri(uri: str, options: Mapping[str, Mapping[str, Any]]) -> bytes:
-    folder, _, name = uri.rpartition("/")
+    folder, name = split_uri(uri)
     try:
         return Folder(folder, options).read(name)
     except FileNotFoundError as e:

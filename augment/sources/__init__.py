@@ -18,9 +18,7 @@ from augment.sources.reading import SourceReader
 from augment.spec.models import ImageFolderSource, ParquetSource
 from augment.storage import Options
 
-__all__ = ["Census", "SourceReader", "block_of", "open_source", "take_census"]
-
-_ROWS_READ_TOGETHER = 1000
+__all__ = ["Census", "SourceReader", "open_source", "take_census"]
 
 
 def open_source(
@@ -34,12 +32,3 @@ def open_source(
             return ParquetReader(name, spec, options)
         case _:
             assert_never(spec)
-
-
-def block_of(locator: str, format: str) -> str:
-    """What is likely read together with a row, from its locator alone; "": the row alone.
-    `Census.blocks` knows the true row groups."""
-    if format != "parquet":
-        return ""
-    file, _, row = locator.rpartition("#")
-    return f"{file}#{int(row) // _ROWS_READ_TOGETHER}"

@@ -32,9 +32,9 @@ from safetensors.torch import save
 from sklearn.svm import SVC
 from torch.nn import functional as f
 
-from augment.generators import SampleRequest, conditioning, describe, load_host
+from augment.generators import SampleRequest, describe, load_host
 from augment.generators.vae import Decoder, VaeInit, parameter_shapes
-from augment.seeds import synthetic_id
+from augment.seeds import class_conditioning, synthetic_id
 from augment.spec.models import VaeGenerator
 
 CLASSES = [str(digit) for digit in range(10)]
@@ -197,7 +197,7 @@ def sample(checkpoint: Path, each: int) -> tuple[np.ndarray, np.ndarray]:
     made = []
     for name in CLASSES:
         ids = [
-            synthetic_id(SEED, info.identity, info.sampling_digest, conditioning(name), index)
+            synthetic_id(SEED, info.identity, info.sampling_digest, class_conditioning(name), index)
             for index in range(each)
         ]
         rows = [SampleRequest(sample_id, name, index) for index, sample_id in enumerate(ids)]

@@ -18,12 +18,11 @@ from augment.generators import (
     GeneratorHost,
     GeneratorInfo,
     SampleRequest,
-    conditioning,
     describe,
     load_host,
     universe,
 )
-from augment.seeds import synthetic_id
+from augment.seeds import class_conditioning, synthetic_id
 from augment.spec.models import GeneratorSpec
 
 
@@ -33,7 +32,7 @@ def requests(
     """`each` samples of every class, classes interleaved."""
 
     def request(name: str, index: int) -> SampleRequest:
-        key = (seed, info.identity, info.sampling_digest, conditioning(name), index)
+        key = (seed, info.identity, info.sampling_digest, class_conditioning(name), index)
         return SampleRequest(synthetic_id(*key), name, index)
 
     return [request(name, index) for index in range(each) for name in classes]

@@ -14,8 +14,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.svm import SVC
 
-from augment.generators import SampleRequest, conditioning, describe, load_host
-from augment.seeds import synthetic_id
+from augment.generators import SampleRequest, describe, load_host
+from augment.seeds import class_conditioning, synthetic_id
 from augment.spec.models import VaeGenerator
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -94,7 +94,7 @@ def test_its_samples_are_the_digits_asked_for(prepare: ModuleType) -> None:
     assert info.classes == tuple("0123456789")
 
     def request(name: str, index: int) -> SampleRequest:
-        key = (7, info.identity, info.sampling_digest, conditioning(name), index)
+        key = (7, info.identity, info.sampling_digest, class_conditioning(name), index)
         return SampleRequest(synthetic_id(*key), name, index)
 
     batch = [request(name, index) for name in info.classes for index in range(40)]

@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from augment.generators import conditioning, describe, universe
+from augment.generators import describe, universe
+from augment.seeds import class_conditioning
 from augment.spec.models import PaletteGenerator
 
 _CHECKPOINT = Path(__file__).parents[2] / "examples" / "digits" / "checkpoint"
@@ -31,7 +32,7 @@ def test_facts_need_no_torch() -> None:
 
 
 def test_conditioning_is_canonical_json() -> None:
-    assert conditioning('say "é"') == '{"class":"say \\"é\\""}'
+    assert class_conditioning('say "é"') == '{"class":"say \\"é\\""}'
 
 
 def test_a_universe_is_a_seed_a_generator_and_its_sampling() -> None:

@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from augment.errors import PlanError, SampleError
 from augment.sample import RealRow
-from augment.sources import SourceReader, block_of, open_source, take_census
+from augment.sources import SourceReader, open_source, take_census
 from augment.spec import Job, JobSpec
 from augment.storage import Folder
 
@@ -310,8 +310,3 @@ def test_a_damaged_row_group_costs_its_rows(tmp_path):
     assert [isinstance(x, SampleError) and x.reason for x in read[:4]] == 4 * ["unreadable"]
     assert "x.parquet, row group 0: " in str(read[0])
     assert read[4:] == [png(i) for i in range(4, 8)]
-
-
-def test_blocks_from_a_locator_alone():
-    assert block_of("a#b.parquet#2999", "parquet") == "a#b.parquet#2"
-    assert block_of("a/b.png", "imagefolder") == ""
