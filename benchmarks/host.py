@@ -29,12 +29,12 @@ import torch
 
 from augment.api import load_spec
 from augment.codec import Style, encode, to_uint8
-from augment.generators import vae
+from augment.generators import Placement, vae
 from augment.plan import PoolUnit
 from augment.run.pool_unit import PoolTask, PoolWorker, encoders
 from augment.run.prepare import Prepared, prepare
 from augment.sample import Stamp
-from augment.spec.models import VaeGenerator
+from augment.spec.generators import VaeGenerator
 
 _CHECKPOINT = Path(__file__).parent.parent / "examples" / "digits" / "checkpoint"
 
@@ -58,7 +58,7 @@ def job(folder: Path, seed: int) -> dict[str, Any]:
 def host(prepared: Prepared, samples: int, batch: int) -> Callable[[], None]:
     """One pool unit of `samples` samples, spread over all classes."""
     stamp = Stamp("bench", dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
-    worker = PoolWorker(PoolTask(prepared, "vae", stamp, "cpu", batch))
+    worker = PoolWorker(PoolTask(prepared, "vae", stamp, Placement(batch_size=batch)))
     classes = prepared.infos["vae"].classes
     each = samples // len(classes)
     ranges = tuple((label, 0, each) for label in classes)
@@ -75,7 +75,7 @@ def bare(prepared: Prepared, samples: int, batch: int, folder: Path) -> Callable
     """The same network in a plain loop; the next batch is sampled while the last is encoded."""
     spec = prepared.job.spec.generators["vae"]
     assert isinstance(spec, VaeGenerator)
-    network = vae.load("vae", spec, prepared.infos["vae"], "cpu", {}).network
+    network = vae.load("vae", spec, prepared.infos["vae"], Placement(), {}).network
     classes, latent = len(prepared.infos["vae"].classes), network.init.latent
     samples -= samples % classes
     count = encoders("cpu")

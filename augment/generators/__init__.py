@@ -6,34 +6,34 @@ this package imports no torch; only `load_host` does, where the family needs it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, assert_never
+from typing import assert_never
 
 from augment.generators.protocol import (
     BATCH_TOLERANCE,
     GeneratedBatch,
     GeneratorHost,
     GeneratorInfo,
+    Options,
+    Placement,
     SampleRequest,
 )
 from augment.seeds import digest
-from augment.spec.models import GeneratorSpec, PaletteGenerator, VaeGenerator
+from augment.spec.generators import GeneratorSpec, PaletteGenerator, VaeGenerator
 
 __all__ = [
     "BATCH_TOLERANCE",
     "GeneratedBatch",
     "GeneratorHost",
     "GeneratorInfo",
+    "Placement",
     "SampleRequest",
     "describe",
     "load_host",
     "universe",
 ]
 
-Options = Mapping[str, Mapping[str, Any]]
 
-
-def describe(name: str, spec: GeneratorSpec, options: Options | None = None) -> GeneratorInfo:
+def describe(name: str, spec: GeneratorSpec, options: Options = None) -> GeneratorInfo:
     """Facts of the job's generator `name`, its files checked, nothing of it loaded.
 
     options: fsspec options by protocol.
@@ -60,10 +60,10 @@ def load_host(
     spec: GeneratorSpec,
     info: GeneratorInfo,
     *,
-    device: str = "cpu",
-    options: Options | None = None,
+    placement: Placement | None = None,
+    options: Options = None,
 ) -> GeneratorHost:
-    """The generator, loaded on `device` (`cpu`, `cuda`, `cuda:1`; palette only uses the CPU).
+    """The generator, loaded where `placement` says (None: on the CPU, where palette always is).
 
     info: what `describe` said when the job was planned; it must still hold.
 
@@ -79,7 +79,7 @@ def load_host(
         case VaeGenerator():
             from augment.generators import vae
 
-            return vae.load(name, spec, info, device, options)
+            return vae.load(name, spec, info, placement or Placement(), options)
         case _:
             assert_never(spec)
 

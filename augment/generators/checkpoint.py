@@ -38,19 +38,42 @@ _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _ClassName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
+class Imported(BaseModel):
+    """Where an imported checkpoint came from, for people, cards and audits.
+
+    kind: of the file or folder, by its content. sha256: of the file (of a folder: over the
+    names and hashes of the files used). embedded_sha256: of source texts that lay inside
+    it, which are kept nowhere. skipped: files of the folder that were not needed. quirks:
+    what was mended on the way in. smoke: of two samples under two global seeds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: str
+    sha256: _Sha256
+    importer: str
+    embedded_sha256: list[_Sha256] = []
+    skipped: list[str] = []
+    quirks: list[str] = []
+    license_note: str | None = None
+    smoke: dict[str, Any] = {}
+
+
 class Config(BaseModel):
     """`generator.json`. init: the family's architecture. classes: names in the order of the
-    network's class index. trained_on: what it was learned from, for people and cards."""
+    network's class index, None where it knows only indexes or has none. trained_on: what it
+    was learned from, for people and cards."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     format: str
     family: str
     init: dict[str, Any]
-    classes: Annotated[list[_ClassName], Field(min_length=1, max_length=100_000)]
+    classes: Annotated[list[_ClassName], Field(min_length=1, max_length=100_000)] | None = None
     license: str | None = None
     weights_sha256: _Sha256
     trained_on: dict[str, Any] | str | None = None
+    imported: Imported | None = None
 
 
 def read_config(folder: Folder, name: str, family: str) -> Config:
@@ -73,10 +96,29 @@ def read_config(folder: Folder, name: str, family: str) -> Config:
             f"update generators.{name}.family or point checkpoint elsewhere",
         )  # fmt: skip
     config = validated(Config, raw, name)
-    common, times = Counter(config.classes).most_common(1)[0]
-    if times > 1:
-        raise _wrong(name, CONFIG, f"classes: {common!r} stands there {times} times, expected once")
+    if config.classes is not None:
+        common, times = Counter(config.classes).most_common(1)[0]
+        if times > 1:
+            found = f"classes: {common!r} stands there {times} times, expected once"
+            raise _wrong(name, CONFIG, found)
     return config
+
+
+def own_classes(config: Config, name: str, num_classes: int | None = None) -> list[str]:
+    """The names that a checkpoint of a family which always names its classes gives them, one
+    for each of the network's indexes (None: as many as there are names).
+
+    Raises:
+        CheckpointError: there are none, or more or fewer than indexes.
+    """
+    named = config.classes
+    expected = "the name of every class" if num_classes is None else f"{num_classes} names"
+    if named is None or (num_classes is not None and len(named) != num_classes):
+        found = "missing" if named is None else f"{len(named)} names"
+        raise _wrong(
+            name, CONFIG, f"classes: {found}, expected {expected}", "export the checkpoint again"
+        )
+    return named
 
 
 def validated(model: type[M], raw: Any, name: str, at: str = "") -> M:

@@ -21,7 +21,7 @@ from augment.generators.protocol import (
 )
 from augment.sample import DigitalSourceType
 from augment.seeds import digest, stream
-from augment.spec.models import PaletteGenerator
+from augment.spec.generators import PaletteGenerator
 
 _VERSION = 1
 """Raise it with every change that changes pixels: it enters the identity."""

@@ -7,14 +7,16 @@ Knows no family, no torch, no Ray, and nothing of what becomes of the images.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from augment.errors import CheckpointError, RequestError
 
+Options = Mapping[str, Mapping[str, Any]] | None
+"""fsspec options by protocol."""
 BATCH_TOLERANCE = 1e-4
 """How far a row's values ([-1, 1]) may move with the batch it is made in."""
 
@@ -26,8 +28,11 @@ class GeneratorInfo:
     name: the job's name for it. identity: 64 hex digits over weights, configuration and
     everything else that changes pixels, but not sampling, which has its own digest.
     checkpoint_sha256: of the weights file, "" for a family without weights.
-    classes: the names it can make. height, width, channels: of its images.
+    classes: the names it can make; empty where it takes an image and so any class.
+    height, width, channels: of its images; for a family whose images follow their source,
+    of a typical one.
     digital_source_type: IPTC URI of what it makes.
+    takes_image: whether every sample is made from a source image.
     """
 
     name: str
@@ -41,16 +46,29 @@ class GeneratorInfo:
     channels: int
     license: str | None
     digital_source_type: str
+    takes_image: bool = False
+
+    def makes(self, label_name: str) -> bool:
+        """Whether it can make samples of that class."""
+        return self.takes_image or label_name in self.classes
 
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
     """One sample to be made: all its randomness comes from streams of `sample_id`.
-    index: its position (from 0) in the universe's class."""
+
+    index: its position (from 0) in the universe's class. source: (H, W, 3) uint8 RGB as
+    displayed, the image that it is made from, for a family that takes one. mask: (H, W)
+    uint8, 255 where an inpainting family paints. control: as source, for a family that is
+    steered by a second image.
+    """
 
     sample_id: str
     label_name: str
     index: int
+    source: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    control: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +77,13 @@ class GeneratedBatch:
 
     images: (N, C, H, W) float32 in [-1, 1]; zeros where the row failed.
     failed: per row None, or a reason, for example `nan`.
+    notes: empty, or per row what else decided it and belongs in its provenance (JSON
+    values), for example {"prompt": ..., "template": 3}.
     """
 
     images: np.ndarray
     failed: tuple[str | None, ...]
+    notes: tuple[Mapping[str, Any], ...] = ()
 
 
 class GeneratorHost(Protocol):
@@ -81,11 +102,27 @@ class GeneratorHost(Protocol):
         """Rows may share a batch where their keys are equal."""
 
     def generate(self, batch: Sequence[SampleRequest]) -> GeneratedBatch:
-        """Make the images of one batch; a bad row fails alone.
+        """Make the images of one batch, whose rows have equal keys; a bad row fails alone.
 
         Raises:
             RequestError: a request that `validate` refuses.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where and how a host runs: nothing of it decides what a sample is.
+
+    device: `cpu`, `cuda` or `cuda:1`. channels_last: lay convolutions out so.
+    compile: `torch.compile`'s mode; with one, batches are padded to `batch_size` rows, for a
+    compiled network is made for one shape. (The numerics of compiled kernels may differ
+    within `BATCH_TOLERANCE`; units record it.)
+    """
+
+    device: str = "cpu"
+    channels_last: bool = True
+    compile: Literal["off", "default", "reduce-overhead"] = "off"
+    batch_size: int = 64
 
 
 def class_index(info: GeneratorInfo, label_name: str) -> int:

@@ -14,23 +14,33 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from augment.errors import RequestError
-from augment.generators.checkpoint import Config, read_config, read_weights, validated
+from augment.generators.checkpoint import (
+    Config,
+    own_classes,
+    read_config,
+    read_weights,
+    validated,
+)
+from augment.generators.hosting import Device, empty_batch, finished
+from augment.generators.labels import class_indexes
 from augment.generators.protocol import (
     GeneratedBatch,
     GeneratorInfo,
+    Options,
+    Placement,
     SampleRequest,
     must_match,
     unknown_class,
 )
 from augment.sample import DigitalSourceType
 from augment.seeds import digest, normals
-from augment.spec.models import VaeGenerator
+from augment.spec.generators import VaeGenerator
 from augment.storage import Folder
 
 if TYPE_CHECKING:
@@ -127,23 +137,29 @@ def _cat(*tensors: torch.Tensor) -> torch.Tensor:
 
 
 class VaeHost:
-    """A loaded decoder. network: on any device, it is moved. device: `cpu`, `cuda` or
-    `cuda:1`. temperature: standard deviation of z."""
+    """A loaded decoder. network: on any device, it is moved. class_indexes: class -> the
+    network's index. temperature: standard deviation of z."""
 
     def __init__(
-        self, network: Decoder, info: GeneratorInfo, device: str, temperature: float = 1.0
+        self,
+        network: Decoder,
+        info: GeneratorInfo,
+        class_indexes: Mapping[str, int],
+        placement: Placement | None = None,
+        temperature: float = 1.0,
     ) -> None:
+        placement = placement or Placement()
         self.info = info
-        self._class_indexes = {name: i for i, name in enumerate(info.classes)}
-        self.network = network.to(device)
-        self._device = device
+        self._indexes = class_indexes
+        self._device = Device(placement.device)
+        self.network = network.to(placement.device)
         self._temperature = np.float32(temperature)
 
     def validate(self, request: SampleRequest) -> None:
         """Raises:
         RequestError: the class is not one of the checkpoint's.
         """
-        if request.label_name not in self._class_indexes:
+        if request.label_name not in self._indexes:
             raise RequestError(unknown_class(self.info, request.label_name))
 
     def batch_key(self, request: SampleRequest) -> Hashable:
@@ -156,75 +172,39 @@ class VaeHost:
         Raises:
             RequestError: the class is not one of the checkpoint's.
         """
-        import torch
-
-        info = self.info
         if not batch:
-            empty = np.zeros((0, info.channels, info.height, info.width), dtype=np.float32)
-            return GeneratedBatch(empty, ())
+            return empty_batch(self.info)
         for request in batch:
             self.validate(request)
-        class_B = np.array([self._class_indexes[r.label_name] for r in batch], dtype=np.int64)
+        class_B = np.array([self._indexes[r.label_name] for r in batch], dtype=np.int64)
         z_BZ = normals([r.sample_id for r in batch], "z", self.network.init.latent)
         z_BZ = z_BZ.astype(np.float32) * self._temperature
-        with torch.inference_mode(), _exact_convolutions(self._device):
-            x_BCHW = self.network(self._send(z_BZ), self._send(class_B))
-            images_BCHW = self._fetch(x_BCHW)
-        finite_B = np.isfinite(images_BCHW).all(axis=(1, 2, 3))
-        images_BCHW[~finite_B] = 0.0
-        return GeneratedBatch(images_BCHW, tuple(None if ok else "nan" for ok in finite_B))
-
-    def _send(self, array: np.ndarray) -> torch.Tensor:
-        import torch
-
-        tensor = torch.from_numpy(array)
-        if self._device == "cpu":
-            return tensor
-        return tensor.pin_memory().to(self._device, non_blocking=True)
-
-    def _fetch(self, x_BCHW: torch.Tensor) -> np.ndarray:
-        """As a writable, contiguous NCHW array, through pinned memory from a GPU."""
-        import torch
-
-        on_gpu = self._device != "cpu"
-        out = torch.empty(x_BCHW.shape, dtype=torch.float32, pin_memory=on_gpu)
-        out.copy_(x_BCHW, non_blocking=on_gpu)
-        if on_gpu:
-            torch.cuda.current_stream(x_BCHW.device).synchronize()
-        return out.numpy()
-
-
-def _exact_convolutions(device: str) -> Any:
-    """On a GPU: full float32 and one algorithm per shape, or rows would move with their batch
-    by more than the tolerance (TF32 keeps 10 bits of mantissa)."""
-    import contextlib
-
-    import torch
-
-    if device == "cpu":
-        return contextlib.nullcontext()
-    return torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-    )
+        with self._device.sampling():
+            x_BCHW = self.network(self._device.send(z_BZ), self._device.send(class_B))
+            return finished(self._device.fetch(x_BCHW))
 
 
 def _read(
-    name: str, spec: VaeGenerator, options: Mapping[str, Mapping[str, Any]] | None
-) -> tuple[Config, VaeInit, dict[str, np.ndarray]]:
+    name: str, spec: VaeGenerator, options: Options
+) -> tuple[Config, VaeInit, dict[str, np.ndarray], dict[str, int]]:
+    """Configuration, architecture, tensors, and class -> index."""
     folder = Folder(spec.checkpoint, options)
     config = read_config(folder, name, "vae")
     init = validated(VaeInit, config.init, name, at="init")
-    shapes = parameter_shapes(init, len(config.classes))
-    return config, init, read_weights(folder, name, config, spec.sha256, shapes)
+    named = own_classes(config, name)
+    weights = read_weights(folder, name, config, spec.sha256, parameter_shapes(init, len(named)))
+    return config, init, weights, class_indexes(name, spec, named, len(named), options)
 
 
-def _info(name: str, spec: VaeGenerator, config: Config, init: VaeInit) -> GeneratorInfo:
+def _info(
+    name: str, spec: VaeGenerator, config: Config, init: VaeInit, indexes: Mapping[str, int]
+) -> GeneratorInfo:
     identity = {
         "family": "vae",
         "version": _VERSION,
         "weights": config.weights_sha256,
         "init": init.model_dump(),
-        "classes": config.classes,
+        "classes": dict(indexes),
     }
     return GeneratorInfo(
         name=name,
@@ -232,7 +212,7 @@ def _info(name: str, spec: VaeGenerator, config: Config, init: VaeInit) -> Gener
         identity=digest(identity),
         sampling_digest=digest({"family": "vae", "sampling": spec.sampling.model_dump()}),
         checkpoint_sha256=config.weights_sha256,
-        classes=tuple(config.classes),
+        classes=tuple(indexes),
         height=init.side,
         width=init.side,
         channels=init.channels,
@@ -241,24 +221,18 @@ def _info(name: str, spec: VaeGenerator, config: Config, init: VaeInit) -> Gener
     )
 
 
-def describe(
-    name: str, spec: VaeGenerator, options: Mapping[str, Mapping[str, Any]] | None
-) -> GeneratorInfo:
+def describe(name: str, spec: VaeGenerator, options: Options) -> GeneratorInfo:
     """Facts of a checkpoint, after every check that needs no network.
 
     Raises:
         CheckpointError: the folder does not hold what it must. StorageError: unreadable.
     """
-    config, init, _ = _read(name, spec, options)
-    return _info(name, spec, config, init)
+    config, init, _, indexes = _read(name, spec, options)
+    return _info(name, spec, config, init, indexes)
 
 
 def load(
-    name: str,
-    spec: VaeGenerator,
-    info: GeneratorInfo,
-    device: str,
-    options: Mapping[str, Mapping[str, Any]] | None,
+    name: str, spec: VaeGenerator, info: GeneratorInfo, placement: Placement, options: Options
 ) -> VaeHost:
     """The host of a checkpoint that must still be the one that `info` describes.
 
@@ -267,7 +241,7 @@ def load(
     """
     import torch
 
-    config, init, arrays = _read(name, spec, options)
-    must_match(_info(name, spec, config, init), info)
-    parameters = {key: torch.from_numpy(array) for key, array in arrays.items()}
-    return VaeHost(Decoder(init, parameters), info, device, spec.sampling.temperature)
+    config, init, arrays, indexes = _read(name, spec, options)
+    must_match(_info(name, spec, config, init, indexes), info)
+    network = Decoder(init, {key: torch.from_numpy(array) for key, array in arrays.items()})
+    return VaeHost(network, info, indexes, placement, spec.sampling.temperature)

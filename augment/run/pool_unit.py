@@ -19,7 +19,7 @@ import numpy as np
 from augment.codec import Style, encode, to_uint8
 from augment.errors import StorageError
 from augment.filters import Filter, build_filters, judge, score
-from augment.generators import GeneratorHost, SampleRequest, load_host
+from augment.generators import GeneratorHost, Placement, SampleRequest, load_host
 from augment.intervals import Intervals
 from augment.plan import PoolUnit
 from augment.run.prepare import Prepared
@@ -54,8 +54,7 @@ class PoolTask:
     prepared: Prepared
     generator: str
     stamp: Stamp
-    device: str
-    batch_size: int
+    placement: Placement
 
     def worker(self) -> PoolWorker:
         return PoolWorker(self)
@@ -80,7 +79,7 @@ class PoolWorker:
         self._info = prepared.infos[task.generator]
         spec = prepared.job.spec.generators[task.generator]
         self._host: GeneratorHost = load_host(
-            task.generator, spec, self._info, device=task.device, options=prepared.options
+            task.generator, spec, self._info, placement=task.placement, options=prepared.options
         )
         self._filters: list[Filter] = build_filters(prepared.job.spec.filters)
         self._universe = prepared.universe(task.generator)
@@ -97,7 +96,7 @@ class PoolWorker:
         made = known is None or not is_published(self._pool, known["entry"])
         if known is None:
             attempt = self._work.begin(todo.name)
-            built = self._build(todo, self._task.stamp, self._task.batch_size)
+            built = self._build(todo, self._task.stamp, self._task.placement.batch_size)
             known = self._work.record(attempt, built)
         elif made:
             self._remake(todo, known)
@@ -137,7 +136,9 @@ class PoolWorker:
             "ranges": [list(r) for r in unit.ranges],
             "stamp": [stamp.job_id, stamp.generated_at.isoformat()],
             "batch_size": batch_size,
-            "device": self._task.device,
+            "device": self._task.placement.device,
+            "channels_last": self._task.placement.channels_last,
+            "compile": self._task.placement.compile,
             "entry": entry,
             "groups": [_by_class((r.label_name, r.generator.index) for r in g) for g in groups],
             "failed": failed,
@@ -163,7 +164,7 @@ class PoolWorker:
     def _rows(self, points: Sequence[Point], size: int) -> Iterator[Finished]:
         """Sample batch by batch; threads finish one batch while the next is sampled."""
         ids = self._ids(points)
-        count = encoders(self._task.device)
+        count = encoders(self._task.placement.device)
         with ThreadPoolExecutor(count) as threads:
             waiting: list[Future[list[Finished]]] = []
             for at in range(0, len(points), size):

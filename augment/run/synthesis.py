@@ -15,6 +15,7 @@ from typing import Any
 
 from augment.errors import StorageError
 from augment.filters import build_filters
+from augment.generators import Placement
 from augment.intervals import Intervals
 from augment.mix import PoolGroup
 from augment.plan import Plan, PoolUnit, considered, cut_pool_units, next_needs, pool_unit_rows
@@ -254,8 +255,8 @@ class _Filling:
         execution = self._prepared.job.spec.execution.generators.get(
             self._generator, GeneratorExecution()
         )
-        resources, device = place(execution, crew.engine)
-        task = PoolTask(self._prepared, self._generator, crew.stamp, device, execution.batch_size)
+        resources, placement = place(execution, crew.engine)
+        task = PoolTask(self._prepared, self._generator, crew.stamp, placement)
         crew.reporter.stage(f"synthesize {self._generator}", len(units))
         texts = [json.dumps(unit.to_json()) for unit in units]
         for done, result in enumerate(crew.engine.run(task, texts, resources), start=1):
@@ -281,13 +282,16 @@ def lease_folder(pool: Folder) -> Folder:
     return pool.child("_work")
 
 
-def place(execution: GeneratorExecution, engine: Engine) -> tuple[Resources, str]:
-    """What one actor takes, and the device it uses: a GPU where there is one."""
+def place(execution: GeneratorExecution, engine: Engine) -> tuple[Resources, Placement]:
+    """What one actor takes, and how it runs: on a GPU where there is one."""
     gpus = execution.num_gpus
     if gpus is None:
         gpus = 1.0 if engine.gpus() >= 1 else 0.0
     cpus = execution.num_cpus if execution.num_cpus is not None else 1.0
-    return Resources(execution.actors, cpus, gpus), "cuda" if gpus else "cpu"
+    placement = Placement(
+        "cuda" if gpus else "cpu", execution.channels_last, execution.compile, execution.batch_size
+    )
+    return Resources(execution.actors, cpus, gpus), placement
 
 
 def _wants(prepared: Prepared, plan: Plan, generator: str) -> dict[str, Want]:

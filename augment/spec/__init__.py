@@ -5,7 +5,7 @@ Knows nothing of data, weights, storage engines or Ray, and imports none of them
 
 from augment.spec.digests import request_digest, request_document
 from augment.spec.draft import protected_splits
-from augment.spec.files import read_classes, read_label_map
+from augment.spec.files import read_class_index, read_classes, read_label_map
 from augment.spec.load import Job, load_limits, load_spec, load_storage_options
 from augment.spec.models import JobSpec, Limits
 from augment.spec.schema import job_schema
@@ -19,6 +19,7 @@ __all__ = [
     "load_spec",
     "load_storage_options",
     "protected_splits",
+    "read_class_index",
     "read_classes",
     "read_label_map",
     "request_digest",

@@ -224,6 +224,7 @@ def _uri_paths(asked: Asked) -> list[Path]:
 def _file_paths(asked: Asked) -> list[Path]:
     found: list[Path] = [("classes", "file")]
     found += [(*path, "label_map", "file") for path, _ in asked.items("sources")]
+    found += [(*path, "class_index", "file") for path, _ in asked.items("generators")]
     found += [(*path, "pipeline") for path, _ in asked.items("augmentations")]
     found += [(*path, "manifest") for path, _ in asked.items("synthesize")]
     return [path for path in found if asked.has(*path)]

@@ -11,16 +11,11 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from augment.spec.base import Spec
 from augment.spec.draft import protected_splits
 from augment.spec.files import Options, read_bytes, read_classes, read_label_map
-from augment.spec.models import (
-    Augmentation,
-    GeneratorSpec,
-    LabelMap,
-    SourceSpec,
-    Spec,
-    Synthesize,
-)
+from augment.spec.generators import GeneratorSpec
+from augment.spec.models import Augmentation, LabelMap, SourceSpec, Synthesize
 
 if TYPE_CHECKING:
     from augment.spec.load import Job

@@ -12,12 +12,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from augment.spec.asked import Asked
+from augment.spec.generators import GeneratorSpec
 from augment.spec.models import (
     Augmentation,
     Classes,
     Execution,
     FilterSpec,
-    GeneratorSpec,
     JobSpec,
     Limits,
     Output,

@@ -14,9 +14,10 @@ from typing import Any
 
 from augment.errors import Problem, SpecError
 from augment.spec.asked import local_path
+from augment.spec.generators import ClassIndexFile
 from augment.spec.models import Classes, LabelMap
 from augment.spec.problems import shown
-from augment.spec.text import parse
+from augment.spec.text import parse, resolve
 
 Options = Mapping[str, Mapping[str, Any]]
 _MAX_NAME = 256
@@ -85,6 +86,35 @@ def read_label_map(
             ]
         )
     return {str(k): str(v) for k, v in document.data.items()}
+
+
+def read_class_index(
+    given: Mapping[str, int] | ClassIndexFile, base: str = "", options: Options | None = None
+) -> dict[str, int]:
+    """Class -> index of a network. A file is a YAML or JSON mapping of name to index, or text
+    with one class name a line, the first of which is index 0.
+
+    Raises:
+        SpecError: the file is missing or malformed.
+    """
+    if not isinstance(given, ClassIndexFile):
+        return dict(given)
+    where = os.path.join(base, given.file)
+    if not given.file.lower().endswith((".yaml", ".yml", ".json")):
+        names = read_classes(Classes(file=given.file), base, options)
+        return {name: index for index, name in enumerate(names)}
+    document = parse(read_bytes(where, options), given.file)
+    if document.problems:
+        raise SpecError(document.problems)
+    found = document.data
+    data = {k: resolve(v) for k, v in found.items()} if isinstance(found, dict) else {}
+    if not data:
+        raise SpecError([Problem(given.file, shown(found), "a mapping of name: index")])
+    bad = [(k, v) for k, v in data.items() if type(v) is not int or v < 0]
+    if bad:
+        expected = "a whole number from 0"
+        raise SpecError([Problem(f"{given.file}: {k}", shown(v), expected) for k, v in bad])
+    return {str(k): int(v) for k, v in data.items()}
 
 
 def _csv_map(text: str, file: str) -> dict[str, str]:

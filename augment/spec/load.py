@@ -15,9 +15,10 @@ from pydantic import BaseModel, ValidationError
 
 from augment.errors import Problem, SpecError
 from augment.spec.asked import MISSING, Asked, document_of, read_document
+from augment.spec.base import Spec
 from augment.spec.checks import check_job, check_limits
 from augment.spec.draft import draft_of
-from augment.spec.models import Execution, JobSpec, Limits, Spec
+from augment.spec.models import Execution, JobSpec, Limits
 from augment.spec.problems import shown
 from augment.spec.text import parse
 from augment.spec.translate import add_validation_errors

@@ -7,24 +7,13 @@ would have no effect is an error, so only what works is here. Reads no file.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from augment.spec.base import ClassName, Free, Name, Share, Spec
+from augment.spec.generators import GeneratorSpec
 from augment.spec.text import resolve
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-ClassName = Annotated[str, Field(min_length=1, max_length=256)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Free = Annotated[Any, BeforeValidator(resolve)]
-"""A value whose shape another library knows; scalars without quotes are what YAML says."""
-
-
-class Spec(BaseModel):
-    """Base of all specs: frozen, no unknown keys, finite numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
 
 # ---- sources -------------------------------------------------------------------------
 
@@ -75,41 +64,6 @@ class ParquetSource(SourceBase):
 
 
 SourceSpec = Annotated[ImageFolderSource | ParquetSource, Field(discriminator="format")]
-
-
-# ---- generators ----------------------------------------------------------------------
-
-
-class PaletteSampling(Spec):
-    contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
-
-
-class PaletteGenerator(Spec):
-    """Procedural coloured patterns, a hue per class: seeded, CPU, no weights. The fake."""
-
-    family: Literal["palette"]
-    classes: Annotated[list[ClassName], Field(min_length=1)]
-    size: Annotated[int, Field(ge=4, le=4096)] = 32
-    sampling: PaletteSampling = PaletteSampling()
-
-
-class VaeSampling(Spec):
-    temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
-    """Standard deviation of the latent z."""
-
-
-class VaeGenerator(Spec):
-    """Class-conditional variational autoencoder: `weights.safetensors` + `generator.json`."""
-
-    family: Literal["vae"]
-    checkpoint: str
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """Of weights.safetensors; checked before anything is loaded."""
-    license: str | None = None
-    sampling: VaeSampling = VaeSampling()
-
-
-GeneratorSpec = Annotated[PaletteGenerator | VaeGenerator, Field(discriminator="family")]
 
 
 # ---- rules ---------------------------------------------------------------------------
@@ -250,6 +204,10 @@ class GeneratorExecution(Spec):
     num_gpus: Annotated[float, Field(ge=0.0)] | None = None
     """GPUs of one actor; None: 1 where the cluster has any, else 0."""
     num_cpus: Annotated[float, Field(ge=0.0)] | None = None
+    channels_last: bool = True
+    """Lay convolutions out channels last (NHWC), which is how they run fastest."""
+    compile: Literal["off", "default", "reduce-overhead"] = "off"
+    """The mode of `torch.compile`; with one, batches are padded to `batch_size`."""
 
 
 class Execution(Spec):

@@ -35,7 +35,7 @@ from torch.nn import functional as f
 from augment.generators import SampleRequest, describe, load_host
 from augment.generators.vae import Decoder, VaeInit, parameter_shapes
 from augment.seeds import class_conditioning, synthetic_id
-from augment.spec.models import VaeGenerator
+from augment.spec.generators import VaeGenerator
 
 CLASSES = [str(digit) for digit in range(10)]
 INIT = VaeInit(latent=16, embedding=16, hidden=128, base=8, widths=[32, 16, 8], channels=1)

@@ -23,7 +23,7 @@ from augment.generators import (
     universe,
 )
 from augment.seeds import class_conditioning, synthetic_id
-from augment.spec.models import GeneratorSpec
+from augment.spec.generators import GeneratorSpec
 
 
 def requests(

@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 
 from augment.generators import SampleRequest, describe, load_host
 from augment.seeds import class_conditioning, synthetic_id
-from augment.spec.models import VaeGenerator
+from augment.spec.generators import VaeGenerator
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from augment.generators import describe, universe
 from augment.seeds import class_conditioning
-from augment.spec.models import PaletteGenerator
+from augment.spec.generators import PaletteGenerator
 
 _CHECKPOINT = Path(__file__).parents[2] / "examples" / "digits" / "checkpoint"
 
 _PROGRAM = """
 import sys
 from augment.generators import describe
-from augment.spec.models import PaletteGenerator, VaeGenerator
+from augment.spec.generators import PaletteGenerator, VaeGenerator
 describe("p", PaletteGenerator(family="palette", classes=["a"]))
 print(describe("d", VaeGenerator(family="vae", checkpoint=sys.argv[1])).classes[3])
 print(sorted({"torch", "ray", "pandas", "albumentations"} & set(sys.modules)))

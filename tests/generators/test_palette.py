@@ -7,7 +7,7 @@ import pytest
 
 from augment.errors import RequestError
 from augment.generators import describe, load_host
-from augment.spec.models import PaletteGenerator
+from augment.spec.generators import PaletteGenerator
 from tests.contracts.generator_contract import GeneratorContract, requests
 
 

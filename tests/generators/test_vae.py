@@ -17,7 +17,7 @@ from augment.generators import GeneratorHost, describe, load_host
 from augment.generators.checkpoint import MAX_CONFIG_BYTES
 from augment.generators.vae import Decoder, VaeHost, VaeInit, parameter_shapes
 from augment.seeds import stream
-from augment.spec.models import VaeGenerator, VaeSampling
+from augment.spec.generators import VaeGenerator, VaeSampling
 from tests.contracts.generator_contract import TrainedGeneratorContract, requests
 
 INIT = VaeInit(latent=5, embedding=3, hidden=11, base=3, widths=[6, 4], channels=2)
@@ -65,7 +65,9 @@ class TestVaeContract(TrainedGeneratorContract):
     def broken_host(self, spec: VaeGenerator, broken_class: str) -> GeneratorHost:
         values = arrays()
         values["embedding.weight"][CLASSES.index(broken_class)] = np.nan
-        return VaeHost(network(values), describe("mine", spec), "cpu")
+        return VaeHost(
+            network(values), describe("mine", spec), {c: i for i, c in enumerate(CLASSES)}
+        )
 
 
 # ---- the network and its sampling ----------------------------------------------------

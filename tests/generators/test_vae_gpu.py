@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augment.generators import GeneratorHost, describe, load_host
-from augment.spec.models import VaeGenerator
+from augment.generators import GeneratorHost, Placement, describe, load_host
+from augment.spec.generators import VaeGenerator
 from tests.contracts.generator_contract import requests
 
 pytestmark = pytest.mark.gpu
@@ -18,7 +18,7 @@ CHECKPOINT = Path(__file__).parents[2] / "examples" / "digits" / "checkpoint"
 
 def host(device: str) -> GeneratorHost:
     spec = VaeGenerator(family="vae", checkpoint=str(CHECKPOINT))
-    return load_host("digits", spec, describe("digits", spec), device=device)
+    return load_host("digits", spec, describe("digits", spec), placement=Placement(device))
 
 
 def test_a_gpu_gives_the_samples_of_the_cpu() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from augment import errors
 from augment.errors import AugmentError, Problem, SpecError, StorageError, UnitFailed
+from augment.generators import Placement
 from augment.run import LocalEngine, Resources, Task, Worker
 from augment.run.engine import call
 from augment.run.ray_engine import _as_raised
@@ -160,14 +161,14 @@ class Machine:
 @pytest.mark.parametrize(
     ("asked", "has_gpus", "expected"),
     [
-        ({}, 0.0, (Resources(1, 1.0, 0.0), "cpu")),
-        ({}, 2.0, (Resources(1, 1.0, 1.0), "cuda")),
-        ({"num_gpus": 0.0}, 2.0, (Resources(1, 1.0, 0.0), "cpu")),
-        ({"num_gpus": 0.25, "actors": 4}, 1.0, (Resources(4, 1.0, 0.25), "cuda")),
-        ({"num_cpus": 0.5, "actors": 3}, 0.0, (Resources(3, 0.5, 0.0), "cpu")),
+        ({}, 0.0, (Resources(1, 1.0, 0.0), Placement("cpu"))),
+        ({}, 2.0, (Resources(1, 1.0, 1.0), Placement("cuda"))),
+        ({"num_gpus": 0.0}, 2.0, (Resources(1, 1.0, 0.0), Placement("cpu"))),
+        ({"num_gpus": 0.25, "actors": 4}, 1.0, (Resources(4, 1.0, 0.25), Placement("cuda"))),
+        ({"num_cpus": 0.5, "actors": 3}, 0.0, (Resources(3, 0.5, 0.0), Placement("cpu"))),
     ],
 )
 def test_an_actor_takes_a_gpu_where_there_is_one(
-    asked: dict[str, float], has_gpus: float, expected: tuple[Resources, str]
+    asked: dict[str, float], has_gpus: float, expected: tuple[Resources, Placement]
 ) -> None:
     assert place(GeneratorExecution(**asked), Machine(has_gpus)) == expected

@@ -1,0 +1,85 @@
+"""What every host with a torch network does the same way: numbers to a device and back,
+arithmetic that does not move with the batch, rows that are not finite, padded batches.
+
+torch is imported inside functions. Knows no family.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from augment.generators.protocol import GeneratedBatch, GeneratorInfo
+from augment.spec.generators import Precision
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Device:
+    """`cpu`, `cuda` or `cuda:1`, and the ways there and back."""
+
+    def __init__(self, name: str, precision: Precision = "fp32") -> None:
+        self.name = name
+        self._precision = precision
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.name != "cpu"
+
+    def send(self, array: np.ndarray) -> torch.Tensor:
+        """The array there, through pinned memory to a GPU."""
+        import torch
+
+        tensor = torch.from_numpy(array)
+        if not self.on_gpu:
+            return tensor
+        return tensor.pin_memory().to(self.name, non_blocking=True)
+
+    def fetch(self, x: torch.Tensor) -> np.ndarray:
+        """As a writable, contiguous float32 array, through pinned memory from a GPU."""
+        import torch
+
+        out = torch.empty(x.shape, dtype=torch.float32, pin_memory=self.on_gpu)
+        out.copy_(x, non_blocking=self.on_gpu)
+        if self.on_gpu:
+            torch.cuda.current_stream(x.device).synchronize()
+        return out.numpy()
+
+    @contextlib.contextmanager
+    def sampling(self) -> Iterator[None]:
+        """No gradients; the network's arithmetic in the precision asked for, and in that
+        precision exact: on a GPU full float32 and one algorithm per shape, or rows would move
+        with their batch by more than the tolerance (TF32 keeps 10 bits of mantissa)."""
+        import torch
+
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            if self.on_gpu:
+                stack.enter_context(
+                    torch.backends.cudnn.flags(
+                        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+                    )
+                )
+            if self._precision != "fp32":
+                half = torch.bfloat16 if self._precision == "bf16" else torch.float16
+                kind = "cuda" if self.on_gpu else "cpu"
+                stack.enter_context(torch.autocast(kind, dtype=half))
+            yield
+
+
+def empty_batch(info: GeneratorInfo) -> GeneratedBatch:
+    """What comes of no requests."""
+    return GeneratedBatch(np.zeros((0, info.channels, info.height, info.width), np.float32), ())
+
+
+def finished(images_BCHW: np.ndarray) -> GeneratedBatch:
+    """The batch of what a network gave: clipped to [-1, 1]; a row that is not finite becomes
+    zeros and fails with `nan`. Writes into its argument."""
+    finite_B = np.isfinite(images_BCHW).all(axis=(1, 2, 3))
+    images_BCHW[~finite_B] = 0.0
+    np.clip(images_BCHW, -1.0, 1.0, out=images_BCHW)
+    return GeneratedBatch(images_BCHW, tuple(None if ok else "nan" for ok in finite_B))

@@ -1,0 +1,21 @@
+"""What all specs share: the frozen base that refuses unknown keys, and common types."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from augment.spec.text import resolve
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+ClassName = Annotated[str, Field(min_length=1, max_length=256)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Free = Annotated[Any, BeforeValidator(resolve)]
+"""A value whose shape another library knows; scalars without quotes are what YAML says."""
+
+
+class Spec(BaseModel):
+    """Base of all specs: frozen, no unknown keys, finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
