@@ -149,7 +149,8 @@ def test_wrong_execution(load_text: Load, tmp_path: Path) -> None:
         "--set engine=dask: execution.engine: got 'dask'; expected one of local, ray",
         "--set workers=0: execution.workers: got 0; expected a number >= 1",
         "--set generators.fake.batch_sise=3: execution.generators.fake.batch_sise: got an unknown "
-        "key; expected one of actors, batch_size, channels_last, compile, num_cpus, num_gpus. Did you mean 'batch_size'?",
+        "key; expected one of actors, batch_size, channels_last, compile, num_cpus, num_gpus. "
+        "Did you mean 'batch_size'?",
         "gpu.yaml:2: execution.workrs: got an unknown key; expected one of address, engine, "
         "generators, storage_options, workers. Did you mean 'workers'?",
         "--set seed=3: execution.seed: got an unknown key; expected one of address, engine, "
