@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from augment.generators.halving import Halving
 from augment.generators.protocol import (
     BATCH_TOLERANCE,
     GeneratedBatch,
@@ -18,13 +19,14 @@ from augment.generators.protocol import (
     SampleRequest,
 )
 from augment.seeds import digest
-from augment.spec.generators import GeneratorSpec, PaletteGenerator, VaeGenerator
+from augment.spec.generators import GeneratorSpec, PaletteGenerator, TintGenerator, VaeGenerator
 
 __all__ = [
     "BATCH_TOLERANCE",
     "GeneratedBatch",
     "GeneratorHost",
     "GeneratorInfo",
+    "Halving",
     "Placement",
     "SampleRequest",
     "describe",
@@ -47,6 +49,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import palette
 
             return palette.describe(name, spec)
+        case TintGenerator():
+            from augment.generators import tint
+
+            return tint.describe(name, spec)
         case VaeGenerator():
             from augment.generators import vae
 
@@ -76,6 +82,10 @@ def load_host(
             from augment.generators import palette
 
             return palette.load(name, spec, info)
+        case TintGenerator():
+            from augment.generators import tint
+
+            return tint.load(name, spec, info)
         case VaeGenerator():
             from augment.generators import vae
 

@@ -10,6 +10,7 @@ from augment.errors import SpecError
 from augment.spec.asked import Asked, local_path, scheme_of
 from augment.spec.draft import Draft
 from augment.spec.files import read_classes, read_label_map
+from augment.spec.inputs import check_inputs
 from augment.spec.models import Limits, ParquetSource, SourceSpec
 from augment.spec.problems import nearest, one_of, shown
 from augment.spec.rules import (
@@ -32,6 +33,7 @@ def check_job(asked: Asked, draft: Draft) -> None:
     _check_protected(asked, draft)
     _check_checkpoints(asked)
     check_rules(asked, draft, classes)
+    check_inputs(asked, draft)
     _check_output(asked, draft)
     check_limits(asked, draft.limits, ("limits",))
     _check_limit_splits(asked, draft)

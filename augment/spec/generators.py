@@ -79,6 +79,19 @@ class PaletteGenerator(Spec):
     sampling: PaletteSampling = PaletteSampling()
 
 
+class TintSampling(Spec):
+    strength: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+
+
+class TintGenerator(Spec):
+    """A source image under a seeded coloured light, no weights. The fake that takes images."""
+
+    family: Literal["tint"]
+    size: Annotated[int, Field(ge=4, le=4096)] | None = None
+    """Side in pixels of the square images; None: as each source."""
+    sampling: TintSampling = TintSampling()
+
+
 class VaeSampling(Spec):
     temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
     """Standard deviation of the latent z."""
@@ -91,4 +104,7 @@ class VaeGenerator(ClassConditional):
     sampling: VaeSampling = VaeSampling()
 
 
-GeneratorSpec = Annotated[PaletteGenerator | VaeGenerator, Field(discriminator="family")]
+GeneratorSpec = Annotated[
+    PaletteGenerator | TintGenerator | VaeGenerator,
+    Field(discriminator="family"),
+]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from augment.spec import Job
+from augment.spec.generators import GeneratorSpec
 
 Problems = Callable[..., list[str]]
 
@@ -32,8 +33,7 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"generators.fake.family": "palete"},
-        "generators.fake.family: got 'palete'; expected one of palette, vae. "
-        "Did you mean 'palette'?",
+        "generators.fake.family: got 'palete'; expected one of {families}. Did you mean 'palette'?",
     ),
     (
         {"generators.fake.sampling": {"contrst": 1}},
@@ -189,7 +189,7 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"augmentations.0.from": {"origin": ["reel"]}},
-        "augmentations[0].from.origin[0]: got 'reel'; expected one of real, synthetic. "
+        "augmentations[0].from.origin[0]: got 'reel'; expected one of real, synthetic, translated. "
         "Did you mean 'real'?",
     ),
     (
@@ -359,9 +359,16 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+KINDS = get_args(get_args(GeneratorSpec)[0])
+
+
 @pytest.mark.parametrize(("edits", "text"), ONE_EDIT, ids=[", ".join(e) for e, _ in ONE_EDIT])
 def test_one_edit(problems: Problems, tmp_path: Path, edits: dict[str, Any], text: str) -> None:
-    assert problems(edits) == ["job: " + text.replace("{folder}", str(tmp_path))]
+    families = ", ".join(
+        sorted(get_args(kind.model_fields["family"].annotation)[0] for kind in KINDS)
+    )
+    text = text.replace("{folder}", str(tmp_path)).replace("{families}", families)
+    assert problems(edits) == ["job: " + text]
 
 
 def test_the_job_itself_is_right(job: Callable[..., Job]) -> None:
