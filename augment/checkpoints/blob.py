@@ -15,9 +15,6 @@ from typing import IO, cast
 from augment.checkpoints.limits import MAX_FILE_BYTES
 from augment.errors import CheckpointError, StorageError, UnsafeCheckpoint
 
-Source = str | os.PathLike[str] | bytes
-"""A local path, or the bytes themselves."""
-
 OTHER_FILE = "take another file, best the weights as .safetensors"
 DAMAGED = "fetch it again"
 
@@ -47,6 +44,10 @@ class Blob:
         return UnsafeCheckpoint(f"{self.name}: {came}{place}; expected {expected}; {way_out}")
 
 
+Source = str | os.PathLike[str] | bytes | Blob
+"""A local path, the bytes themselves, or what was opened before."""
+
+
 def open_blob(source: Source, name: str | None = None, max_bytes: int = MAX_FILE_BYTES) -> Blob:
     """The bytes of a regular local file, or the bytes given, under `name` (of the file).
 
@@ -55,7 +56,9 @@ def open_blob(source: Source, name: str | None = None, max_bytes: int = MAX_FILE
         UnsafeCheckpoint: it is larger than `max_bytes`.
         StorageError: it cannot be read.
     """
-    if isinstance(source, bytes):
+    if isinstance(source, Blob):
+        blob = source
+    elif isinstance(source, bytes):
         blob = Blob(name or "checkpoint", source)
     else:
         blob = Blob(name or os.path.basename(source), _mapped(source, max_bytes, name))
