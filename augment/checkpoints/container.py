@@ -19,15 +19,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from augment.checkpoints.blob import DAMAGED, OTHER_FILE, Blob, shown
-from augment.checkpoints.inert import Node, read_pickle
+from augment.checkpoints.blob import DAMAGED, Blob, shown
+from augment.checkpoints.inert import Node, opening, read_pickle
 from augment.checkpoints.limits import MAX_HEADER_OPCODES, MAX_OPCODES
 from augment.checkpoints.plain import is_sizes
 from augment.checkpoints.stored_zip import Archive
 from augment.checkpoints.tensors import Storage, itemsize, storage_code
 
 MAGIC = 0x1950A86A20F9469CFC6C
-LEGACY_START = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."
 PROTOCOL = 1001
 ZIP_START = b"PK\3\4"
 _ORDERS: dict[bytes, Literal["<", ">"]] = {b"little": "<", b"big": ">"}
@@ -160,16 +159,13 @@ def read_legacy(blob: Blob, max_opcodes: int = MAX_OPCODES) -> Container:
 
 def _legacy_header(blob: Blob) -> int:
     """The byte after it."""
+    if MAGIC not in opening(blob, steps=3)[0]:
+        raise blob.refusal("another magic number or none", "a file of torch.save")
     values, at = [], 0
     for _ in range(3):
         found = read_pickle(blob, at, MAX_HEADER_OPCODES)
         values.append(found.root)
         at = found.end
-        if values[0] != MAGIC:
-            raise blob.refusal(
-                f"a pickle that starts with {shown(values[0])}", "a file of torch.save (its "
-                "magic number)", OTHER_FILE, 0,
-            )  # fmt: skip
     if values[1] != PROTOCOL:
         raise blob.refusal(f"protocol {shown(values[1])}", f"{PROTOCOL}")
     if not isinstance(values[2], dict) or values[2].get("little_endian") is not True:

@@ -45,6 +45,21 @@ class Raw:
     code: bytes
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A value that is put into the memo."""
+
+    value: Any
+    index: int
+
+
+@dataclass(frozen=True)
+class Again:
+    """A value of the memo."""
+
+    index: int
+
+
 @dataclass
 class _Writer:
     protocol: int
@@ -101,6 +116,11 @@ class _Writer:
             case Persistent(key):
                 self.put(key)
                 self.out.append(b"Q")
+            case Kept(kept, index):
+                self.put(kept)
+                self.out.append(b"r" + struct.pack("<I", index))
+            case Again(index):
+                self.out.append(b"j" + struct.pack("<I", index))
             case Raw(code):
                 self.out.append(code)
             case _:
