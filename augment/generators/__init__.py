@@ -19,7 +19,13 @@ from augment.generators.protocol import (
     SampleRequest,
 )
 from augment.seeds import digest
-from augment.spec.generators import GeneratorSpec, PaletteGenerator, TintGenerator, VaeGenerator
+from augment.spec.generators import (
+    CustomGenerator,
+    GeneratorSpec,
+    PaletteGenerator,
+    TintGenerator,
+    VaeGenerator,
+)
 
 __all__ = [
     "BATCH_TOLERANCE",
@@ -45,6 +51,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
         StorageError: they cannot be read.
     """
     match spec:
+        case CustomGenerator():
+            from augment.generators import custom
+
+            return custom.describe(name, spec)
         case PaletteGenerator():
             from augment.generators import palette
 
@@ -78,6 +88,10 @@ def load_host(
         StorageError: its files cannot be read.
     """
     match spec:
+        case CustomGenerator():
+            from augment.generators import custom
+
+            return custom.load(name, spec, info, placement or Placement())
         case PaletteGenerator():
             from augment.generators import palette
 

@@ -21,6 +21,7 @@ from augment.run.mixing import Arrangement
 from augment.run.prepare import Frozen, Prepared
 from augment.sample import QUARANTINE_SCHEMA, SAMPLE_SCHEMA
 from augment.spec import protected_splits
+from augment.spec.generators import CustomGenerator, GeneratorSpec
 from augment.storage import Folder
 from augment.write import (
     Commit,
@@ -214,7 +215,14 @@ def _generator_facts(frozen: Frozen, name: str) -> dict[str, Any]:
         "family": info.family,
         "identity": info.identity,
         "checkpoint_sha256": info.checkpoint_sha256,
-        "sampling": spec.sampling.model_dump(mode="json"),
+        "sampling": _sampling(spec),
         "license": info.license,
         "trained_on": [s.model_dump() for s in seen] if seen else "unknown",
     }
+
+
+def _sampling(spec: GeneratorSpec) -> dict[str, Any]:
+    """What steers its samples; a custom class knows only its own arguments."""
+    if isinstance(spec, CustomGenerator):
+        return spec.init_args
+    return spec.sampling.model_dump(mode="json")

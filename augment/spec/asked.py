@@ -174,12 +174,16 @@ class Asked:
     def make_absolute(self, base: str) -> None:
         """Hang relative paths on `base`; refuse schemes that nothing here can read."""
         self.base = base
-        for path in [*_uri_paths(self), *_file_paths(self)]:
+        for path in self.located():
             uri = self.get(*path)
             if isinstance(uri, str):
                 absolute = self._absolute(path, str(uri), base)
                 self._before.setdefault(path, uri)
                 self.put(path, absolute)
+
+    def located(self) -> list[Path]:
+        """Where the job names a place: every path and URI that was written."""
+        return [*_uri_paths(self), *_file_paths(self)]
 
     def _absolute(self, path: Path, uri: str, base: str) -> str:
         if not uri or any(c < " " or "\ud800" <= c <= "\udfff" for c in uri):

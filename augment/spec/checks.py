@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 
 from augment.errors import SpecError
-from augment.spec.asked import Asked, local_path, scheme_of
+from augment.policy import read_policy
+from augment.spec.asked import MISSING, Asked, local_path, scheme_of
 from augment.spec.draft import Draft
 from augment.spec.files import read_classes, read_label_map
 from augment.spec.inputs import check_inputs
@@ -38,6 +39,7 @@ def check_job(asked: Asked, draft: Draft) -> None:
     check_limits(asked, draft.limits, ("limits",))
     _check_limit_splits(asked, draft)
     _check_execution(asked, draft)
+    _check_policy(asked)
 
 
 # ---- classes and sources -------------------------------------------------------------
@@ -229,3 +231,24 @@ def _uris(asked: Asked) -> Iterator[str]:
     places += [(*path, "pipeline") for path, _ in asked.items("augmentations")]
     places += [(*path, "manifest") for path, _ in asked.items("synthesize")]
     yield from (uri for place in places if isinstance(uri := asked.get(*place), str))
+
+
+# ---- the operator's policy -----------------------------------------------------------
+
+
+def _check_policy(asked: Asked) -> None:
+    """Every path and URI must lie where this machine's operator lets jobs read and write."""
+    try:
+        policy = read_policy()
+    except SpecError as error:
+        asked.problems += error.problems
+        return
+    places = {path: asked.get(*path) for path in asked.located()}
+    if asked.get("synthesize") is not MISSING:
+        places.setdefault(("pool",), os.path.join(asked.base, "pool"))
+    for path, uri in places.items():
+        if isinstance(uri, str) and not policy.allows_uri(uri):
+            found = f"{shown(uri)}, where this machine lets no job go"
+            expected = f"a place in {one_of(policy.rules.allowed_uris or ())}"
+            hint = f"Ask the operator to list it under `allowed_uris` in {policy.path}"
+            asked.add(path, found, expected, hint)

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from augment.spec.base import ClassName, Name, Spec
+from augment.policy import ClassPath
+from augment.spec.base import ClassName, Free, Name, Spec
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -66,6 +67,17 @@ class ClassConditional(CheckpointBase):
 # ---- families ------------------------------------------------------------------------
 
 
+class CustomGenerator(GeneratorBase):
+    """A class of an installed package, where the operator's policy file allows it."""
+
+    family: Literal["custom"]
+    class_path: ClassPath
+    init_args: dict[str, Free] = {}
+    """Its constructor's arguments; part of what it is, so of its identity."""
+    classes: Annotated[list[ClassName], Field(min_length=1)] | None = None
+    """Those of its classes that may be asked for; None: all that it says it makes."""
+
+
 class PaletteSampling(Spec):
     contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
 
@@ -105,6 +117,9 @@ class VaeGenerator(ClassConditional):
 
 
 GeneratorSpec = Annotated[
-    PaletteGenerator | TintGenerator | VaeGenerator,
+    CustomGenerator
+    | PaletteGenerator
+    | TintGenerator
+    | VaeGenerator,
     Field(discriminator="family"),
-]
+]  # fmt: skip

@@ -1,0 +1,32 @@
+"""The families that a job can name, in words: what each loads, takes and is conditioned on.
+
+One table for `augment generators list` and for the docs. Pure: imports no family, no torch.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Family(NamedTuple):
+    """loads: files or folders, as their makers wrote them. takes: what a sample is made from.
+    conditions: what steers it. extra: to be installed beside augment, as `augment[extra]`."""
+
+    name: str
+    loads: str
+    takes: str
+    conditions: str
+    extra: str | None = None
+
+
+FAMILIES = (
+    Family(
+        "custom",
+        "a class of an installed package, where the operator's policy lists it",
+        "what the class takes",
+        "what the class knows",
+    ),
+    Family("palette", "nothing: procedural patterns, for trying a job", "noise", "class"),
+    Family("tint", "nothing: coloured light, for trying a job", "a source image", "nothing"),
+    Family("vae", "augment's conditional VAE", "noise", "class"),
+)
