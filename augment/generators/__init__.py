@@ -21,6 +21,7 @@ from augment.seeds import digest
 from augment.spec.generators import (
     CustomGenerator,
     GeneratorSpec,
+    OnnxGenerator,
     PaletteGenerator,
     VaeGenerator,
 )
@@ -52,6 +53,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import custom
 
             return custom.describe(name, spec)
+        case OnnxGenerator():
+            from augment.generators import onnx
+
+            return onnx.describe(name, spec, options)
         case PaletteGenerator():
             from augment.generators import palette
 
@@ -85,6 +90,10 @@ def load_host(
             from augment.generators import custom
 
             return custom.load(name, spec, info, placement or Placement())
+        case OnnxGenerator():
+            from augment.generators import onnx
+
+            return onnx.load(name, spec, info, placement or Placement(), options)
         case PaletteGenerator():
             from augment.generators import palette
 

@@ -26,6 +26,13 @@ FAMILIES = (
         "what the class takes",
         "what the class knows",
     ),
+    Family(
+        "onnx",
+        "an ONNX graph of standard operators, in one file",
+        "noise and/or a source image",
+        "class",
+        "onnx",
+    ),
     Family("palette", "nothing: procedural patterns, for trying a job", "noise", "class"),
     Family("vae", "augment's conditional VAE", "noise", "class"),
 )

@@ -2,7 +2,8 @@
 
 Nothing in a checkpoint is executed: the one is JSON against a closed model, the other a
 header of names, types and shapes in front of plain numbers. Knows no architecture beyond
-the shapes it is told to expect, and no torch.
+the shapes it is told to expect, and no torch. Where a graph comes with its weights,
+`model.onnx` stands in the place of `weights.safetensors`; it is only read and hashed here.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from augment.storage import Folder
 FORMAT = "augment-generator/1"
 CONFIG = "generator.json"
 WEIGHTS = "weights.safetensors"
+MODEL = "model.onnx"
 
 MAX_CONFIG_BYTES = 4 << 20
 MAX_WEIGHTS_BYTES = 8 << 30
+MAX_MODEL_BYTES = (1 << 31) - 1
 MAX_HEADER_BYTES = 16 << 20
 MAX_TENSORS = 100_000
 MAX_ELEMENTS = 2_000_000_000
@@ -76,15 +79,17 @@ class Config(BaseModel):
     imported: Imported | None = None
 
 
-def read_config(folder: Folder, name: str, family: str) -> Config:
+def read_config(folder: Folder, name: str, family: str, weights: str = WEIGHTS) -> Config:
     """The configuration of the job's generator `name`, which must be of `family`.
+
+    weights: the file that should lie beside it.
 
     Raises:
         CheckpointError: missing, too large, not JSON, of another format version or family,
             or not what a configuration may hold.
         StorageError: it cannot be read.
     """
-    raw = _json_object(_read(folder, name, CONFIG, MAX_CONFIG_BYTES), name)
+    raw = _json_object(_read(folder, name, CONFIG, MAX_CONFIG_BYTES, weights), name)
     if raw.get("format") != FORMAT:
         raise _wrong(
             name, CONFIG, f"format is {raw.get('format')!r}, this version reads {FORMAT!r}",
@@ -151,8 +156,8 @@ def read_weights(
         CheckpointError: missing, changed, malformed, not of this architecture, not finite.
         StorageError: it cannot be read.
     """
-    data = _read(folder, name, WEIGHTS, MAX_WEIGHTS_BYTES)
-    _check_hash(data, name, config, sha256)
+    data = _read(folder, name, WEIGHTS, MAX_WEIGHTS_BYTES, WEIGHTS)
+    _check_hash(data, name, WEIGHTS, config, sha256)
     _check_header(data, name)
     try:
         stored = dict(deserialize(data))  # type: ignore[no-untyped-call]
@@ -170,13 +175,26 @@ def read_weights(
     return arrays
 
 
+def read_model(folder: Folder, name: str, config: Config, sha256: str | None) -> bytes:
+    """The bytes of `model.onnx`, which must be those that the configuration names.
+
+    sha256: what the job says of the file, None where it says nothing.
+
+    Raises:
+        CheckpointError: missing, too large or changed. StorageError: it cannot be read.
+    """
+    data = _read(folder, name, MODEL, MAX_MODEL_BYTES, MODEL)
+    _check_hash(data, name, MODEL, config, sha256)
+    return data
+
+
 def _wrong(name: str, file: str, text: str, way_out: str = "") -> CheckpointError:
     return CheckpointError(
         f"generators.{name}: {file}: {text}" + (f"; {way_out}" if way_out else "")
     )
 
 
-def _read(folder: Folder, name: str, file: str, limit: int) -> bytes:
+def _read(folder: Folder, name: str, file: str, limit: int, weights: str) -> bytes:
     try:
         size = folder.info(file).size
         if size > limit:
@@ -185,7 +203,7 @@ def _read(folder: Folder, name: str, file: str, limit: int) -> bytes:
     except FileNotFoundError:
         raise _wrong(
             name, file, f"no such file in {folder.uri}",
-            f"expected a folder with {CONFIG} and {WEIGHTS}; update generators.{name}.checkpoint",
+            f"expected a folder with {CONFIG} and {weights}; update generators.{name}.checkpoint",
         ) from None  # fmt: skip
 
 
@@ -199,16 +217,16 @@ def _json_object(data: bytes, name: str) -> dict[str, Any]:
     return raw
 
 
-def _check_hash(data: bytes, name: str, config: Config, sha256: str | None) -> None:
+def _check_hash(data: bytes, name: str, file: str, config: Config, sha256: str | None) -> None:
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:
         raise _wrong(
-            name, WEIGHTS, f"sha256 is {found}, the job says {sha256}",
+            name, file, f"sha256 is {found}, the job says {sha256}",
             f"fetch it again or update generators.{name}.sha256",
         )  # fmt: skip
     if found != config.weights_sha256:
         raise _wrong(
-            name, WEIGHTS, f"sha256 is {found}, {CONFIG} says {config.weights_sha256}",
+            name, file, f"sha256 is {found}, {CONFIG} says {config.weights_sha256}",
             "the two do not belong together: fetch both again",
         )  # fmt: skip
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from augment.policy import ClassPath
 from augment.spec.base import ClassName, Free, Name, Spec
@@ -78,6 +79,49 @@ class CustomGenerator(GeneratorBase):
     """Those of its classes that may be asked for; None: all that it says it makes."""
 
 
+class OnnxInputs(Spec):
+    """Which of the graph's inputs is which: its name, None where it has no such input."""
+
+    z: str | None = None
+    class_: str | None = Field(default=None, alias="class")
+    image: str | None = None
+
+
+class OnnxSampling(Spec):
+    """temperature: factor on every latent value. truncation: values further from 0 than this
+    are drawn again, before the factor; None: none are."""
+
+    temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
+    truncation: Annotated[float, Field(ge=0.1, le=4.0)] | None = None
+
+
+def _known_range(value: tuple[int, int]) -> tuple[int, int]:
+    if value not in ((-1, 1), (0, 1), (0, 255)):
+        raise PydanticCustomError("range", "[-1, 1], [0, 1] or [0, 255]")
+    return value
+
+
+ImageRange = Annotated[tuple[int, int], AfterValidator(_known_range)]
+"""Of an image's values: black and white."""
+
+
+class OnnxGenerator(ClassConditional):
+    """A graph in the ONNX format: `model.onnx` + `generator.json`; sha256 is of model.onnx."""
+
+    family: Literal["onnx"]
+    inputs: OnnxInputs | None = None
+    """None: as its types and shapes say, where they can mean one thing only."""
+    class_as: Literal["index", "onehot"] | None = None
+    output: str | None = None
+    """Name of the image among the graph's outputs; None: the only one."""
+    range: ImageRange = (-1, 1)
+    """Of the values of the graph's image."""
+    image_range: ImageRange = (-1, 1)
+    """Of the values that it takes as its source image."""
+    layout: Literal["NCHW", "NHWC"] | None = None
+    sampling: OnnxSampling = OnnxSampling()
+
+
 class PaletteSampling(Spec):
     contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
 
@@ -105,6 +149,7 @@ class VaeGenerator(ClassConditional):
 
 GeneratorSpec = Annotated[
     CustomGenerator
+    | OnnxGenerator
     | PaletteGenerator
     | VaeGenerator,
     Field(discriminator="family"),
