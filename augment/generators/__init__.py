@@ -18,7 +18,13 @@ from augment.generators.protocol import (
     SampleRequest,
 )
 from augment.seeds import digest
-from augment.spec.generators import GeneratorSpec, PaletteGenerator, VaeGenerator
+from augment.spec.generators import (
+    GeneratorSpec,
+    PaletteGenerator,
+    ResnetI2iGenerator,
+    UnetI2iGenerator,
+    VaeGenerator,
+)
 
 __all__ = [
     "BATCH_TOLERANCE",
@@ -47,6 +53,14 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import palette
 
             return palette.describe(name, spec)
+        case ResnetI2iGenerator():
+            from augment.generators import resnet_i2i
+
+            return resnet_i2i.describe(name, spec, options)
+        case UnetI2iGenerator():
+            from augment.generators import unet_i2i
+
+            return unet_i2i.describe(name, spec, options)
         case VaeGenerator():
             from augment.generators import vae
 
@@ -76,6 +90,14 @@ def load_host(
             from augment.generators import palette
 
             return palette.load(name, spec, info)
+        case ResnetI2iGenerator():
+            from augment.generators import resnet_i2i
+
+            return resnet_i2i.load(name, spec, info, placement or Placement(), options)
+        case UnetI2iGenerator():
+            from augment.generators import unet_i2i
+
+            return unet_i2i.load(name, spec, info, placement or Placement(), options)
         case VaeGenerator():
             from augment.generators import vae
 

@@ -32,7 +32,8 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"generators.fake.family": "palete"},
-        "generators.fake.family: got 'palete'; expected one of palette, vae. "
+        "generators.fake.family: got 'palete'; expected one of palette, resnet_i2i, "
+        "unet_i2i, vae. "
         "Did you mean 'palette'?",
     ),
     (
