@@ -1,8 +1,8 @@
-"""What the families that translate an image share: which of two networks, normalisation,
-dropout masks, the host, and the way from a checkpoint of other programs.
+"""What the families that translate an image share: normalisation, dropout masks, the host,
+and the way from a checkpoint folder to it, of one network or of two.
 
-A family brings an `TranslatorInit` (its architecture) and a network; it is told here what
-those are. Knows nothing of Ray or of any one architecture.
+A family brings a `TranslatorInit` (its architecture) and a `Network`. Knows nothing of Ray,
+of any one architecture, or of what other programs write (`translation_convert` does).
 
 Shape letters: B batch, C channels, H height, W width.
 """
@@ -84,7 +84,7 @@ class TranslatorInit(BaseModel, abc.ABC):
         """Name -> (C, H, W) of every feature map under dropout, for an input's size."""
 
 
-I = TypeVar("I", bound=TranslatorInit)  # noqa: E741
+Init = TypeVar("Init", bound=TranslatorInit)
 
 
 class Network(Protocol):
@@ -95,15 +95,15 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True)
-class Family(Generic[I]):
+class Family(Generic[Init]):
     """version: raise it with every change that changes pixels, it enters the identity.
     network: from an architecture, its parameters, and whether batch norms take each
     sample's own statistics."""
 
     name: str
     version: int
-    init: type[I]
-    network: Callable[[I, Mapping[str, torch.Tensor], bool], Network]
+    init: type[Init]
+    network: Callable[[Init, Mapping[str, torch.Tensor], bool], Network]
 
 
 # ---- arithmetic ----------------------------------------------------------------------
@@ -159,13 +159,13 @@ def masks(
 # ---- the host ------------------------------------------------------------------------
 
 
-class TranslatorHost(Generic[I]):
+class TranslatorHost(Generic[Init]):
     """A loaded translator. network: on the device that `placement` says."""
 
     def __init__(
         self,
         network: Network,
-        init: I,
+        init: Init,
         info: GeneratorInfo,
         spec: Translator,
         placement: Placement | None = None,
@@ -231,8 +231,8 @@ class TranslatorHost(Generic[I]):
 
 
 def read(
-    family: Family[I], name: str, spec: Translator, options: Options
-) -> tuple[Config, I, dict[str, np.ndarray]]:
+    family: Family[Init], name: str, spec: Translator, options: Options
+) -> tuple[Config, Init, dict[str, np.ndarray]]:
     """Configuration, architecture and tensors of the one network that the job asks for.
 
     Raises:
@@ -252,7 +252,7 @@ def read(
     return config, one_way(init, spec.direction), own
 
 
-def one_way(init: I, direction: Direction) -> I:
+def one_way(init: Init, direction: Direction) -> Init:
     """The architecture of one of the two networks of `init`."""
     update: dict[str, object] = {"direction": direction}
     if direction == "BtoA":
@@ -271,7 +271,7 @@ def all_shapes(init: TranslatorInit) -> Shapes:
     }
 
 
-def describe(family: Family[I], name: str, spec: Translator, options: Options) -> GeneratorInfo:
+def describe(family: Family[Init], name: str, spec: Translator, options: Options) -> GeneratorInfo:
     """Facts of a checkpoint, after every check that needs no network.
 
     Raises:
@@ -283,13 +283,13 @@ def describe(family: Family[I], name: str, spec: Translator, options: Options) -
 
 
 def load(
-    family: Family[I],
+    family: Family[Init],
     name: str,
     spec: Translator,
     info: GeneratorInfo,
     placement: Placement,
     options: Options,
-) -> TranslatorHost[I]:
+) -> TranslatorHost[Init]:
     """The host of a checkpoint that must still be the one that `info` describes.
 
     Raises:
@@ -318,7 +318,9 @@ def _check_direction(name: str, spec: Translator, init: TranslatorInit) -> None:
         )
 
 
-def _info(family: Family[I], name: str, spec: Translator, config: Config, init: I) -> GeneratorInfo:
+def _info(
+    family: Family[Init], name: str, spec: Translator, config: Config, init: Init
+) -> GeneratorInfo:
     images = SourceImages(name, spec.preprocess, init.intake())
     images.check()
     _check_sampling(f"generators.{name}", spec.sampling, init)

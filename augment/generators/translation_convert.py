@@ -20,7 +20,7 @@ from augment.generators.translation import (
     DIRECTIONS,
     Direction,
     Family,
-    I,
+    Init,
     all_shapes,
     one_way,
 )
@@ -67,7 +67,7 @@ def norm_of(tensors: Mapping[str, np.ndarray], conv: str) -> Literal["batch", "i
 
 
 def converted(
-    family: Family[I],
+    family: Family[Init],
     foreign: Foreign,
     tensors: Tensors,
     inferred: Mapping[str, Any],
@@ -105,7 +105,9 @@ def converted(
     )
 
 
-def paired(family: Family[I], a: Conversion | None, b: Conversion | None, place: str) -> Conversion:
+def paired(
+    family: Family[Init], a: Conversion | None, b: Conversion | None, place: str
+) -> Conversion:
     """Both directions as one: `a` goes AtoB, `b` BtoA. place: of the second, for errors.
 
     Raises:

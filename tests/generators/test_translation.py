@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +175,19 @@ def test_identity_and_sampling_hold_what_changes_pixels(tmp_path: Path, kind: An
     assert {info.identity for info in found} == {base.identity}
     assert len({info.sampling_digest for info in [base, *found]}) == 5
     assert base.digital_source_type.endswith("/compositeWithTrainedAlgorithmicMedia")
+
+
+@BOTH_KINDS
+def test_facts_need_no_torch(tmp_path: Path, kind: Any) -> None:
+    spec = spec_of(tmp_path, kind())
+    program = (
+        "import pickle, sys; from augment.generators import describe; "
+        "print(describe('mine', pickle.load(sys.stdin.buffer)).identity, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=pickle.dumps(spec), capture_output=True, check=True
+    )
+    assert done.stdout.decode().split() == [describe("mine", spec).identity, "False"]
 
 
 @BOTH_KINDS
