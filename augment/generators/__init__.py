@@ -23,6 +23,8 @@ from augment.spec.generators import (
     GeneratorSpec,
     OnnxGenerator,
     PaletteGenerator,
+    ResnetI2iGenerator,
+    UnetI2iGenerator,
     VaeGenerator,
 )
 
@@ -61,6 +63,14 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import palette
 
             return palette.describe(name, spec)
+        case ResnetI2iGenerator():
+            from augment.generators import resnet_i2i
+
+            return resnet_i2i.describe(name, spec, options)
+        case UnetI2iGenerator():
+            from augment.generators import unet_i2i
+
+            return unet_i2i.describe(name, spec, options)
         case VaeGenerator():
             from augment.generators import vae
 
@@ -98,6 +108,14 @@ def load_host(
             from augment.generators import palette
 
             return palette.load(name, spec, info)
+        case ResnetI2iGenerator():
+            from augment.generators import resnet_i2i
+
+            return resnet_i2i.load(name, spec, info, placement or Placement(), options)
+        case UnetI2iGenerator():
+            from augment.generators import unet_i2i
+
+            return unet_i2i.load(name, spec, info, placement or Placement(), options)
         case VaeGenerator():
             from augment.generators import vae
 

@@ -34,5 +34,17 @@ FAMILIES = (
         "onnx",
     ),
     Family("palette", "nothing: procedural patterns, for trying a job", "noise", "class"),
+    Family(
+        "resnet_i2i",
+        "CycleGAN, CUT and pix2pix with a resnet: latest_net_G*.pth, safetensors",
+        "a source image",
+        "the source image",
+    ),
+    Family(
+        "unet_i2i",
+        "pix2pix and CycleGAN with a U-Net: latest_net_G*.pth, safetensors",
+        "a source image or label map",
+        "the source image",
+    ),
     Family("vae", "augment's conditional VAE", "noise", "class"),
 )

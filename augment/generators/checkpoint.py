@@ -188,6 +188,24 @@ def read_model(folder: Folder, name: str, config: Config, sha256: str | None) ->
     return data
 
 
+def differences(
+    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> str:
+    """Names of tensors that are missing, unknown or of another shape; "" where none is."""
+    wrong = [
+        f"{key} {list(found[key])} (expected {list(expected[key])})"
+        for key in sorted(found.keys() & expected.keys())
+        if found[key] != expected[key]
+    ]
+    parts = {
+        "missing": sorted(expected.keys() - found.keys()),
+        "unknown": sorted(found.keys() - expected.keys()),
+        "wrong shape": wrong,
+    }
+    return "; ".join(f"{kind}: {', '.join(keys[:8])}{', ...' if len(keys) > 8 else ''}"
+                     for kind, keys in parts.items() if keys)  # fmt: skip
+
+
 def _wrong(name: str, file: str, text: str, way_out: str = "") -> CheckpointError:
     return CheckpointError(
         f"generators.{name}: {file}: {text}" + (f"; {way_out}" if way_out else "")
@@ -265,19 +283,7 @@ def _check_entry(name: str, key: str, dtype: Any, shape: Any) -> None:
 def _check_shapes(
     name: str, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
 ) -> None:
-    wrong = [
-        f"{key} {list(found[key])} (expected {list(expected[key])})"
-        for key in sorted(found.keys() & expected.keys())
-        if found[key] != expected[key]
-    ]
-    parts = {
-        "missing": sorted(expected.keys() - found.keys()),
-        "unknown": sorted(found.keys() - expected.keys()),
-        "wrong shape": wrong,
-    }
-    text = "; ".join(f"{kind}: {', '.join(keys[:8])}{', ...' if len(keys) > 8 else ''}"
-                     for kind, keys in parts.items() if keys)  # fmt: skip
-    if text:
+    if text := differences(found, expected):
         raise _wrong(
             name, WEIGHTS, f"its tensors are not those of {CONFIG}'s init ({text})",
             "fetch both again",

@@ -287,6 +287,7 @@ def _info(
         license=spec.license or config.license,
         digital_source_type=kind.value,
         takes_image=source is not None,
+        varies=roles.z is not None,
     )
 
 

@@ -65,6 +65,44 @@ class ClassConditional(CheckpointBase):
     label: ClassName | None = None
 
 
+class Preprocess(Spec):
+    """How a source image becomes a network's input, in the words of the program that CycleGAN
+    and pix2pix come with (pytorch-CycleGAN-and-pix2pix, data/base_dataset.py).
+
+    resize: `resize_and_crop` to load_size x load_size; `scale_width` to that width, crop_size
+    being the least height; `crop` and `*_and_crop` cut out crop_size x crop_size at a place
+    of the sample's own; `none` only rounds the sides to what the network can take.
+    output: `model_size` leaves an image as the network made it, `input_size` brings it to its
+    source's size.
+    """
+
+    resize: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = (
+        "resize_and_crop"
+    )
+    load_size: Annotated[int, Field(ge=4, le=8192)] = 256
+    crop_size: Annotated[int, Field(ge=4, le=8192)] = 256
+    output: Literal["input_size", "model_size"] = "model_size"
+
+
+class TranslationSampling(Spec):
+    """norm_mode: of batch norms, the statistics of the training set or those of each sample,
+    which is what the official test.py does without --eval. dropout: whether it stays on, as
+    the source of variety, with every mask drawn from the sample's own streams."""
+
+    norm_mode: Literal["running", "per_sample"] = "running"
+    dropout: Literal["off", "seeded"] = "off"
+    precision: Precision = "fp32"
+
+
+class Translator(CheckpointBase):
+    """A family that makes an image from an image. direction: which network, where the
+    checkpoint holds both."""
+
+    direction: Literal["AtoB", "BtoA"] | None = None
+    preprocess: Preprocess = Preprocess()
+    sampling: TranslationSampling = TranslationSampling()
+
+
 # ---- families ------------------------------------------------------------------------
 
 
@@ -135,6 +173,18 @@ class PaletteGenerator(Spec):
     sampling: PaletteSampling = PaletteSampling()
 
 
+class ResnetI2iGenerator(Translator):
+    """Residual image translator: CycleGAN, CUT, pix2pix with a resnet."""
+
+    family: Literal["resnet_i2i"]
+
+
+class UnetI2iGenerator(Translator):
+    """U-Net image translator: pix2pix, CycleGAN with a U-Net."""
+
+    family: Literal["unet_i2i"]
+
+
 class VaeSampling(Spec):
     temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
     """Standard deviation of the latent z."""
@@ -151,6 +201,8 @@ GeneratorSpec = Annotated[
     CustomGenerator
     | OnnxGenerator
     | PaletteGenerator
+    | ResnetI2iGenerator
+    | UnetI2iGenerator
     | VaeGenerator,
     Field(discriminator="family"),
 ]  # fmt: skip
