@@ -22,8 +22,11 @@ from augment.seeds import digest
 from augment.spec.generators import (
     CustomGenerator,
     GeneratorSpec,
+    OnnxGenerator,
     PaletteGenerator,
+    ResnetI2iGenerator,
     TintGenerator,
+    UnetI2iGenerator,
     VaeGenerator,
 )
 
@@ -55,6 +58,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import custom
 
             return custom.describe(name, spec)
+        case OnnxGenerator():
+            from augment.generators import onnx
+
+            return onnx.describe(name, spec, options)
         case PaletteGenerator():
             from augment.generators import palette
 
@@ -63,6 +70,14 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import tint
 
             return tint.describe(name, spec)
+        case ResnetI2iGenerator():
+            from augment.generators import resnet_i2i
+
+            return resnet_i2i.describe(name, spec, options)
+        case UnetI2iGenerator():
+            from augment.generators import unet_i2i
+
+            return unet_i2i.describe(name, spec, options)
         case VaeGenerator():
             from augment.generators import vae
 
@@ -92,6 +107,10 @@ def load_host(
             from augment.generators import custom
 
             return custom.load(name, spec, info, placement or Placement())
+        case OnnxGenerator():
+            from augment.generators import onnx
+
+            return onnx.load(name, spec, info, placement or Placement(), options)
         case PaletteGenerator():
             from augment.generators import palette
 
@@ -100,6 +119,14 @@ def load_host(
             from augment.generators import tint
 
             return tint.load(name, spec, info)
+        case ResnetI2iGenerator():
+            from augment.generators import resnet_i2i
+
+            return resnet_i2i.load(name, spec, info, placement or Placement(), options)
+        case UnetI2iGenerator():
+            from augment.generators import unet_i2i
+
+            return unet_i2i.load(name, spec, info, placement or Placement(), options)
         case VaeGenerator():
             from augment.generators import vae
 

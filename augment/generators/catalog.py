@@ -26,7 +26,26 @@ FAMILIES = (
         "what the class takes",
         "what the class knows",
     ),
+    Family(
+        "onnx",
+        "an ONNX graph of standard operators, in one file",
+        "noise and/or a source image",
+        "class",
+        "onnx",
+    ),
     Family("palette", "nothing: procedural patterns, for trying a job", "noise", "class"),
     Family("tint", "nothing: coloured light, for trying a job", "a source image", "nothing"),
+    Family(
+        "resnet_i2i",
+        "CycleGAN, CUT and pix2pix with a resnet: latest_net_G*.pth, safetensors",
+        "a source image",
+        "the source image",
+    ),
+    Family(
+        "unet_i2i",
+        "pix2pix and CycleGAN with a U-Net: latest_net_G*.pth, safetensors",
+        "a source image or label map",
+        "the source image",
+    ),
     Family("vae", "augment's conditional VAE", "noise", "class"),
 )

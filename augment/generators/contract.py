@@ -142,6 +142,7 @@ def _facts(factory: HostFactory, requests: Requests) -> None:
     for what in ("height", "width", "channels"):
         size = getattr(info, what)
         _require(type(size) is int and size >= 1, f"{what} is {size!r}; expected a whole number")
+    _require(isinstance(info.varies, bool), f"varies is {info.varies!r:.80}")
     _require(info.channels <= _MAX_CHANNELS, f"{info.channels} channels; expected 1 to 4")
     uri, known = info.digital_source_type, {kind.value for kind in DigitalSourceType}
     _require(uri in known, f"digital_source_type is {uri!r:.80}; expected one of DigitalSourceType")
@@ -235,19 +236,23 @@ def _global_state() -> dict[str, Hashable]:
 
 
 def _all_differ(factory: HostFactory, requests: Requests) -> None:
-    images = {image.tobytes() for image in _made(factory(), requests)}
-    _require(len(images) == len(requests), f"{len(images)} images of {len(requests)} samples")
+    host = factory()
+    if host.info.varies or host.info.takes_image:  # sources differ
+        images = {image.tobytes() for image in _made(host, requests)}
+        _require(len(images) == len(requests), f"{len(images)} images of {len(requests)} samples")
 
 
 def _every_digit_counts(factory: HostFactory, requests: Requests) -> None:
-    """A library's 32- or 64-bit seed must not stand for the 128 bits of an id."""
+    """A library's 32- or 64-bit seed must not stand for the 128 bits of an id. Where its facts
+    say that nothing varies, no digit counts."""
     host, first = factory(), requests[0]
-    digits = first.sample_id
+    digits, varies = first.sample_id, host.info.varies
     for at in range(len(digits)):
         changed = f"{digits[:at]}{'0' if digits[at] != '0' else '1'}{digits[at + 1 :]}"
         other = replace(first, sample_id=changed)
         (apart,) = _apart(_made(host, [first]), _made(host, [other]))
-        _require(apart > BATCH_TOLERANCE, f"digit {at + 1} of the sample id changes nothing")
+        wrong = "changes nothing" if varies else "counts, although varies is False"
+        _require(varies == (apart > BATCH_TOLERANCE), f"digit {at + 1} of the sample id {wrong}")
 
 
 def _any_batch(factory: HostFactory, requests: Requests) -> None:

@@ -7,16 +7,19 @@ torch is imported inside functions. Knows no family.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
-from augment.generators.protocol import GeneratedBatch, GeneratorInfo
+from augment.generators.protocol import GeneratedBatch, GeneratorInfo, Placement
 from augment.spec.generators import Precision
 
 if TYPE_CHECKING:
     import torch
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Device:
@@ -69,6 +72,39 @@ class Device:
                 kind = "cuda" if self.on_gpu else "cpu"
                 stack.enter_context(torch.autocast(kind, dtype=half))
             yield
+
+
+def placed(parameters: Mapping[str, np.ndarray], placement: Placement) -> dict[str, torch.Tensor]:
+    """The parameters where `placement` says, those of convolutions laid out as it says."""
+    import torch
+
+    found = {}
+    for key, array in parameters.items():
+        last = placement.channels_last and array.ndim == 4
+        layout = torch.channels_last if last else torch.contiguous_format
+        found[key] = torch.from_numpy(array).to(placement.device).contiguous(memory_format=layout)
+    return found
+
+
+def compiled(network: Callable[P, R], placement: Placement) -> Callable[P, R]:
+    """The network as `torch.compile` makes it in the mode asked for, itself with `off`."""
+    if placement.compile == "off":
+        return network
+    import torch
+
+    return torch.compile(network, mode=placement.compile, dynamic=False)
+
+
+def padded(arrays: Sequence[np.ndarray], placement: Placement) -> list[np.ndarray]:
+    """Each array with its last row repeated up to `batch_size` rows where the network is
+    compiled, for it is made for one shape; else as they came."""
+    if placement.compile == "off":
+        return list(arrays)
+    missing = [max(0, placement.batch_size - len(array)) for array in arrays]
+    return [
+        np.concatenate([array, np.repeat(array[-1:], more, axis=0)])
+        for array, more in zip(arrays, missing, strict=True)
+    ]
 
 
 def empty_batch(info: GeneratorInfo) -> GeneratedBatch:

@@ -33,6 +33,8 @@ class GeneratorInfo:
     of a typical one.
     digital_source_type: IPTC URI of what it makes.
     takes_image: whether every sample is made from a source image.
+    varies: whether two samples of one class (and source, where it takes one) can differ;
+    False: more than one of them would be copies.
     """
 
     name: str
@@ -47,6 +49,7 @@ class GeneratorInfo:
     license: str | None
     digital_source_type: str
     takes_image: bool = False
+    varies: bool = True
 
     def makes(self, label_name: str) -> bool:
         """Whether it can make samples of that class."""

@@ -287,11 +287,12 @@ def asking(task: PoolTask) -> Asking:
 
 def source_type(info: GeneratorInfo, fed: InputList | None) -> str:
     """IPTC URI of what is made: a photograph that a model translated is a composite with the
-    model's part."""
-    trained = info.digital_source_type == DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA.value
-    if trained and fed is not None and fed.origin is Origin.TRANSLATED:
-        return DigitalSourceType.COMPOSITE_WITH_TRAINED.value
-    return info.digital_source_type
+    model's part, what a model paints from a label map is its own."""
+    trained = DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA.value
+    composite = DigitalSourceType.COMPOSITE_WITH_TRAINED.value
+    if fed is None or info.digital_source_type not in (trained, composite):
+        return info.digital_source_type
+    return composite if fed.origin is Origin.TRANSLATED else trained
 
 
 def is_published(table: Folder, entry: Mapping[str, Any] | None) -> bool:

@@ -278,6 +278,7 @@ def _facts(prepared: Prepared, name: str, fed: InputList | None) -> GeneratorFac
         classes=info.classes if fed is None else tuple(fed.ranges),
         image_bytes=max(256, info.height * info.width * info.channels // 2),
         takes_image=info.takes_image,
+        varies=info.varies,
         capacity=None if fed is None else fed.capacity,
         origin=Origin.SYNTHETIC if fed is None else fed.origin,
     )

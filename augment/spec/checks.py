@@ -11,6 +11,7 @@ from augment.policy import read_policy
 from augment.spec.asked import MISSING, Asked, local_path, scheme_of
 from augment.spec.draft import Draft
 from augment.spec.files import read_classes, read_label_map
+from augment.spec.generator_checks import check_generators
 from augment.spec.inputs import check_inputs
 from augment.spec.models import Limits, ParquetSource, SourceSpec
 from augment.spec.problems import nearest, one_of, shown
@@ -33,6 +34,7 @@ def check_job(asked: Asked, draft: Draft) -> None:
             _check_source(asked, ("sources", name), source, classes)
     _check_protected(asked, draft)
     _check_checkpoints(asked)
+    check_generators(asked, draft)
     check_rules(asked, draft, classes)
     check_inputs(asked, draft)
     _check_output(asked, draft)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from augment.spec.asked import Asked
 from augment.spec.base import Spec
 from augment.spec.draft import Draft
+from augment.spec.generator_checks import cuts
+from augment.spec.generators import Translator
 from augment.spec.models import Synthesize
 from augment.spec.problems import nearest, one_of, shown
 from augment.spec.text import Path
@@ -42,6 +44,7 @@ def _check_rule(asked: Asked, draft: Draft, path: Path, rule: Synthesize) -> Non
         _check_known(asked, (*place, "sources", n), source, asked.keys("sources"), "source")
     _check_splits(asked, draft, (*place, "splits"), wanted.splits or ())
     _check_attributes(asked, draft, (*place, "attributes"), rule)
+    _check_masks(asked, draft, rule)
 
 
 def _check_known(
@@ -72,6 +75,22 @@ def _check_attributes(asked: Asked, draft: Draft, path: Path, rule: Synthesize) 
     if wanted and not any(wanted.items() <= s.attributes.items() for s in known):
         found = f"{shown(dict(wanted))}, which no source has"
         asked.add(path, found, "attributes of a source", "Sources say theirs under `attributes`")
+
+
+def _check_masks(asked: Asked, draft: Draft, rule: Synthesize) -> None:
+    """A label map is kept whole, so what is made from it must show the whole of it."""
+    assert rule.input is not None
+    named = rule.input.from_.sources
+    known = {n: s for n, s in draft.sources.items() if s is not None and (not named or n in named)}
+    if not any(source.use == "label_maps" for source in known.values()):
+        return
+    for name in rule.generators:
+        spec = draft.generators.get(name)
+        if isinstance(spec, Translator) and cuts(spec.preprocess):
+            found = f"{spec.preprocess.resize}, which cuts a part out of a label map"
+            hint = "The mask of the row would not show what its image shows"
+            place: Path = ("generators", name, "preprocess", "resize")
+            asked.add(place, found, "one that keeps all of it", hint)
 
 
 def _check_one_input(asked: Asked, draft: Draft) -> None:

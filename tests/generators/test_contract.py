@@ -85,7 +85,18 @@ def answers(kind: Any) -> dict[str, tuple[bool, str]]:
     return {a.name: (a.ok, a.detail) for a in questions(kind, sample_requests(kind().info))}
 
 
-@pytest.mark.parametrize("kind", [palette, Good, Translating])
+class Fixed(Translating):
+    """A host whose images are functions of their sources alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = dataclasses.replace(self.info, varies=False)
+
+    def generate(self, batch: Sequence[SampleRequest]) -> Any:
+        return super().generate([dataclasses.replace(r, sample_id="0" * 32) for r in batch])
+
+
+@pytest.mark.parametrize("kind", [palette, Good, Translating, Fixed])
 def test_a_good_host_passes_every_question(kind: Any) -> None:
     found = answers(kind)
     assert len(found) >= 14
@@ -264,6 +275,7 @@ BROKEN: list[tuple[str, Any, str]] = [
     (FACTS, with_facts(classes=("cat", "cat")), "a class stands twice"),
     (FACTS, with_facts(classes=()), "no class, although it takes no image"),
     (FACTS, with_facts(height=8.0), "height is 8.0; expected a whole number"),
+    (FACTS, with_facts(varies=None), "varies is None"),
     (FACTS, with_facts(channels=5), "5 channels; expected 1 to 4"),
     (FACTS, with_facts(digital_source_type="art"), "digital_source_type is 'art'"),
     ("its facts are the same each time", Restless, "identity was '0000"),
@@ -286,6 +298,11 @@ BROKEN: list[tuple[str, Any, str]] = [
     ("global random numbers are left alone", DrawsFromTorch, "the global generator of torch"),
     ("every sample differs", OnePerClass, "2 images of 6 samples"),
     ("every digit of a sample id counts", Seed32, "digit 1 of the sample id changes nothing"),
+    (
+        "every digit of a sample id counts",
+        with_facts(varies=False),
+        "digit 1 of the sample id counts, although varies is False",
+    ),
     ("a batch of n equals n of one", Normalising, "in a batch and alone: values move by"),
     ("order does not matter", Positional, "forward and backward: values move by"),
     ("source images are left as they were", Scribbling, "it writes into the source image"),

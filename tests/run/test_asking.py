@@ -13,6 +13,7 @@ from augment.sample import DigitalSourceType, Origin
 from augment.spec.generators import TintGenerator
 
 TRAINED = DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA
+COMPOSITE = DigitalSourceType.COMPOSITE_WITH_TRAINED
 PROCEDURAL = DigitalSourceType.ALGORITHMIC_MEDIA
 
 
@@ -21,7 +22,9 @@ PROCEDURAL = DigitalSourceType.ALGORITHMIC_MEDIA
     [
         (TRAINED, None, TRAINED),
         (TRAINED, Origin.SYNTHETIC, TRAINED),
-        (TRAINED, Origin.TRANSLATED, DigitalSourceType.COMPOSITE_WITH_TRAINED),
+        (TRAINED, Origin.TRANSLATED, COMPOSITE),
+        (COMPOSITE, Origin.TRANSLATED, COMPOSITE),
+        (COMPOSITE, Origin.SYNTHETIC, TRAINED),
         (PROCEDURAL, Origin.TRANSLATED, PROCEDURAL),
     ],
 )

@@ -118,6 +118,18 @@ def test_everything_said(job: Load) -> None:
             "sources.side.use: got label_maps, but no rule of `synthesize` takes its images; "
             "expected rows, or an `input` that takes them",
         ),
+        (
+            {
+                "sources.side": {**SIDE, "use": "label_maps"},
+                "synthesize.0.input": {"from": {"sources": ["side"]}},
+                "generators.fake": {
+                    "family": "unet_i2i", "checkpoint": ".", "preprocess": {"load_size": 286},
+                },
+            },
+            "generators.fake.preprocess.resize: got resize_and_crop, which cuts a part out of a "
+            "label map; expected one that keeps all of it. The mask of the row would not show "
+            "what its image shows",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_refused(job: Load, edits: dict[str, Any], text: str) -> None:
