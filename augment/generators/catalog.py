@@ -34,13 +34,13 @@ FAMILIES = (
         "onnx",
     ),
     Family("palette", "nothing: procedural patterns, for trying a job", "noise", "class"),
-    Family("tint", "nothing: coloured light, for trying a job", "a source image", "nothing"),
     Family(
         "resnet_i2i",
         "CycleGAN, CUT and pix2pix with a resnet: latest_net_G*.pth, safetensors",
         "a source image",
         "the source image",
     ),
+    Family("tint", "nothing: coloured light, for trying a job", "a source image", "nothing"),
     Family(
         "unet_i2i",
         "pix2pix and CycleGAN with a U-Net: latest_net_G*.pth, safetensors",
