@@ -18,7 +18,12 @@ from augment.generators.protocol import (
     SampleRequest,
 )
 from augment.seeds import digest
-from augment.spec.generators import GeneratorSpec, PaletteGenerator, VaeGenerator
+from augment.spec.generators import (
+    GeneratorSpec,
+    PaletteGenerator,
+    StyleGan2Generator,
+    VaeGenerator,
+)
 
 __all__ = [
     "BATCH_TOLERANCE",
@@ -47,6 +52,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import palette
 
             return palette.describe(name, spec)
+        case StyleGan2Generator():
+            from augment.generators import stylegan2
+
+            return stylegan2.describe(name, spec, options)
         case VaeGenerator():
             from augment.generators import vae
 
@@ -76,6 +85,10 @@ def load_host(
             from augment.generators import palette
 
             return palette.load(name, spec, info)
+        case StyleGan2Generator():
+            from augment.generators import stylegan2
+
+            return stylegan2.load(name, spec, info, placement or Placement(), options)
         case VaeGenerator():
             from augment.generators import vae
 

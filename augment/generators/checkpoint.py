@@ -244,22 +244,28 @@ def _check_entry(name: str, key: str, dtype: Any, shape: Any) -> None:
         )  # fmt: skip
 
 
-def _check_shapes(
-    name: str, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
-) -> None:
+def differences(
+    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> str:
+    """What stands between two sets of named shapes, "" where nothing does."""
     wrong = [
         f"{key} {list(found[key])} (expected {list(expected[key])})"
         for key in sorted(found.keys() & expected.keys())
-        if found[key] != expected[key]
+        if tuple(found[key]) != tuple(expected[key])
     ]
     parts = {
         "missing": sorted(expected.keys() - found.keys()),
         "unknown": sorted(found.keys() - expected.keys()),
         "wrong shape": wrong,
     }
-    text = "; ".join(f"{kind}: {', '.join(keys[:8])}{', ...' if len(keys) > 8 else ''}"
+    return "; ".join(f"{kind}: {', '.join(keys[:8])}{', ...' if len(keys) > 8 else ''}"
                      for kind, keys in parts.items() if keys)  # fmt: skip
-    if text:
+
+
+def _check_shapes(
+    name: str, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> None:
+    if text := differences(found, expected):
         raise _wrong(
             name, WEIGHTS, f"its tensors are not those of {CONFIG}'s init ({text})",
             "fetch both again",

@@ -7,12 +7,12 @@ torch is imported inside functions. Knows no family.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from augment.generators.protocol import GeneratedBatch, GeneratorInfo
+from augment.generators.protocol import GeneratedBatch, GeneratorInfo, Placement
 from augment.spec.generators import Precision
 
 if TYPE_CHECKING:
@@ -83,3 +83,41 @@ def finished(images_BCHW: np.ndarray) -> GeneratedBatch:
     images_BCHW[~finite_B] = 0.0
     np.clip(images_BCHW, -1.0, 1.0, out=images_BCHW)
     return GeneratedBatch(images_BCHW, tuple(None if ok else "nan" for ok in finite_B))
+
+
+def placed(
+    parameters: Mapping[str, np.ndarray] | Mapping[str, torch.Tensor], placement: Placement
+) -> dict[str, torch.Tensor]:
+    """A network's parameters where `placement` says, those of convolutions in its layout."""
+    import torch
+
+    found = {}
+    for key, value in parameters.items():
+        tensor = torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        last = placement.channels_last and tensor.dim() == 4
+        layout = torch.channels_last if last else torch.contiguous_format
+        found[key] = tensor.detach().to(placement.device, memory_format=layout)
+    return found
+
+
+def compiled(
+    network: Callable[..., torch.Tensor], placement: Placement
+) -> Callable[..., torch.Tensor]:
+    """The network as `placement` wants it called; compiled, it is for one batch size."""
+    import torch
+
+    if placement.compile == "off":
+        return network
+    return torch.compile(network, mode=placement.compile, dynamic=False)
+
+
+def padded(arrays: Sequence[np.ndarray], placement: Placement) -> list[np.ndarray]:
+    """Each with its last row repeated up to `placement.batch_size` rows where the network is
+    compiled; the caller drops what the rows beyond its own give."""
+    if placement.compile == "off":
+        return list(arrays)
+    short = [max(0, placement.batch_size - len(array)) for array in arrays]
+    return [
+        np.concatenate([array, np.repeat(array[-1:], n, axis=0)])
+        for array, n in zip(arrays, short, strict=True)
+    ]

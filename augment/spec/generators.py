@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from augment.spec.base import ClassName, Name, Spec
 
@@ -63,6 +63,22 @@ class ClassConditional(CheckpointBase):
     label: ClassName | None = None
 
 
+class Truncation(Spec):
+    """Of StyleGAN's w: variety given up for typical images."""
+
+    truncation_psi: Annotated[float, Field(ge=0.0, le=2.0)] = 1.0
+    """What is left of the distance to the average w; 1: all."""
+    truncation_cutoff: Annotated[int, Field(ge=1)] | None = None
+    """How many of the network's w are truncated, from the coarsest; None: all."""
+
+    @field_validator("truncation_cutoff")
+    @classmethod
+    def _must_have_an_effect(cls, cutoff: int | None, info: ValidationInfo) -> int | None:
+        if cutoff is not None and info.data.get("truncation_psi") == 1.0:
+            raise ValueError("has no effect where truncation_psi is 1.0")
+        return cutoff
+
+
 # ---- families ------------------------------------------------------------------------
 
 
@@ -79,6 +95,19 @@ class PaletteGenerator(Spec):
     sampling: PaletteSampling = PaletteSampling()
 
 
+class StyleGan2Sampling(Truncation):
+    noise_mode: Literal["const", "random", "none"] = "const"
+    """Of the noise that each layer adds: the checkpoint's own, the sample's own, or none."""
+    precision: Precision = "fp32"
+
+
+class StyleGan2Generator(ClassConditional):
+    """StyleGAN2 and StyleGAN2-ADA."""
+
+    family: Literal["stylegan2"]
+    sampling: StyleGan2Sampling = StyleGan2Sampling()
+
+
 class VaeSampling(Spec):
     temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
     """Standard deviation of the latent z."""
@@ -91,4 +120,9 @@ class VaeGenerator(ClassConditional):
     sampling: VaeSampling = VaeSampling()
 
 
-GeneratorSpec = Annotated[PaletteGenerator | VaeGenerator, Field(discriminator="family")]
+GeneratorSpec = Annotated[
+    PaletteGenerator
+    | StyleGan2Generator
+    | VaeGenerator,
+    Field(discriminator="family"),
+]  # fmt: skip

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from augment.spec import Job
+from augment.spec.generators import GeneratorSpec
 
 Problems = Callable[..., list[str]]
 
 SHARES = {"train": 0.9, "validation": 0.1}
 WEIGHTS = {"generators.other": {"family": "palette", "classes": ["0"]}}
+FAMILIES = sorted(
+    get_args(family.model_fields["family"].annotation)[0]
+    for family in get_args(get_args(GeneratorSpec)[0])
+)
 NO_SHARE = "synthesize.0.fill"
 
 ONE_EDIT: list[tuple[dict[str, Any], str]] = [
@@ -32,7 +37,7 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"generators.fake.family": "palete"},
-        "generators.fake.family: got 'palete'; expected one of palette, vae. "
+        f"generators.fake.family: got 'palete'; expected one of {', '.join(FAMILIES)}. "
         "Did you mean 'palette'?",
     ),
     (

@@ -1,0 +1,140 @@
+"""Sampling of StyleGAN2 and StyleGAN3, which differ in the network between z and the image
+alone: requests to z, class and noise, through the network, to a batch.
+
+Knows no architecture. Shape letters: B batch, Z latent, C channels, H height (and width).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+
+from augment.errors import RequestError
+from augment.generators.checkpoint import Config
+from augment.generators.hosting import Device, compiled, empty_batch, finished, padded
+from augment.generators.protocol import (
+    GeneratedBatch,
+    GeneratorInfo,
+    Placement,
+    SampleRequest,
+    unknown_class,
+)
+from augment.sample import DigitalSourceType
+from augment.seeds import digest, normals
+from augment.spec.generators import Precision, StyleGan2Generator
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Network(Protocol):
+    """A generator under one sampling."""
+
+    @property
+    def z_dim(self) -> int: ...
+
+    @property
+    def noise_sides(self) -> Mapping[str, int]:
+        """Layer -> side of the noise that is drawn for each sample; {} where none is."""
+
+    def to(self, placement: Placement) -> Self:
+        """The same where `placement` says."""
+
+    def __call__(
+        self, z_BZ: torch.Tensor, class_B: torch.Tensor, noise: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """(B, C, H, H) of z, int64 class indexes and (B, 1, H, H) for each noise side."""
+
+
+class StyleGanHost:
+    """A loaded generator. network: on any device, it is moved. class_indexes: class -> the
+    network's index."""
+
+    def __init__(
+        self,
+        network: Network,
+        info: GeneratorInfo,
+        class_indexes: Mapping[str, int],
+        placement: Placement | None = None,
+        precision: Precision = "fp32",
+    ) -> None:
+        self.info = info
+        self._indexes = class_indexes
+        self._placement = placement or Placement()
+        self._device = Device(self._placement.device, precision)
+        self.network = network.to(self._placement)
+        self._run = compiled(self.network.__call__, self._placement)
+
+    def validate(self, request: SampleRequest) -> None:
+        """Raises:
+        RequestError: the class is not one of the checkpoint's.
+        """
+        if request.label_name not in self._indexes:
+            raise RequestError(unknown_class(self.info, request.label_name))
+
+    def batch_key(self, request: SampleRequest) -> Hashable:
+        """All rows may share a batch, whatever their class."""
+        return self.info.family
+
+    def generate(self, batch: Sequence[SampleRequest]) -> GeneratedBatch:
+        """Images (N, C, H, H); a row that is not finite is zeros and fails with `nan`.
+
+        Raises:
+            RequestError: the class is not one of the checkpoint's.
+        """
+        if not batch:
+            return empty_batch(self.info)
+        for request in batch:
+            self.validate(request)
+        ids = [r.sample_id for r in batch]
+        class_B = np.array([self._indexes[r.label_name] for r in batch], dtype=np.int64)
+        z_BZ = normals(ids, "z", self.network.z_dim).astype(np.float32)
+        noise = self._noise(ids)
+        inputs = padded([z_BZ, class_B, *noise.values()], self._placement)
+        with self._device.sampling():
+            z, classes, *drawn = [self._device.send(array) for array in inputs]
+            x_BCHW = self._run(z, classes, dict(zip(noise, drawn, strict=True)))
+            return finished(self._device.fetch(x_BCHW[: len(batch)]))
+
+    def _noise(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """Layer -> (B, 1, H, H): each sample has a stream of its own for each layer."""
+        found = {}
+        for layer, side in self.network.noise_sides.items():
+            drawn = normals(ids, f"noise/{layer}", side**2).astype(np.float32)
+            found[layer] = drawn.reshape(-1, 1, side, side)
+        return found
+
+
+def stylegan_info(
+    name: str,
+    spec: StyleGan2Generator,
+    config: Config,
+    version: int,
+    indexes: Mapping[str, int],
+    side: int,
+    channels: int,
+) -> GeneratorInfo:
+    """Facts of a checkpoint. version: of the family's pixels. side: of its images."""
+    identity = {
+        "family": spec.family,
+        "version": version,
+        "weights": config.weights_sha256,
+        "init": config.init,
+        "classes": dict(indexes),
+    }
+    sampling = {"family": spec.family, "sampling": spec.sampling.model_dump()}
+    return GeneratorInfo(
+        name=name,
+        family=spec.family,
+        identity=digest(identity),
+        sampling_digest=digest(sampling),
+        checkpoint_sha256=config.weights_sha256,
+        classes=tuple(indexes),
+        height=side,
+        width=side,
+        channels=channels,
+        license=spec.license or config.license,
+        digital_source_type=DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA.value,
+    )
