@@ -19,6 +19,7 @@ from augment.generators.protocol import (
 )
 from augment.seeds import digest
 from augment.spec.generators import (
+    BigGanGenerator,
     GeneratorSpec,
     PaletteGenerator,
     StyleGan2Generator,
@@ -48,6 +49,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
         StorageError: they cannot be read.
     """
     match spec:
+        case BigGanGenerator():
+            from augment.generators import biggan
+
+            return biggan.describe(name, spec, options)
         case PaletteGenerator():
             from augment.generators import palette
 
@@ -81,6 +86,10 @@ def load_host(
         StorageError: its files cannot be read.
     """
     match spec:
+        case BigGanGenerator():
+            from augment.generators import biggan
+
+            return biggan.load(name, spec, info, placement or Placement(), options)
         case PaletteGenerator():
             from augment.generators import palette
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -30,8 +30,8 @@ from augment.generators.checkpoint import Config, read_config, read_weights, val
 from augment.generators.foreign import Conversion, Foreign, matched
 from augment.generators.hosting import placed
 from augment.generators.labels import class_indexes
+from augment.generators.one_pass import OnePassHost, one_pass_info
 from augment.generators.protocol import GeneratorInfo, Options, Placement, must_match
-from augment.generators.stylegan_host import StyleGanHost, stylegan_info
 from augment.generators.stylegan_mapping import (
     LICENSE_NOTE,
     MappingInit,
@@ -53,6 +53,7 @@ from augment.generators.stylegan_ops import (
     up_conv,
     upsampled,
 )
+from augment.seeds import normals
 from augment.spec.generators import StyleGan2Generator, StyleGan2Sampling
 from augment.storage import Folder
 
@@ -165,25 +166,25 @@ class Generator:
     parameters: Mapping[str, torch.Tensor]
     sampling: StyleGan2Sampling = field(default_factory=StyleGan2Sampling)
 
-    @property
-    def z_dim(self) -> int:
-        return self.init.mapping.z_dim
-
-    @property
-    def noise_sides(self) -> dict[str, int]:
-        """Layer -> side of the noise that is drawn for each sample."""
-        drawn = self.sampling.noise_mode == "random"
-        return {layer.name: layer.side for layer in layers(self.init)} if drawn else {}
+    def draw(self, sample_ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """z (B, Z) and, where each sample has noise of its own, layer -> (B, 1, H, H)."""
+        drawn = {"z": normals(sample_ids, "z", self.init.mapping.z_dim).astype(np.float32)}
+        if self.sampling.noise_mode == "random":
+            for layer in layers(self.init):
+                noise = normals(sample_ids, f"noise/{layer.name}", layer.side**2)
+                sides = (-1, 1, layer.side, layer.side)
+                drawn[layer.name] = noise.astype(np.float32).reshape(sides)
+        return drawn
 
     def to(self, placement: Placement) -> Generator:
+        """The same where `placement` says."""
         return dataclasses.replace(self, parameters=placed(self.parameters, placement))
 
-    def __call__(self, z_BZ: torch.Tensor, class_B: torch.Tensor, noise: Noise) -> torch.Tensor:
-        """(B, C, H, H) of z, int64 class indexes and the noise that is drawn."""
+    def __call__(self, class_B: torch.Tensor, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """(B, C, H, H) of int64 class indexes and what was drawn."""
         psi, cutoff = self.sampling.truncation_psi, self.sampling.truncation_cutoff
-        if self.sampling.noise_mode == "const":
-            noise = self.constant_noise()
-        return self.synthesis(self.ws(z_BZ, class_B, psi, cutoff), noise)
+        noise = self.constant_noise() if self.sampling.noise_mode == "const" else drawn
+        return self.synthesis(self.ws(drawn["z"], class_B, psi, cutoff), noise)
 
     def ws(
         self,
@@ -293,7 +294,7 @@ def describe(name: str, spec: StyleGan2Generator, options: Options) -> Generator
         CheckpointError: the folder does not hold what it must. StorageError: unreadable.
     """
     config, init, _, indexes = _read(name, spec, options)
-    return stylegan_info(name, spec, config, _VERSION, indexes, init.side, init.img_channels)
+    return one_pass_info(name, spec, config, _VERSION, indexes, init.side, init.img_channels)
 
 
 def load(
@@ -302,7 +303,7 @@ def load(
     info: GeneratorInfo,
     placement: Placement,
     options: Options,
-) -> StyleGanHost:
+) -> OnePassHost:
     """The host of a checkpoint that must still be the one that `info` describes.
 
     Raises:
@@ -311,11 +312,11 @@ def load(
     import torch
 
     config, init, arrays, indexes = _read(name, spec, options)
-    found = stylegan_info(name, spec, config, _VERSION, indexes, init.side, init.img_channels)
+    found = one_pass_info(name, spec, config, _VERSION, indexes, init.side, init.img_channels)
     must_match(found, info)
     parameters = {key: torch.from_numpy(array) for key, array in arrays.items()}
     network = Generator(init, parameters, spec.sampling)
-    return StyleGanHost(network, info, indexes, placement, spec.sampling.precision)
+    return OnePassHost(network, info, indexes, placement, spec.sampling.precision)
 
 
 def convert(foreign: Foreign) -> Conversion | None:

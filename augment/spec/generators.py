@@ -82,6 +82,19 @@ class Truncation(Spec):
 # ---- families ------------------------------------------------------------------------
 
 
+class BigGanSampling(Spec):
+    truncation: Annotated[float, Field(ge=0.02, le=1.0)] = 1.0
+    """Scale of z, whose numbers lie within +-2; the normalisation has statistics for each."""
+    precision: Precision = "fp32"
+
+
+class BigGanGenerator(ClassConditional):
+    """BigGAN-deep."""
+
+    family: Literal["biggan"]
+    sampling: BigGanSampling = BigGanSampling()
+
+
 class PaletteSampling(Spec):
     contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
 
@@ -121,7 +134,8 @@ class VaeGenerator(ClassConditional):
 
 
 GeneratorSpec = Annotated[
-    PaletteGenerator
+    BigGanGenerator
+    | PaletteGenerator
     | StyleGan2Generator
     | VaeGenerator,
     Field(discriminator="family"),

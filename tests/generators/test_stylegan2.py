@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from augment.errors import CheckpointError
 from augment.generators import GeneratorHost, Placement, describe, load_host
 from augment.generators.foreign import Foreign
+from augment.generators.one_pass import OnePassHost
 from augment.generators.stylegan2 import (
     Generator,
     StyleGan2Init,
@@ -21,7 +22,6 @@ from augment.generators.stylegan2 import (
     layers,
     parameter_shapes,
 )
-from augment.generators.stylegan_host import StyleGanHost
 from augment.seeds import normals
 from augment.spec.generators import StyleGan2Generator, StyleGan2Sampling
 from tests.contracts.generator_contract import TrainedGeneratorContract, requests
@@ -88,7 +88,7 @@ class TestStyleGan2Contract(TrainedGeneratorContract):
         values["mapping.embed.weight"][:, CLASSES.index(broken_class)] = np.nan
         parameters = {key: torch.from_numpy(value) for key, value in values.items()}
         broken = Generator(self.shape, parameters, spec.sampling)
-        return StyleGanHost(broken, describe("mine", spec), {c: i for i, c in enumerate(CLASSES)})
+        return OnePassHost(broken, describe("mine", spec), {c: i for i, c in enumerate(CLASSES)})
 
 
 class TestStyleGan2OptionsContract(TestStyleGan2Contract):
@@ -111,7 +111,7 @@ def golden_images() -> dict[str, list[float]]:
     for architecture in ("skip", "resnet", "orig"):
         made = network(init(architecture=architecture, conv_clamp=0.8))
         z = torch.from_numpy(normals(["golden"], "z", 5).astype(np.float32))
-        image = made(z, torch.tensor([2]), {})
+        image = made(torch.tensor([2]), {"z": z})
         found[architecture] = [round(float(v), 4) for v in image.flatten()[::5]]
     return found
 
@@ -125,8 +125,8 @@ def test_pixels_are_those_that_agreed_with_the_official_program() -> None:
 def test_rows_depend_on_class_and_z_alone() -> None:
     made = network(init())
     z = torch.from_numpy(normals(["a", "b"], "z", 5).astype(np.float32))
-    first = made(z, torch.tensor([0, 1]), {})
-    second = made(z.flip(0), torch.tensor([1, 2]), {})
+    first = made(torch.tensor([0, 1]), {"z": z})
+    second = made(torch.tensor([1, 2]), {"z": z.flip(0)})
     assert torch.allclose(first[1], second[0], atol=1e-6)
     assert not torch.allclose(first[0], second[1], atol=1e-2)
 
@@ -258,7 +258,7 @@ def test_classes_come_from_the_job_where_the_checkpoint_names_none(tmp_path: Pat
     host = load_host("faces", spec, describe("faces", spec))
     z = torch.from_numpy(normals(["x"], "z", 5).astype(np.float32))
     request = dataclasses.replace(requests(host.info, ["b"], 1)[0], sample_id="x")
-    expected = network(init())(z, torch.tensor([2]), {}).clamp(-1, 1).numpy()
+    expected = network(init())(torch.tensor([2]), {"z": z}).clamp(-1, 1).numpy()
     assert np.abs(host.generate([request]).images - expected).max() < 1e-5
 
 

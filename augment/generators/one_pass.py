@@ -1,7 +1,7 @@
-"""Sampling of StyleGAN2 and StyleGAN3, which differ in the network between z and the image
-alone: requests to z, class and noise, through the network, to a batch.
+"""Sampling of networks that make an image of random numbers and a class in one pass: requests
+to numbers and class indexes, through the network, to a batch; and the facts of such a family.
 
-Knows no architecture. Shape letters: B batch, Z latent, C channels, H height (and width).
+Knows no architecture. Shape letters: B batch, C channels, H height (and width).
 """
 
 from __future__ import annotations
@@ -22,33 +22,30 @@ from augment.generators.protocol import (
     unknown_class,
 )
 from augment.sample import DigitalSourceType
-from augment.seeds import digest, normals
-from augment.spec.generators import Precision, StyleGan2Generator
+from augment.seeds import digest
+from augment.spec.generators import BigGanGenerator, Precision, StyleGan2Generator
 
 if TYPE_CHECKING:
     import torch
+
+Drawn = Mapping[str, "torch.Tensor"]
+"""What `Network.draw` gave, on the network's device."""
 
 
 class Network(Protocol):
     """A generator under one sampling."""
 
-    @property
-    def z_dim(self) -> int: ...
-
-    @property
-    def noise_sides(self) -> Mapping[str, int]:
-        """Layer -> side of the noise that is drawn for each sample; {} where none is."""
+    def draw(self, sample_ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """Name -> float32 with one row for each sample, from streams of the sample alone."""
 
     def to(self, placement: Placement) -> Self:
         """The same where `placement` says."""
 
-    def __call__(
-        self, z_BZ: torch.Tensor, class_B: torch.Tensor, noise: Mapping[str, torch.Tensor]
-    ) -> torch.Tensor:
-        """(B, C, H, H) of z, int64 class indexes and (B, 1, H, H) for each noise side."""
+    def __call__(self, class_B: torch.Tensor, drawn: Drawn) -> torch.Tensor:
+        """(B, C, H, H) of int64 class indexes and what was drawn."""
 
 
-class StyleGanHost:
+class OnePassHost:
     """A loaded generator. network: on any device, it is moved. class_indexes: class -> the
     network's index."""
 
@@ -88,28 +85,18 @@ class StyleGanHost:
             return empty_batch(self.info)
         for request in batch:
             self.validate(request)
-        ids = [r.sample_id for r in batch]
         class_B = np.array([self._indexes[r.label_name] for r in batch], dtype=np.int64)
-        z_BZ = normals(ids, "z", self.network.z_dim).astype(np.float32)
-        noise = self._noise(ids)
-        inputs = padded([z_BZ, class_B, *noise.values()], self._placement)
+        drawn = self.network.draw([r.sample_id for r in batch])
+        inputs = padded([class_B, *drawn.values()], self._placement)
         with self._device.sampling():
-            z, classes, *drawn = [self._device.send(array) for array in inputs]
-            x_BCHW = self._run(z, classes, dict(zip(noise, drawn, strict=True)))
+            classes, *sent = [self._device.send(array) for array in inputs]
+            x_BCHW = self._run(classes, dict(zip(drawn, sent, strict=True)))
             return finished(self._device.fetch(x_BCHW[: len(batch)]))
 
-    def _noise(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
-        """Layer -> (B, 1, H, H): each sample has a stream of its own for each layer."""
-        found = {}
-        for layer, side in self.network.noise_sides.items():
-            drawn = normals(ids, f"noise/{layer}", side**2).astype(np.float32)
-            found[layer] = drawn.reshape(-1, 1, side, side)
-        return found
 
-
-def stylegan_info(
+def one_pass_info(
     name: str,
-    spec: StyleGan2Generator,
+    spec: BigGanGenerator | StyleGan2Generator,
     config: Config,
     version: int,
     indexes: Mapping[str, int],
