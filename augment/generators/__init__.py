@@ -23,6 +23,7 @@ from augment.spec.generators import (
     GeneratorSpec,
     PaletteGenerator,
     StyleGan2Generator,
+    StyleGan3Generator,
     VaeGenerator,
 )
 
@@ -61,6 +62,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import stylegan2
 
             return stylegan2.describe(name, spec, options)
+        case StyleGan3Generator():
+            from augment.generators import stylegan3
+
+            return stylegan3.describe(name, spec, options)
         case VaeGenerator():
             from augment.generators import vae
 
@@ -98,6 +103,10 @@ def load_host(
             from augment.generators import stylegan2
 
             return stylegan2.load(name, spec, info, placement or Placement(), options)
+        case StyleGan3Generator():
+            from augment.generators import stylegan3
+
+            return stylegan3.load(name, spec, info, placement or Placement(), options)
         case VaeGenerator():
             from augment.generators import vae
 

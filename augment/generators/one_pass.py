@@ -23,7 +23,12 @@ from augment.generators.protocol import (
 )
 from augment.sample import DigitalSourceType
 from augment.seeds import digest
-from augment.spec.generators import BigGanGenerator, Precision, StyleGan2Generator
+from augment.spec.generators import (
+    BigGanGenerator,
+    Precision,
+    StyleGan2Generator,
+    StyleGan3Generator,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -96,7 +101,7 @@ class OnePassHost:
 
 def one_pass_info(
     name: str,
-    spec: BigGanGenerator | StyleGan2Generator,
+    spec: BigGanGenerator | StyleGan2Generator | StyleGan3Generator,
     config: Config,
     version: int,
     indexes: Mapping[str, int],

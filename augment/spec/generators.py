@@ -121,6 +121,17 @@ class StyleGan2Generator(ClassConditional):
     sampling: StyleGan2Sampling = StyleGan2Sampling()
 
 
+class StyleGan3Sampling(Truncation):
+    precision: Precision = "fp32"
+
+
+class StyleGan3Generator(ClassConditional):
+    """StyleGAN3-T and StyleGAN3-R."""
+
+    family: Literal["stylegan3"]
+    sampling: StyleGan3Sampling = StyleGan3Sampling()
+
+
 class VaeSampling(Spec):
     temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
     """Standard deviation of the latent z."""
@@ -137,6 +148,7 @@ GeneratorSpec = Annotated[
     BigGanGenerator
     | PaletteGenerator
     | StyleGan2Generator
+    | StyleGan3Generator
     | VaeGenerator,
     Field(discriminator="family"),
 ]  # fmt: skip
