@@ -390,9 +390,14 @@ def _quirks(official: Official, init: StyleGan2Init) -> Iterator[str]:
             "its last blocks ran in half precision on GPUs; here everything runs in float32 "
             "unless sampling.precision says otherwise"
         )
-    if not official.arguments:
+    if official.silent:
         yield (
             f"nothing beside the tensors says how it was built: taken to be lr_multiplier "
-            f"{init.mapping.lr_multiplier}, activation {init.activation}, no conv_clamp "
-            "(StyleGAN2 of the stylegan3 repository clamps at 256)"
+            f"{init.mapping.lr_multiplier}, activation {init.activation}"
+        )
+    said = _argument(official, "conv_clamp", ...)
+    if official.attribute("synthesis.b4.conv1", "conv_clamp", said) is ...:
+        yield (
+            "nothing says conv_clamp: taken to be none, as in stylegan2-ada-pytorch; StyleGAN2 of "
+            "the stylegan3 repository clamps at 256"
         )

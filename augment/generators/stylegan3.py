@@ -234,8 +234,8 @@ def convert(foreign: Foreign) -> Conversion | None:
     """A generator of the official program; None where it is none of StyleGAN3's.
 
     Channels and filters are those of the tensors. What no tensor shows comes from attributes,
-    else from the constructor's arguments, else it is the official default, and a quirk says so
-    where there are no arguments. Attributes of the layers must agree with what follows.
+    else from the constructor's arguments, else it is the official default; a quirk says so
+    where nothing is known. Attributes of the layers must agree with what follows.
 
     Raises:
         CheckpointError: it is StyleGAN3 of a kind that is not hosted.
@@ -314,7 +314,7 @@ def _quirks(official: Official, init: StyleGan3Init) -> Iterator[str]:
             "its last layers ran in half precision on GPUs; here everything runs in float32 "
             "unless sampling.precision says otherwise"
         )
-    if not official.arguments:
+    if official.silent:
         told = ", ".join(f"{key} {value:.4g}" for key, value in _DEFAULTS.items())
         yield (
             "nothing beside the tensors says how it was built: taken to be lr_multiplier "

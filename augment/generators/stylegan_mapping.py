@@ -149,6 +149,11 @@ class Official:
             raise self.foreign.refusal(f"config.{key} is {found!r:.80}", "an object")
         return found
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing stands beside the tensors."""
+        return not self.arguments and not self.foreign.config.get("modules")
+
     def argument(self, group: str, key: str, default: Any) -> Any:
         """An argument among those of `group` (""; the constructor's own); `default` is the
         official one."""
