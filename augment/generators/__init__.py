@@ -20,11 +20,14 @@ from augment.generators.protocol import (
 )
 from augment.seeds import digest
 from augment.spec.generators import (
+    BigGanGenerator,
     CustomGenerator,
     GeneratorSpec,
     OnnxGenerator,
     PaletteGenerator,
     ResnetI2iGenerator,
+    StyleGan2Generator,
+    StyleGan3Generator,
     TintGenerator,
     UnetI2iGenerator,
     VaeGenerator,
@@ -62,6 +65,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import onnx
 
             return onnx.describe(name, spec, options)
+        case BigGanGenerator():
+            from augment.generators import biggan
+
+            return biggan.describe(name, spec, options)
         case PaletteGenerator():
             from augment.generators import palette
 
@@ -78,6 +85,14 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import unet_i2i
 
             return unet_i2i.describe(name, spec, options)
+        case StyleGan2Generator():
+            from augment.generators import stylegan2
+
+            return stylegan2.describe(name, spec, options)
+        case StyleGan3Generator():
+            from augment.generators import stylegan3
+
+            return stylegan3.describe(name, spec, options)
         case VaeGenerator():
             from augment.generators import vae
 
@@ -111,6 +126,10 @@ def load_host(
             from augment.generators import onnx
 
             return onnx.load(name, spec, info, placement or Placement(), options)
+        case BigGanGenerator():
+            from augment.generators import biggan
+
+            return biggan.load(name, spec, info, placement or Placement(), options)
         case PaletteGenerator():
             from augment.generators import palette
 
@@ -127,6 +146,14 @@ def load_host(
             from augment.generators import unet_i2i
 
             return unet_i2i.load(name, spec, info, placement or Placement(), options)
+        case StyleGan2Generator():
+            from augment.generators import stylegan2
+
+            return stylegan2.load(name, spec, info, placement or Placement(), options)
+        case StyleGan3Generator():
+            from augment.generators import stylegan3
+
+            return stylegan3.load(name, spec, info, placement or Placement(), options)
         case VaeGenerator():
             from augment.generators import vae
 

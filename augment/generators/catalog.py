@@ -21,6 +21,12 @@ class Family(NamedTuple):
 
 FAMILIES = (
     Family(
+        "biggan",
+        "BigGAN-deep of huggingface/pytorch-pretrained-BigGAN, with its config.json",
+        "noise",
+        "class, truncation",
+    ),
+    Family(
         "custom",
         "a class of an installed package, where the operator's policy lists it",
         "what the class takes",
@@ -39,6 +45,18 @@ FAMILIES = (
         "CycleGAN, CUT and pix2pix with a resnet: latest_net_G*.pth, safetensors",
         "a source image",
         "the source image",
+    ),
+    Family(
+        "stylegan2",
+        "NVIDIA .pkl of stylegan2-ada-pytorch and stylegan3, safetensors",
+        "noise",
+        "class, truncation, noise mode",
+    ),
+    Family(
+        "stylegan3",
+        "NVIDIA .pkl of stylegan3, T and R, safetensors",
+        "noise",
+        "class, truncation",
     ),
     Family("tint", "nothing: coloured light, for trying a job", "a source image", "nothing"),
     Family(

@@ -27,7 +27,7 @@ from augment.generators.checkpoint import (
     read_weights,
     validated,
 )
-from augment.generators.hosting import Device, empty_batch, finished
+from augment.generators.hosting import Device, empty_batch, finished, placed
 from augment.generators.labels import class_indexes
 from augment.generators.protocol import (
     GeneratedBatch,
@@ -119,15 +119,9 @@ class Decoder:
         """(B, C, H, W) float32 in [-1, 1]."""
         return self.logits(z_BZ, class_B).sigmoid() * 2.0 - 1.0
 
-    def to(self, device: str) -> Decoder:
-        """The same decoder on a device, convolutions laid out channels last."""
-        import torch
-
-        placed = {}
-        for key, value in self.parameters.items():
-            layout = torch.channels_last if value.dim() == 4 else torch.contiguous_format
-            placed[key] = value.detach().to(device, memory_format=layout)
-        return Decoder(self.init, placed)
+    def to(self, placement: Placement) -> Decoder:
+        """The same decoder where `placement` says."""
+        return Decoder(self.init, placed(self.parameters, placement, on_cpu=True))
 
 
 def _cat(*tensors: torch.Tensor) -> torch.Tensor:
@@ -152,7 +146,7 @@ class VaeHost:
         self.info = info
         self._indexes = class_indexes
         self._device = Device(placement.device)
-        self.network = network.to(placement.device)
+        self.network = network.to(placement)
         self._temperature = np.float32(temperature)
 
     def validate(self, request: SampleRequest) -> None:
