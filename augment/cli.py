@@ -214,10 +214,11 @@ def _plan(arguments: argparse.Namespace) -> int:
     job = _load(arguments)
     prepared = prepare(job)
     build_pipelines(job)
-    plan, census = plan_job(prepared)
+    planned = plan_job(prepared)
+    plan, census = planned.plan, planned.census
     stock = pool_stock(prepared, plan)
     if arguments.write:
-        write_manifest(plan, arguments.write)
+        write_manifest(plan, arguments.write, planned.inputs)
     if arguments.json:
         more = {"pool": stock, "dropped": census.dropped}
         _print(plan.to_json() | more | {"findings": findings(plan, job.spec.limits)})

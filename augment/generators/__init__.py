@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from augment.generators.halving import Halving
 from augment.generators.protocol import (
     BATCH_TOLERANCE,
     GeneratedBatch,
@@ -24,6 +25,7 @@ from augment.spec.generators import (
     OnnxGenerator,
     PaletteGenerator,
     ResnetI2iGenerator,
+    TintGenerator,
     UnetI2iGenerator,
     VaeGenerator,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "GeneratedBatch",
     "GeneratorHost",
     "GeneratorInfo",
+    "Halving",
     "Placement",
     "SampleRequest",
     "describe",
@@ -63,6 +66,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import palette
 
             return palette.describe(name, spec)
+        case TintGenerator():
+            from augment.generators import tint
+
+            return tint.describe(name, spec)
         case ResnetI2iGenerator():
             from augment.generators import resnet_i2i
 
@@ -108,6 +115,10 @@ def load_host(
             from augment.generators import palette
 
             return palette.load(name, spec, info)
+        case TintGenerator():
+            from augment.generators import tint
+
+            return tint.load(name, spec, info)
         case ResnetI2iGenerator():
             from augment.generators import resnet_i2i
 

@@ -40,6 +40,7 @@ FAMILIES = (
         "a source image",
         "the source image",
     ),
+    Family("tint", "nothing: coloured light, for trying a job", "a source image", "nothing"),
     Family(
         "unet_i2i",
         "pix2pix and CycleGAN with a U-Net: latest_net_G*.pth, safetensors",

@@ -140,6 +140,20 @@ def class_index(info: GeneratorInfo, label_name: str) -> int:
         raise RequestError(unknown_class(info, label_name)) from None
 
 
+def need_source(info: GeneratorInfo, request: SampleRequest) -> np.ndarray:
+    """The source image of a request, (H, W, 3) uint8.
+
+    Raises:
+        RequestError: there is none.
+    """
+    if request.source is None:
+        raise RequestError(
+            f"generators.{info.name}: takes an image and was given none for sample "
+            f"{request.sample_id}; name the images under `input` of the rule that uses it"
+        )
+    return request.source
+
+
 def unknown_class(info: GeneratorInfo, label_name: str) -> str:
     """The text about a class that a generator cannot make."""
     shown = ", ".join(repr(c) for c in info.classes[:10])

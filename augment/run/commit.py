@@ -207,14 +207,17 @@ def _generator_facts(frozen: Frozen, name: str) -> dict[str, Any]:
     prepared = frozen.prepared
     info = prepared.infos[name]
     spec = prepared.job.spec.generators[name]
+    drawn = any(g.name == name for g in frozen.plan.generators)
+    seen = getattr(spec, "trained_on", None)
     return {
         "id": prepared.generator_id(name),
-        "universe": prepared.universe(name),
+        "universe": frozen.plan.generator(name).universe if drawn else None,
         "family": info.family,
         "identity": info.identity,
         "checkpoint_sha256": info.checkpoint_sha256,
         "sampling": _sampling(spec),
         "license": info.license,
+        "trained_on": [s.model_dump() for s in seen] if seen else "unknown",
     }
 
 

@@ -12,6 +12,7 @@ from augment.spec.asked import MISSING, Asked, local_path, scheme_of
 from augment.spec.draft import Draft
 from augment.spec.files import read_classes, read_label_map
 from augment.spec.generator_checks import check_generators
+from augment.spec.inputs import check_inputs
 from augment.spec.models import Limits, ParquetSource, SourceSpec
 from augment.spec.problems import nearest, one_of, shown
 from augment.spec.rules import (
@@ -35,6 +36,7 @@ def check_job(asked: Asked, draft: Draft) -> None:
     _check_checkpoints(asked)
     check_generators(asked, draft)
     check_rules(asked, draft, classes)
+    check_inputs(asked, draft)
     _check_output(asked, draft)
     check_limits(asked, draft.limits, ("limits",))
     _check_limit_splits(asked, draft)

@@ -31,13 +31,14 @@ def _check_preprocess(asked: Asked, path: Path, spec: Preprocess) -> None:
         place = (*path, "crop_size" if asked.has(*path, "crop_size") else "load_size")
         found = f"crop_size {spec.crop_size} with load_size {spec.load_size}"
         asked.add(place, found, "a crop_size of at most load_size")
-    elif spec.output == "input_size" and _cuts(spec):
+    elif spec.output == "input_size" and cuts(spec):
         found = f"input_size with resize: {spec.resize}, which cuts a part out"
         hint = "The part would be stretched over the whole: use scale_width or none"
         asked.add((*path, "output"), found, "model_size", hint)
 
 
-def _cuts(spec: Preprocess) -> bool:
+def cuts(spec: Preprocess) -> bool:
+    """Whether a part of the source is left out."""
     if spec.resize == "resize_and_crop":
         return spec.load_size > spec.crop_size
     return spec.resize in ("crop", "scale_width_and_crop")

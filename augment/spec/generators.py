@@ -173,6 +173,19 @@ class PaletteGenerator(Spec):
     sampling: PaletteSampling = PaletteSampling()
 
 
+class TintSampling(Spec):
+    strength: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+
+
+class TintGenerator(Spec):
+    """A source image under a seeded coloured light, no weights. The fake that takes images."""
+
+    family: Literal["tint"]
+    size: Annotated[int, Field(ge=4, le=4096)] | None = None
+    """Side in pixels of the square images; None: as each source."""
+    sampling: TintSampling = TintSampling()
+
+
 class ResnetI2iGenerator(Translator):
     """Residual image translator: CycleGAN, CUT, pix2pix with a resnet."""
 
@@ -209,6 +222,7 @@ GeneratorSpec = Annotated[
     | OnnxGenerator
     | PaletteGenerator
     | ResnetI2iGenerator
+    | TintGenerator
     | UnetI2iGenerator
     | VaeGenerator,
     Field(discriminator="family"),

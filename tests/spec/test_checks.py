@@ -191,7 +191,7 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"augmentations.0.from": {"origin": ["reel"]}},
-        "augmentations[0].from.origin[0]: got 'reel'; expected one of real, synthetic. "
+        "augmentations[0].from.origin[0]: got 'reel'; expected one of real, synthetic, translated. "
         "Did you mean 'real'?",
     ),
     (
