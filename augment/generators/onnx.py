@@ -346,6 +346,8 @@ def _session(name: str, data: bytes, placement: Placement) -> Any:
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.log_severity_level = 4  # what it logs as an error, it also raises
+    # else a file that is ONNX to our reader and the runtime's own format to the runtime gets by
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     # threads that wait for work must not take the cores from those that encode images
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     provider = _provider(place, placement.device, runtime.get_available_providers())

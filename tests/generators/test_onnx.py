@@ -253,6 +253,15 @@ def test_an_image_of_another_size_than_the_file_says(tmp_path: Path) -> None:
         host_of(spec)
 
 
+def test_a_file_of_two_formats_is_what_our_reader_saw(tmp_path: Path) -> None:
+    """Bytes 4 to 7 are the mark of the runtime's own format, inside a producer's name."""
+    data = plain().SerializeToString()
+    two = write(tmp_path / "two", b"\x12\x06xxORTM" + data, label="x")
+    one = write(tmp_path / "one", data, label="x")
+    batch = requests(describe("m", one), ["x"], 2)
+    assert np.array_equal(host_of(two).generate(batch).images, host_of(one).generate(batch).images)
+
+
 def test_what_does_not_fit_into_memory(tmp_path: Path) -> None:
     """Of a batch an error that halves it; of one row an error that names the graph."""
     spec = write(tmp_path / "small", greedy(4), label="x")
