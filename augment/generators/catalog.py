@@ -65,5 +65,10 @@ FAMILIES = (
         "a source image or label map",
         "the source image",
     ),
-    Family("vae", "augment's conditional VAE", "noise", "class"),
+    Family(
+        "vae",
+        "augment's conditional VAE, pythae folders, AutoencoderKL (needs augment[diffusers])",
+        "noise, or a source image (AutoencoderKL)",
+        "class, or the source image and a variation",
+    ),
 )

@@ -252,14 +252,21 @@ class StyleGan3Generator(ClassConditional):
 
 
 class VaeSampling(Spec):
+    """temperature: standard deviation of the latent z. variation: of an AutoencoderKL, the
+    standard deviation of the noise that is added to a source's latent, in units of what
+    latents vary by over images (1 / scaling_factor); None: 0.25."""
+
     temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
-    """Standard deviation of the latent z."""
+    variation: Annotated[float, Field(gt=0.0, le=4.0)] | None = None
+    precision: Precision = "fp32"
 
 
 class VaeGenerator(ClassConditional):
-    """Class-conditional variational autoencoder: `weights.safetensors` + `generator.json`."""
+    """Variational autoencoder: augment's own, conditional on a class; pythae's default decoder;
+    diffusers' AutoencoderKL, which varies a source image. preprocess: of those sources."""
 
     family: Literal["vae"]
+    preprocess: Preprocess | None = None
     sampling: VaeSampling = VaeSampling()
 
 
