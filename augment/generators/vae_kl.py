@@ -374,7 +374,7 @@ def convert(foreign: Foreign) -> Conversion | None:
             "again"
         )
     quirks = (f"renamed: {renamed} attention tensors of an older diffusers",) if renamed else ()
-    return Conversion("vae", init.model_dump(), tensors, 0, quirks)
+    return Conversion("vae", init.model_dump(), tensors, 0, quirks, takes_image=True)
 
 
 def _check_blocks(foreign: Foreign) -> None:
