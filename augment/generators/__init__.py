@@ -18,7 +18,12 @@ from augment.generators.protocol import (
     SampleRequest,
 )
 from augment.seeds import digest
-from augment.spec.generators import GeneratorSpec, PaletteGenerator, VaeGenerator
+from augment.spec.generators import (
+    DiffusionGenerator,
+    GeneratorSpec,
+    PaletteGenerator,
+    VaeGenerator,
+)
 
 __all__ = [
     "BATCH_TOLERANCE",
@@ -43,6 +48,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
         StorageError: they cannot be read.
     """
     match spec:
+        case DiffusionGenerator():
+            from augment.generators import diffusion
+
+            return diffusion.describe(name, spec, options)
         case PaletteGenerator():
             from augment.generators import palette
 
@@ -72,6 +81,10 @@ def load_host(
         StorageError: its files cannot be read.
     """
     match spec:
+        case DiffusionGenerator():
+            from augment.generators import diffusion
+
+            return diffusion.load(name, spec, info, placement or Placement(), options)
         case PaletteGenerator():
             from augment.generators import palette
 

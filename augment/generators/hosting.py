@@ -7,12 +7,12 @@ torch is imported inside functions. Knows no family.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from augment.generators.protocol import GeneratedBatch, GeneratorInfo
+from augment.generators.protocol import GeneratedBatch, GeneratorInfo, Placement
 from augment.spec.generators import Precision
 
 if TYPE_CHECKING:
@@ -69,6 +69,30 @@ class Device:
                 kind = "cuda" if self.on_gpu else "cpu"
                 stack.enter_context(torch.autocast(kind, dtype=half))
             yield
+
+
+def compiled(
+    network: Callable[..., torch.Tensor], placement: Placement
+) -> Callable[..., torch.Tensor]:
+    """The network as `placement` wants it called; compiled at its first call."""
+    if placement.compile == "off":
+        return network
+    import torch
+
+    made: Callable[..., torch.Tensor] = torch.compile(network, mode=placement.compile)
+    return made
+
+
+def padded(arrays: Sequence[np.ndarray], placement: Placement) -> list[np.ndarray]:
+    """For a compiled network, which is made for one shape: each array with its last row
+    repeated until there are `batch_size`. The caller keeps the first rows of what comes."""
+    if placement.compile == "off":
+        return list(arrays)
+    missing = [max(0, placement.batch_size - len(array)) for array in arrays]
+    return [
+        np.concatenate([array, np.repeat(array[-1:], n, axis=0)])
+        for array, n in zip(arrays, missing, strict=True)
+    ]
 
 
 def empty_batch(info: GeneratorInfo) -> GeneratedBatch:

@@ -66,6 +66,26 @@ class ClassConditional(CheckpointBase):
 # ---- families ------------------------------------------------------------------------
 
 
+class DiffusionSampling(Spec):
+    """eta: noise that each step of `ddim` puts back, 0 none, 1 as in ancestral sampling.
+    guidance_scale: of classifier-free guidance; above 1 the network needs a null class.
+    strength: None, or each image is made from a source image, noised this far first."""
+
+    scheduler: Literal["ddim", "dpmpp_2m", "euler"] = "ddim"
+    steps: Annotated[int, Field(ge=1, le=1000)] = 50
+    guidance_scale: Annotated[float, Field(ge=1.0, le=100.0)] = 1.0
+    eta: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    strength: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    precision: Precision = "fp32"
+
+
+class DiffusionGenerator(ClassConditional):
+    """Pixel diffusion with a (class-conditional) U-Net, diffusers' `UNet2DModel`."""
+
+    family: Literal["diffusion"]
+    sampling: DiffusionSampling = DiffusionSampling()
+
+
 class PaletteSampling(Spec):
     contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
 
@@ -91,4 +111,9 @@ class VaeGenerator(ClassConditional):
     sampling: VaeSampling = VaeSampling()
 
 
-GeneratorSpec = Annotated[PaletteGenerator | VaeGenerator, Field(discriminator="family")]
+GeneratorSpec = Annotated[
+    DiffusionGenerator
+    | PaletteGenerator
+    | VaeGenerator,
+    Field(discriminator="family"),
+]  # fmt: skip
