@@ -5,6 +5,7 @@
     |   |-- SpecError                the job file; carries every problem at once
     |   |-- PlanError                unreachable quotas, unknown classes, a bad manifest
     |   |-- CheckpointError          a generator's files are not what the job says
+    |   |   `-- UnsafeCheckpoint          a file holds code, or not what its format allows
     |   `-- OutputConflictError      the output holds another request's rows
     |-- GateError                 1  finished, but a limit or gate failed
     `-- InterruptedRun            3  broke half-way; the same command resumes
@@ -75,6 +76,13 @@ class PlanError(_ProblemsError):
 
 class CheckpointError(RequestError):
     """A generator's files are missing, changed, malformed or unsafe."""
+
+
+class UnsafeCheckpoint(CheckpointError):  # noqa: N818 - it names the file's state
+    """Somebody's checkpoint file holds code, is malformed, or is larger than allowed.
+
+    Nothing of it was executed. The text is `<file>: <what came>; <expected>; <way out>`.
+    """
 
 
 class OutputConflictError(RequestError):

@@ -1,23 +1,23 @@
 """A checkpoint folder, `generator.json` + `weights.safetensors`, read and judged as data.
 
-Nothing in a checkpoint is executed: the one is JSON against a closed model, the other a
-header of names, types and shapes in front of plain numbers. Knows no architecture beyond
-the shapes it is told to expect, and no torch.
+Nothing in a checkpoint is executed: the one is JSON against a closed model, the other is
+read by `augment.checkpoints`. Knows no architecture beyond the shapes it is told to expect,
+and no torch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from safetensors import SafetensorError, deserialize
 
+from augment.checkpoints.limits import MAX_FILE_BYTES
+from augment.checkpoints.safetensors_file import FLOATS, read_safetensors
 from augment.errors import CheckpointError
 from augment.storage import Folder
 
@@ -26,11 +26,6 @@ CONFIG = "generator.json"
 WEIGHTS = "weights.safetensors"
 
 MAX_CONFIG_BYTES = 4 << 20
-MAX_WEIGHTS_BYTES = 8 << 30
-MAX_HEADER_BYTES = 16 << 20
-MAX_TENSORS = 100_000
-MAX_ELEMENTS = 2_000_000_000
-_DTYPES = ("F32", "F16", "BF16")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -151,15 +146,11 @@ def read_weights(
         CheckpointError: missing, changed, malformed, not of this architecture, not finite.
         StorageError: it cannot be read.
     """
-    data = _read(folder, name, WEIGHTS, MAX_WEIGHTS_BYTES)
+    data = _read(folder, name, WEIGHTS, MAX_FILE_BYTES)
     _check_hash(data, name, config, sha256)
-    _check_header(data, name)
-    try:
-        stored = dict(deserialize(data))  # type: ignore[no-untyped-call]
-    except SafetensorError as e:
-        raise _wrong(name, WEIGHTS, f"not a whole safetensors file ({e})") from None
-    _check_shapes(name, {key: tuple(t["shape"]) for key, t in stored.items()}, shapes)
-    arrays = {key: _array(t["dtype"], t["data"], shapes[key]) for key, t in stored.items()}
+    stored = read_safetensors(data, f"generators.{name}: {WEIGHTS}", dtypes=FLOATS)
+    _check_shapes(name, {key: entry.shape for key, entry in stored.entries.items()}, shapes)
+    arrays = {key: array.astype(np.float32) for key, array in stored.items()}
     for key, array in arrays.items():
         if not np.isfinite(array).all():
             bad = int(array.size - np.isfinite(array).sum())
@@ -213,37 +204,6 @@ def _check_hash(data: bytes, name: str, config: Config, sha256: str | None) -> N
         )  # fmt: skip
 
 
-def _check_header(data: bytes, name: str) -> None:
-    """Refuses by the header alone what should not even be parsed further."""
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, len(data) - 8):
-        raise _wrong(name, WEIGHTS, "not a safetensors file: its header does not fit in it")
-    try:
-        header = json.loads(data[8 : 8 + length])
-    except (ValueError, RecursionError) as e:
-        raise _wrong(name, WEIGHTS, f"not a safetensors file: header is not JSON ({e})") from None
-    if not isinstance(header, dict) or not all(isinstance(v, dict) for v in header.values()):
-        raise _wrong(name, WEIGHTS, "not a safetensors file: header is not an object of objects")
-    tensors = {key: value for key, value in header.items() if key != "__metadata__"}
-    if len(tensors) > MAX_TENSORS:
-        raise _wrong(name, WEIGHTS, f"{len(tensors)} tensors, expected at most {MAX_TENSORS}")
-    for key, value in tensors.items():
-        _check_entry(name, key, value.get("dtype"), value.get("shape"))
-
-
-def _check_entry(name: str, key: str, dtype: Any, shape: Any) -> None:
-    if dtype not in _DTYPES:
-        raise _wrong(
-            name, WEIGHTS, f"tensor {key!r} has dtype {dtype!r}, expected one of {_DTYPES}"
-        )
-    whole = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
-    if not whole or len(shape) > 8 or math.prod(shape) > MAX_ELEMENTS:
-        raise _wrong(
-            name, WEIGHTS, f"tensor {key!r} has shape {shape!r:.80}, "
-            f"expected at most 8 sizes and {MAX_ELEMENTS} elements",
-        )  # fmt: skip
-
-
 def _check_shapes(
     name: str, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
 ) -> None:
@@ -264,11 +224,3 @@ def _check_shapes(
             name, WEIGHTS, f"its tensors are not those of {CONFIG}'s init ({text})",
             "fetch both again",
         )  # fmt: skip
-
-
-def _array(dtype: str, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """float32; BF16 is the upper half of a float32."""
-    if dtype == "BF16":
-        wide = np.frombuffer(data, "<u2").astype("<u4") << np.uint32(16)
-        return wide.view("<f4").reshape(shape)
-    return np.frombuffer(data, "<f4" if dtype == "F32" else "<f2").astype("f4").reshape(shape)

@@ -1,0 +1,440 @@
+"""Files made to run code, to exhaust the reader or to lead it astray. Each is refused or
+read as data; the canary that their code would make never appears. That the same bytes do
+make it when they are unpickled is shown once, in a process of its own."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import joblib
+import numpy as np
+import pytest
+import torch
+
+from augment.checkpoints.container import MAGIC
+from augment.checkpoints.nvidia import read_nvidia
+from augment.checkpoints.sniff import sniff
+from augment.checkpoints.torch_file import read_torch
+from augment.errors import UnsafeCheckpoint
+from tests.checkpoints.assembly import (
+    Again,
+    Call,
+    G,
+    Kept,
+    Persistent,
+    Raw,
+    dumps,
+    floats,
+    saved,
+    system,
+    tensor,
+    zipped,
+)
+from tests.checkpoints.nvidia_like import file, network, persistent
+
+GOOD = tensor(floats(2), (2,), (1,))
+DEFLATED = zipfile.ZIP_DEFLATED
+NUMBERS = {"a/data/0": bytes(8)}
+
+
+class Evil:
+    """Pickles itself as a call."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        import os
+
+        return os.system, (f"touch {self.canary}",)
+
+
+def code(canary: Path) -> str:
+    return f"open({str(canary)!r}, 'w').close()"
+
+
+def as_storage(value: Any) -> bytes:
+    """A legacy container whose pickle is `value`."""
+    system_info = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
+    header = dumps(MAGIC) + dumps(1001) + dumps(system_info)
+    return header + dumps(value) + dumps([])
+
+
+def buffer(data: bytes) -> Call:
+    load = Call(G("torch.storage", "_load_from_bytes"), (data,))
+    module = persistent("G", _init_args=(), _init_kwargs={})
+    state = module.args[0]["state"]
+    state["_buffers"] = {"b": tensor(load, (1,), (1,))}
+    return module
+
+
+def deep(levels: int) -> Raw:
+    return Raw(b"N" + b"\x85" * levels)
+
+
+def shared(levels: int) -> Raw:
+    """A tuple of itself twice, `levels` times: 2**levels values, few bytes."""
+    return Raw(b"N" + b"2\x86" * levels)
+
+
+Case = tuple[Callable[[bytes], object], Callable[[Path], bytes], str]
+
+CASES: dict[str, Case] = {
+    # ---- calls ---------------------------------------------------------------------
+    "os.system as the file": (
+        read_torch, lambda c: dumps(system(c)), "another magic number or none",
+    ),
+    "os.system in a zip": (
+        read_torch, lambda c: zipped(system(c)), "module '' is an object of 'posix.system'",
+    ),
+    "os.system beside tensors": (
+        read_torch, lambda c: zipped({"a": GOOD, "b": system(c)}, NUMBERS),
+        "the state dict names 'posix.system'",
+    ),
+    "os.system as a tensor's hooks": (
+        read_torch,
+        lambda c: zipped(
+            {"state_dict": {"a": Call(GOOD.func, (*GOOD.args[:5], system(c)))}}, NUMBERS
+        ),
+        "the state dict names 'posix.system'",
+    ),
+    "os.system as a state dict's key": (
+        read_torch,
+        lambda c: zipped(Call(G("collections", "OrderedDict"), (), ((system(c), GOOD),)), NUMBERS),
+        "the state dict names 'posix.system'",
+    ),
+    "eval": (
+        read_nvidia, lambda c: file(network(x=Call(G("builtins", "eval"), (code(c),)))),
+        "names 'builtins.eval'",
+    ),
+    "a method of an allowed class": (
+        read_nvidia,
+        lambda c: file(network(x=Call(G("collections", "OrderedDict.fromkeys"), (code(c),)))),
+        "names 'collections.OrderedDict.fromkeys'",
+    ),
+    "getattr": (
+        read_nvidia,
+        lambda c: file(network(x=Call(Call(G("builtins", "getattr"), (G("os", "x"), "system"))))),
+        "names 'builtins.getattr' and 1 more",
+    ),
+    "INST": (
+        read_nvidia,
+        lambda c: file(network(x=Raw(b"(X\x04\0\0\0trueiposix\nsystem\n"))),
+        "names 'posix.system'",
+    ),
+    "OBJ": (
+        read_nvidia, lambda c: file(network(x=Raw(b"(cposix\nsystem\nX\x04\0\0\0trueo"))),
+        "names 'posix.system'",
+    ),
+    "NEWOBJ_EX": (
+        read_nvidia, lambda c: file(network(x=Raw(b"cposix\nsystem\n)}\x92"))),
+        "names 'posix.system'",
+    ),
+    "a state for a function": (
+        read_torch,
+        lambda c: zipped(Raw(b"ctorch._utils\n_rebuild_parameter\nN}X\x01\0\0\0xNs\x86b")),
+        "a state for the global 'torch._utils._rebuild_parameter'",
+    ),
+    "EXT1": (read_torch, lambda c: zipped(Raw(b"\x82\x01")), "the instruction EXT1"),
+    "a buffer from outside": (
+        read_torch, lambda c: zipped(Raw(b"\x97")), "the instruction NEXT_BUFFER",
+    ),
+    # ---- pickles inside pickles ----------------------------------------------------
+    "os.system in a storage": (
+        read_nvidia, lambda c: file(buffer(pickle.dumps(Evil(c)))),
+        r"storage at byte \d+: another magic number",
+    ),
+    "os.system in a storage's container": (
+        read_nvidia, lambda c: file(buffer(as_storage(system(c)))),
+        "an object that is no storage of this file",
+    ),
+    "os.system as a storage's class": (
+        read_nvidia,
+        lambda c: file(buffer(as_storage(Persistent(("storage", system(c), "0", "cpu", 1))))),
+        "a storage of an object of 'posix.system'",
+    ),
+    "an unknown storage class": (
+        read_torch,
+        lambda c: zipped(
+            {"a": tensor(Persistent(("storage", G("torch", "hub"), "0", "cpu", 1)), (1,), (1,))}
+        ),
+        "the state dict names 'torch.hub'",
+    ),
+    # ---- containers ----------------------------------------------------------------
+    "wrong magic": (
+        read_torch, lambda c: dumps(MAGIC + 1) + dumps(1001), "expected a file of torch.save",
+    ),
+    "a storage of 2**62 elements": (
+        read_torch, lambda c: zipped({"a": tensor(floats(2**62), (2,), (1,))}, NUMBERS),
+        "storage '0' has 8 bytes",
+    ),
+    "a stride outside the storage": (
+        read_torch, lambda c: zipped({"a": tensor(floats(2), (2,), (9,))}, NUMBERS),
+        "reaches element 9 of a storage of 2",
+    ),
+    "a negative offset": (
+        read_torch, lambda c: zipped({"a": tensor(floats(2), (1,), (1,), -1)}, NUMBERS),
+        "has a shape that is none",
+    ),
+    "names that leave the archive": (
+        read_torch,
+        lambda c: zipped({"a": GOOD}, {"a/../../x": b""}),
+        "the member name 'a/../../x'",
+    ),
+    "an absolute name": (
+        read_torch, lambda c: zipped({"a": GOOD}, {"/etc/x": b""}), "the member name '/etc/x'",
+    ),
+    "a zip bomb": (
+        read_torch,
+        lambda c: zipped({"a": GOOD}, {"a/data/0": bytes(1 << 20)}, compression=DEFLATED),
+        "the compressed member 'a/",
+    ),
+    "an encrypted zip": (
+        read_torch, lambda c: _flagged(zipped({"a": GOOD}, NUMBERS), 1), "the encrypted member",
+    ),
+    "two members in one place": (
+        read_torch,
+        lambda c: _overlapping(zipped({"a": GOOD}, NUMBERS)),
+        "no member where 'a/data/0'",
+    ),
+    "a wrong checksum": (
+        read_torch, lambda c: zipped({"a": GOOD}, {"a/data/0": b"12345678"}).replace(
+            b"12345678", b"12345679"), "member 'a/data/0' with a wrong checksum",
+    ),
+    # ---- programs ------------------------------------------------------------------
+    "TorchScript": (read_torch, lambda c: _torchscript(), "a TorchScript archive, which is a prog"),
+    "pt2 with evil sample inputs": (
+        read_torch,
+        lambda c: zipped(
+            {}, {"a/archive_format": b"pt2", "a/data/sample_inputs/model.pt": zipped(system(c))}
+        ),
+        "a torch.export archive, whose inner pickles may run code",
+    ),
+    "cloudpickle by value": (
+        read_torch, lambda c: cloudpickle.dumps(lambda: c.touch()), "another magic number or none",
+    ),
+    "cloudpickle in a zip": (
+        read_torch, lambda c: zipped(cloudpickle.dumps({"a": lambda: c.touch()})),
+        "no state dict; its keys are 'a'",
+    ),
+    "joblib": (
+        read_nvidia, lambda c: _joblib({"G_ema": Evil(c), "b": np.ones(3)}), "no whole instruction",
+    ),
+    "joblib with nothing but a call": (
+        read_nvidia, lambda c: _joblib({"G_ema": Evil(c)}), "names 'posix.system'",
+    ),
+    "a numpy array of objects": (
+        read_nvidia,
+        lambda c: pickle.dumps({"G_ema": np.array([Evil(c)], object)}, 4),
+        "names 'posix.system'",
+    ),
+    # ---- exhaustion ----------------------------------------------------------------
+    "a tuple 200,000 deep": (
+        read_nvidia, lambda c: file(network(x=deep(200_000))), "nested more than 64 deep",
+    ),
+    "a tuple 200,000 deep as the file": (
+        read_torch, lambda c: zipped(deep(200_000)), "module '' is tuple",
+    ),
+    "2**60 values in 60 tuples": (
+        read_nvidia, lambda c: file(network(x=shared(60))), "more than 1000000 values",
+    ),
+    "2**60 values as a key": (
+        read_torch,
+        lambda c: zipped(Raw(b"}" + shared(60).code + b"Ns")),
+        "a key of the type tuple",
+    ),
+    "keys that collide": (
+        read_torch,
+        lambda c: zipped({(2**61 - 1) * k: 0 for k in range(10)}),
+        "a key of the type int",
+    ),
+    "two million instructions": (
+        read_torch, lambda c: zipped(Raw(b"N0" * 1_100_000)), "more than 2000000 instructions",
+    ),
+    "a number of a megabyte": (
+        read_torch, lambda c: zipped(2 ** (1 << 23)), "a number of 8388609 bits",
+    ),
+    "2**24 modules in 24": (
+        read_nvidia, lambda c: file(_module_bomb()), "hold more than 1000000 values",
+    ),
+    # ---- the machine ---------------------------------------------------------------
+    "memo of a mark": (read_torch, lambda c: zipped(Raw(b"(q\0")), "takes from an empty stack"),
+    "an empty stack": (read_torch, lambda c: zipped(Raw(b"0")), "takes from an empty stack"),
+    "an unwritten memo": (read_torch, lambda c: zipped(Raw(b"h\x07")), "memo 7 read before"),
+    "no end": (read_torch, lambda c: zipped(dumps({})[:-1]), "no whole instruction"),
+    "an unknown instruction": (read_torch, lambda c: zipped(Raw(b"\xff")), "no whole instruction"),
+    "a call of a text": (read_torch, lambda c: zipped(Raw(b"X\x01\0\0\0x)R")), "a call of 'x'"),
+    "two values": (read_torch, lambda c: zipped(Raw(b"NN")), "leaves no single value"),
+    "a second state": (
+        read_torch, lambda c: zipped(Raw(b"ca\nb\n)\x81}b}b")), "a second state for one object",
+    ),
+}  # fmt: skip
+
+
+def _flagged(data: bytes, flag: int) -> bytes:
+    """Sets a flag of every member in the list of the archive."""
+    return b"PK\1\2".join(
+        part if i == 0 else part[:4] + struct.pack("<H", flag) + part[6:]
+        for i, part in enumerate(data.split(b"PK\1\2"))
+    )
+
+
+def _overlapping(data: bytes) -> bytes:
+    """All members of the list start at the first."""
+    return b"PK\1\2".join(
+        part if i == 0 else part[:38] + bytes(4) + part[42:]
+        for i, part in enumerate(data.split(b"PK\1\2"))
+    )
+
+
+def _torchscript() -> bytes:
+    """What torch.jit.save writes: an archive with code and constants."""
+    members = {"a/code/__torch__.py": b"class M(Module): pass", "a/constants.pkl": dumps(())}
+    return zipped(Call(G("__torch__", "M"), op=b"\x81"), members)
+
+
+def _joblib(value: Any) -> bytes:
+    out = io.BytesIO()
+    joblib.dump(value, out)
+    return out.getvalue()
+
+
+def _module_bomb() -> Any:
+    """Every level holds the level below it twice: 2**24 modules, 24 texts."""
+    inner: Any = Kept(persistent("M"), 0)
+    for level in range(1, 24):
+        again = Again(level - 1)
+        inner = Kept(persistent("M", modules={"a": inner, "b": again}), level)
+    return persistent("G", modules={"a": inner}, _init_args=(), _init_kwargs={})
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    return tmp_path / "canary"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_refused_and_nothing_runs(name: str, canary: Path) -> None:
+    read, make, text = CASES[name]
+    data = make(canary)
+    started = time.process_time()
+    with pytest.raises(UnsafeCheckpoint, match=text):
+        read(data)
+    assert time.process_time() - started < 30
+    sniff(data)
+    assert not canary.exists()
+
+
+INERT: dict[str, Case] = {
+    "Lightning's hyper-parameters": (
+        read_torch,
+        lambda c: zipped({"state_dict": {"a": GOOD}, "hyper_parameters": system(c)}, NUMBERS),
+        "left aside: 'hyper_parameters' (names 'posix.system')",
+    ),
+    "a module's attribute": (
+        read_torch,
+        lambda c: zipped(_module(forward=system(c)), NUMBERS),
+        "classes not loaded: 'x.M'",
+    ),
+    "a module of a class from nowhere": (
+        read_torch, lambda c: zipped(_module(), NUMBERS), "classes not loaded: 'x.M'",
+    ),
+    "a discriminator": (
+        read_nvidia, lambda c: file(network(), D=system(c)),
+        "left aside: 'D' (names 'posix.system')",
+    ),
+    "a source text": (
+        read_nvidia, lambda c: file(network(source=code(c))), "left aside: 'training_set_kwargs'",
+    ),
+    "200,000 levels aside": (
+        read_nvidia, lambda c: file(network(), D=deep(200_000)), "left aside: 'D'",
+    ),
+    "2**60 values aside": (
+        read_nvidia, lambda c: file(network(), D=shared(60)), "left aside: 'D'",
+    ),
+}  # fmt: skip
+
+
+def _module(**attributes: Any) -> Call:
+    state = {"_parameters": {"a": GOOD}, "_buffers": {}, "_modules": {}, **attributes}
+    return Call(G("x", "M"), (), state=state, op=b"\x81")
+
+
+@pytest.mark.parametrize("name", INERT)
+def test_it_is_read_as_data_and_nothing_runs(name: str, canary: Path) -> None:
+    read, make, note = INERT[name]
+    found: Any = read(make(canary))
+    assert found.tensors
+    assert any(note in said for said in found.notes)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda c: dumps(system(c)),
+        lambda c: dumps({"a": system(c)}, 4),
+        lambda c: pickle.dumps(Evil(c)),
+        lambda c: dumps(Raw(b"(" + f"X{chr(6 + len(str(c)))}".encode() + b"\0\0\0touch "
+                            + str(c).encode() + b"iposix\nsystem\n")),
+        lambda c: cloudpickle.dumps(Evil(c)),
+        lambda c: dumps(Call(G("builtins", "eval"), (code(c),))),
+        lambda c: dumps(Call(G("torch.storage", "_load_from_bytes"), (pickle.dumps(Evil(c)),))),
+    ],
+)  # fmt: skip
+def test_the_canary_can_sing(make: Callable[[Path], bytes], canary: Path, tmp_path: Path) -> None:
+    """The control: the standard library runs what the readers above refuse."""
+    bait = tmp_path / "bait.pkl"
+    bait.write_bytes(make(canary))
+    with pytest.raises(UnsafeCheckpoint):
+        read_torch(bait)
+    assert not canary.exists()
+    unpickle = "import pickle, sys; pickle.load(open(sys.argv[1], 'rb'))"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", unpickle, bait], check=False)
+    assert canary.exists()
+
+
+def test_a_real_torchscript_and_a_real_export() -> None:
+    import warnings
+
+    script, exported = io.BytesIO(), io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), script)
+        program = torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),))
+        torch.export.save(program, exported)
+    with pytest.raises(UnsafeCheckpoint) as caught:
+        read_torch(script.getvalue(), "net.pt")
+    assert str(caught.value) == (
+        "net.pt: a TorchScript archive, which is a program; expected weights; save the model's "
+        "state_dict() with torch.save or as .safetensors"
+    )
+    with pytest.raises(UnsafeCheckpoint, match=r"a torch\.export archive"):
+        read_torch(exported.getvalue())
+
+
+WHOLE: dict[str, tuple[Callable[[bytes], object], bytes]] = {
+    "zip": (read_torch, saved({"a": torch.arange(6.0), "b": torch.ones(2)})),
+    "legacy": (read_torch, saved({"a": torch.arange(6.0), "b": torch.ones(2)}, new=False)),
+    "nvidia": (read_nvidia, file(network())),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_cut_off_anywhere(name: str) -> None:
+    read, data = WHOLE[name]
+    read(data)
+    for length in {*range(0, len(data), 13), *range(len(data) - 40, len(data))}:
+        with pytest.raises(UnsafeCheckpoint):
+            read(data[:length])
+        sniff(data[:length])
