@@ -19,6 +19,7 @@ from augment.generators.protocol import (
 )
 from augment.seeds import digest
 from augment.spec.generators import (
+    DiffusersGenerator,
     DiffusionGenerator,
     GeneratorSpec,
     PaletteGenerator,
@@ -48,6 +49,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
         StorageError: they cannot be read.
     """
     match spec:
+        case DiffusersGenerator():
+            from augment.generators import diffusers_family
+
+            return diffusers_family.describe(name, spec, options)
         case DiffusionGenerator():
             from augment.generators import diffusion
 
@@ -81,6 +86,10 @@ def load_host(
         StorageError: its files cannot be read.
     """
     match spec:
+        case DiffusersGenerator():
+            from augment.generators import diffusers_family
+
+            return diffusers_family.load(name, spec, info, placement or Placement(), options)
         case DiffusionGenerator():
             from augment.generators import diffusion
 

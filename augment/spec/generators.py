@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from augment.spec.base import ClassName, Name, Spec
+from augment.spec.base import ClassName, Free, Name, Spec
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -66,6 +66,61 @@ class ClassConditional(CheckpointBase):
 # ---- families ------------------------------------------------------------------------
 
 
+Texts = Annotated[list[str], Field(min_length=1)]
+
+
+class Prompts(Spec):
+    """What a text-driven pipeline is told: `{class}`, `{text}` (a text for the class; its
+    name with spaces for `_` where per_class has none) and `{variable}` in templates, which
+    take turns with a sample's index. A list in per_class is the templates of that class."""
+
+    templates: Texts = ["{text}"]
+    variables: dict[Name, Texts] = {}
+    negative_prompt: str | None = None
+    per_class: dict[ClassName, str | Texts] = {}
+
+
+class Lora(Spec):
+    """A low-rank adapter: changes pixels, so it is part of the identity."""
+
+    type: Literal["lora"]
+    path: str
+    scale: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
+
+
+class SchedulerChoice(BaseModel):
+    """A scheduler of diffusers by its class; every other key is one of its own options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+    class_: Annotated[str, Field(alias="class")]
+
+
+class DiffusersSampling(Spec):
+    """call: the pipeline's own arguments. scheduler: instead of the folder's."""
+
+    prompts: Prompts | None = None
+    call: dict[str, Free] = {}
+    scheduler: str | SchedulerChoice | None = None
+    precision: Precision = "fp32"
+
+
+class DiffusersGenerator(ClassConditional):
+    """A whole pipeline that diffusers saved, or a single-file Stable Diffusion with `config`,
+    a local folder of its settings.
+
+    sha256: of the single file. classes: what a text-driven pipeline may be asked for.
+    """
+
+    family: Literal["diffusers"]
+    config: str | None = None
+    pipeline: Literal["text2img", "img2img", "inpaint", "controlnet"] = "text2img"
+    controlnet: str | None = None
+    classes: Annotated[list[ClassName], Field(min_length=1)] | None = None
+    adapters: list[Lora] = []
+    sampling: DiffusersSampling = DiffusersSampling()
+
+
 class DiffusionSampling(Spec):
     """eta: noise that each step of `ddim` puts back, 0 none, 1 as in ancestral sampling.
     guidance_scale: of classifier-free guidance; above 1 the network needs a null class.
@@ -112,7 +167,8 @@ class VaeGenerator(ClassConditional):
 
 
 GeneratorSpec = Annotated[
-    DiffusionGenerator
+    DiffusersGenerator
+    | DiffusionGenerator
     | PaletteGenerator
     | VaeGenerator,
     Field(discriminator="family"),
