@@ -19,6 +19,7 @@ from augment.generators.protocol import (
 )
 from augment.seeds import digest
 from augment.spec.generators import (
+    AutoregressiveGenerator,
     DiffusersGenerator,
     DiffusionGenerator,
     GeneratorSpec,
@@ -49,6 +50,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
         StorageError: they cannot be read.
     """
     match spec:
+        case AutoregressiveGenerator():
+            from augment.generators import autoregressive
+
+            return autoregressive.describe(name, spec, options)
         case DiffusersGenerator():
             from augment.generators import diffusers_family
 
@@ -86,6 +91,10 @@ def load_host(
         StorageError: its files cannot be read.
     """
     match spec:
+        case AutoregressiveGenerator():
+            from augment.generators import autoregressive
+
+            return autoregressive.load(name, spec, info, placement or Placement(), options)
         case DiffusersGenerator():
             from augment.generators import diffusers_family
 

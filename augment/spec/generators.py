@@ -66,6 +66,24 @@ class ClassConditional(CheckpointBase):
 # ---- families ------------------------------------------------------------------------
 
 
+class AutoregressiveSampling(Spec):
+    """temperature: divides the logits. top_k: the k likeliest tokens alone. top_p: the fewest
+    likeliest tokens that have this share together. guidance_scale: as of `diffusion`."""
+
+    temperature: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    guidance_scale: Annotated[float, Field(ge=1.0, le=100.0)] = 1.0
+    precision: Precision = "fp32"
+
+
+class AutoregressiveGenerator(ClassConditional):
+    """Images token by token: ImageGPT, or a class-conditional transformer over a VQGAN."""
+
+    family: Literal["autoregressive"]
+    sampling: AutoregressiveSampling = AutoregressiveSampling()
+
+
 Texts = Annotated[list[str], Field(min_length=1)]
 
 
@@ -167,7 +185,8 @@ class VaeGenerator(ClassConditional):
 
 
 GeneratorSpec = Annotated[
-    DiffusersGenerator
+    AutoregressiveGenerator
+    | DiffusersGenerator
     | DiffusionGenerator
     | PaletteGenerator
     | VaeGenerator,

@@ -32,8 +32,8 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"generators.fake.family": "palete"},
-        "generators.fake.family: got 'palete'; expected one of palette, vae. "
-        "Did you mean 'palette'?",
+        "generators.fake.family: got 'palete'; expected one of autoregressive, diffusers, "
+        "diffusion, palette, vae. Did you mean 'palette'?",
     ),
     (
         {"generators.fake.sampling": {"contrst": 1}},
