@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save
 
 from augment.errors import CheckpointError
 from augment.generators import GeneratorHost, Placement, SampleRequest, describe, load_host
-from augment.generators.autoregressive import AutoregressiveHost, convert, picked
+from augment.generators.autoregressive import AutoregressiveHost, convert, levels_of, picked
 from augment.generators.autoregressive_model import (
     AutoregressiveInit,
     model_of,
@@ -295,7 +295,7 @@ def frequencies(shares: list[float], **sampling: Any) -> np.ndarray:
     """Of each token, drawn at evenly spread numbers."""
     n = 10_000
     logits = torch.tensor(shares).log().repeat(n, 1)
-    drawn = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    drawn = ((torch.arange(n, dtype=torch.float64) + 0.5) / n)[:, None]
     tokens = picked(logits, drawn, AutoregressiveSampling(**sampling))
     return np.bincount(tokens.numpy(), minlength=len(shares)) / n
 
@@ -317,9 +317,32 @@ def test_how_often_a_token_is_picked(sampling: dict[str, Any], expected: Any) ->
     assert np.abs(frequencies([0.1, 0.4, 0.3, 0.2], **sampling) - expected).max() < 2e-4
 
 
+def test_many_tokens_are_picked_as_often_by_digits() -> None:
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.full(70, 0.5))
+    n = 300
+    grid = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    drawn = torch.cartesian_prod(grid, grid)
+    logits = torch.from_numpy(shares).log().repeat(len(drawn), 1)
+    tokens = picked(logits, drawn, AutoregressiveSampling())
+    found = np.bincount(tokens.numpy(), minlength=70) / len(drawn)
+    assert (levels_of(32), levels_of(70), levels_of(16_384)) == (1, 2, 3)
+    assert np.abs(found - shares).max() < 2.0 / n
+
+
+def test_float_error_seldom_changes_a_token() -> None:
+    """As a batch of another size moves the logits of 4096 tokens."""
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(0.0, 2.0, (2000, 4096)))
+    moved = logits + torch.from_numpy(rng.normal(0.0, 1e-6, logits.shape))
+    drawn = torch.from_numpy(rng.random((2000, levels_of(4096))))
+    one, two = (picked(x, drawn, AutoregressiveSampling()) for x in (logits, moved))
+    assert int((one != two).sum()) == 0
+
+
 def test_no_token_without_a_share_is_picked_at_the_ends() -> None:
     logits = torch.tensor([[0.0, 1.0, 0.0, 2.0, 0.0]]).log().repeat(2, 1)
-    drawn = torch.tensor([0.0, np.nextafter(1.0, 0.0)], dtype=torch.float64)
+    drawn = torch.tensor([[0.0], [np.nextafter(1.0, 0.0)]], dtype=torch.float64)
     assert picked(logits, drawn, AutoregressiveSampling()).tolist() == [1, 3]
 
 
