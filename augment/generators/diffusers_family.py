@@ -164,9 +164,7 @@ class DiffusersHost:
         generators = [row_generator(r.sample_id) for r in batch]
         with self._device.sampling():
             made = self._pipe(
-                **self._call,
-                **self._conditions(batch),
-                **self._first_noise(batch),
+                **{**self._call, **self._conditions(batch), **self._first_noise(batch)},
                 generator=generators if self._facts.takes_list else generators[0],
                 output_type="pt",
             )
@@ -197,9 +195,8 @@ class DiffusersHost:
         if self._facts.base == "PixArtAlphaPipeline":
             # sizes are as asked for; cleaning would depend on which packages are installed
             found["use_resolution_binning"] = False
-            if "clean_caption" not in self._call:
-                found["clean_caption"] = False
-        return {k: v for k, v in found.items() if k not in self._call or k == "prompt"}
+            found["clean_caption"] = self._call.get("clean_caption", False)
+        return found
 
     def _first_noise(self, batch: Sequence[SampleRequest]) -> dict[str, torch.Tensor]:
         if not self._facts.takes_latents:
@@ -309,7 +306,7 @@ def _info(
         "pipeline": facts.kind_class,
         "adapters": [adapter.scale for adapter in spec.adapters],
         "safety_checker": facts.safety_checker,
-        "classes": dict(indexes) or spec.classes,
+        "classes": dict(indexes),
     }
     return GeneratorInfo(
         name=name,

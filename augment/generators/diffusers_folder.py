@@ -169,7 +169,8 @@ def read_facts(name: str, spec: DiffusersGenerator) -> Facts:
             f"{place}.sampling.call.guidance_scale: the pipeline guides away from class "
             f"{_DIT_NULL}, but the network has {classes}; expected guidance_scale: 1"
         )
-    checker = "safety_checker" in scan.classes
+    # the library never takes a safety checker along with a single file
+    checker = "safety_checker" in scan.classes and not single
     return Facts(base, kind_class, scheduler, scheduler_config, scale, height, width, classes,
                  checker, hashes)  # fmt: skip
 
@@ -281,6 +282,11 @@ def _size(
     sides = [side, side] if isinstance(side, int) else list(side)
     size = []
     for key, latent in zip(("height", "width"), sides, strict=True):
+        if spec.pipeline != "text2img" and key in spec.sampling.call:
+            raise CheckpointError(
+                f"{place}.sampling.call.{key}: has no effect, images are as large as the one that "
+                "each is made from; remove it"
+            )
         given = spec.sampling.call.get(key, latent * scale)
         if not isinstance(given, int) or not 0 < given <= 4096 or given % scale:
             raise CheckpointError(

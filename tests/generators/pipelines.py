@@ -13,6 +13,14 @@ _BETAS: dict[str, Any] = {
     "beta_end": 0.012,
     "beta_schedule": "scaled_linear",
 }
+_XL: dict[str, Any] = {
+    "cross_attention_dim": 64,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 8,
+    "transformer_layers_per_block": (1, 1),
+    "use_linear_projection": True,
+    "projection_class_embeddings_input_dim": 6 * 8 + 32,
+}
 
 
 def tokenizer(folder: Path) -> Any:
@@ -77,12 +85,13 @@ def stable_diffusion(folder: Path) -> Any:
     )  # fmt: skip
 
 
-def controlnet() -> Any:
+def controlnet(*, xl: bool = False) -> Any:
     from diffusers import ControlNetModel
 
     torch.manual_seed(3)
     network = ControlNetModel(
-        block_out_channels=(8, 16), layers_per_block=1, in_channels=4, cross_attention_dim=32,
+        **(_XL if xl else {"cross_attention_dim": 32}),
+        block_out_channels=(8, 16), layers_per_block=1, in_channels=4,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), attention_head_dim=4,
         conditioning_embedding_out_channels=(4, 8), norm_num_groups=4,
     ).eval()  # fmt: skip
@@ -99,11 +108,7 @@ def stable_diffusion_xl(folder: Path) -> Any:
     return StableDiffusionXLPipeline(
         vae=vae(), text_encoder=text_encoder(), tokenizer=words, tokenizer_2=words,
         text_encoder_2=text_encoder("CLIPTextModelWithProjection", seed=1),
-        unet=unet(
-            cross_attention_dim=64, addition_embed_type="text_time", addition_time_embed_dim=8,
-            transformer_layers_per_block=(1, 1), use_linear_projection=True,
-            projection_class_embeddings_input_dim=6 * 8 + 32,
-        ),
+        unet=unet(**_XL),
         scheduler=EulerDiscreteScheduler(**_BETAS, steps_offset=1, timestep_spacing="leading"),
         add_watermarker=False,
     )  # fmt: skip
@@ -185,3 +190,70 @@ def pixart(folder: Path) -> Any:
         transformer=network, vae=vae(), text_encoder=encoder, tokenizer=words,
         scheduler=DPMSolverMultistepScheduler(),
     )  # fmt: skip
+
+
+# ---- one file, under the names of the original program ---------------------------------
+
+_RESNET = {
+    "norm1": "in_layers.0", "conv1": "in_layers.2", "norm2": "out_layers.0",
+    "conv2": "out_layers.3", "time_emb_proj": "emb_layers.1", "conv_shortcut": "skip_connection",
+}  # fmt: skip
+_UNET = {
+    "conv_in": "input_blocks.0.0",
+    "down_blocks.0.resnets.0": "input_blocks.1.0",
+    "down_blocks.0.downsamplers.0.conv": "input_blocks.2.0.op",
+    "down_blocks.1.resnets.0": "input_blocks.3.0",
+    "down_blocks.1.attentions.0": "input_blocks.3.1",
+    "mid_block.resnets.0": "middle_block.0",
+    "mid_block.attentions.0": "middle_block.1",
+    "mid_block.resnets.1": "middle_block.2",
+    "up_blocks.0.resnets.0": "output_blocks.0.0",
+    "up_blocks.0.attentions.0": "output_blocks.0.1",
+    "up_blocks.0.resnets.1": "output_blocks.1.0",
+    "up_blocks.0.attentions.1": "output_blocks.1.1",
+    "up_blocks.0.upsamplers.0.conv": "output_blocks.1.2.conv",
+    "up_blocks.1.resnets.0": "output_blocks.2.0",
+    "up_blocks.1.resnets.1": "output_blocks.3.0",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+}
+_VAE = {
+    "down_blocks.0.resnets": "down.0.block",
+    "down_blocks.1.resnets": "down.1.block",
+    "down_blocks.0.downsamplers.0": "down.0.downsample",
+    "up_blocks.0.resnets": "up.1.block",
+    "up_blocks.1.resnets": "up.0.block",
+    "up_blocks.0.upsamplers.0": "up.1.upsample",
+    "mid_block.resnets.0": "mid.block_1",
+    "mid_block.resnets.1": "mid.block_2",
+    "mid_block.attentions.0.group_norm": "mid.attn_1.norm",
+    "mid_block.attentions.0.to_q": "mid.attn_1.q",
+    "mid_block.attentions.0.to_k": "mid.attn_1.k",
+    "mid_block.attentions.0.to_v": "mid.attn_1.v",
+    "mid_block.attentions.0.to_out.0": "mid.attn_1.proj_out",
+    "conv_norm_out": "norm_out",
+    "conv_shortcut": "nin_shortcut",
+}
+
+
+def single_file(pipe: Any) -> dict[str, torch.Tensor]:
+    """The tensors of `stable_diffusion` as its original program names them."""
+    found = {}
+    for key, value in pipe.unet.state_dict().items():
+        place = next(p for p in _UNET if key.startswith(f"{p}."))
+        rest = key.removeprefix(f"{place}.")
+        if "resnets" in place:
+            part, _, rest = rest.rpartition(".")
+            rest = f"{_RESNET[part]}.{rest}"
+        found[f"model.diffusion_model.{_UNET[place]}.{rest}"] = value
+    for key, value in pipe.vae.state_dict().items():
+        for ours, theirs in _VAE.items():
+            key = key.replace(ours, theirs)
+        dense = ".mid.attn_1." in key and value.dim() == 2
+        found[f"first_stage_model.{key}"] = value[:, :, None, None] if dense else value
+    for key, value in pipe.text_encoder.state_dict().items():
+        inner = key.removeprefix("text_model.")
+        found[f"cond_stage_model.transformer.text_model.{inner}"] = value
+    return {key: value.contiguous() for key, value in found.items()}

@@ -40,7 +40,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pipelines")
     for name in BUILT:
         getattr(pipelines, name)(folder / "words").save_pretrained(folder / name)
-    pipelines.controlnet().save_pretrained(folder / "controlnet")
+    pipelines.controlnet().save_pretrained(folder / "controlnet_stable_diffusion")
+    pipelines.controlnet(xl=True).save_pretrained(folder / "controlnet_stable_diffusion_xl")
     return folder
 
 
@@ -280,6 +281,37 @@ def test_an_adapter_changes_pixels_and_identity(saved: Path, tmp_path: Path) -> 
     assert np.abs(images[1] - images[2]).max() > 1e-3
 
 
+def single(saved: Path, tmp_path: Path) -> dict[str, str]:
+    """A single file and a folder of settings without weights."""
+    from diffusers import StableDiffusionPipeline
+    from safetensors.torch import save_file
+
+    pipe = StableDiffusionPipeline.from_pretrained(saved / "stable_diffusion")
+    path = tmp_path / "model.safetensors"
+    save_file(pipelines.single_file(pipe), path)
+    settings = tmp_path / "settings"
+    ignored = shutil.ignore_patterns("*.safetensors")
+    shutil.copytree(saved / "stable_diffusion", settings, ignore=ignored)
+    return {"checkpoint": str(path), "config": str(settings)}
+
+
+def test_a_single_file_makes_what_its_folder_makes(saved: Path, tmp_path: Path) -> None:
+    whole = spec_of(saved / "stable_diffusion")
+    one = spec_of(saved, **single(saved, tmp_path))
+    info, other = describe("m", whole), describe("m", one)
+    assert info.identity != other.identity
+    batch = requests(info, CLASSES, 2)
+    expected = load_host("m", whole, info).generate(batch).images
+    assert np.abs(load_host("m", one, other).generate(batch).images - expected).max() < 1e-5
+
+
+def test_a_single_file_of_another_hash(saved: Path, tmp_path: Path) -> None:
+    spec = spec_of(saved, **single(saved, tmp_path), sha256="ab" * 32)
+    text = rf"^generators\.m: sha256 is [0-9a-f]{{64}}, the job says {'ab' * 32}; fetch it again or"
+    with pytest.raises(CheckpointError, match=text):
+        describe("m", spec)
+
+
 # ---- from images ---------------------------------------------------------------------
 
 FROM_IMAGES = [
@@ -290,7 +322,6 @@ FROM_IMAGES = [
         "amused": ("img2img", "inpaint"),
     }.items()
     for kind in kinds
-    if (name, kind) != ("stable_diffusion_xl", "controlnet")  # needs a ControlNet of its own
 ]
 
 
@@ -298,7 +329,8 @@ def image_spec(saved: Path, name: str, kind: str) -> DiffusersGenerator:
     call: dict[str, Any] = {"num_inference_steps": 4}
     if kind != "controlnet":
         call["strength"] = 0.5
-    given = {"controlnet": str(saved / "controlnet")} if kind == "controlnet" else {}
+    beside = {"controlnet": str(saved / f"controlnet_{name}")}
+    given = beside if kind == "controlnet" else {}
     spec: DiffusersGenerator = spec_of(saved / name, {"call": call}, pipeline=kind, **given)
     return spec
 
@@ -454,6 +486,11 @@ def refused(spec: DiffusersGenerator) -> str:
         (
             "stable_diffusion", {"sampling": {"call": {"height": 33}}},
             "sampling.call.height: got 33; expected a multiple of 2, at most 4096",
+        ),
+        (
+            "stable_diffusion", {"pipeline": "inpaint", "sampling": {"call": {"width": 32}}},
+            "sampling.call.width: has no effect, images are as large as the one that each is made "
+            "from; remove it",
         ),
         (
             "stable_diffusion", {"sampling": {"call": {"output_type": "pil"}}},
