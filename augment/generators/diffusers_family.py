@@ -25,7 +25,7 @@ from augment.generators.diffusers_folder import (
     versions,
 )
 from augment.generators.diffusers_prompts import Prompt, check, prompt_for
-from augment.generators.hosting import Device, empty_batch, finished
+from augment.generators.hosting import Device, compiled, empty_batch, finished
 from augment.generators.labels import class_indexes
 from augment.generators.protocol import (
     GeneratedBatch,
@@ -208,8 +208,8 @@ class DiffusersHost:
         return {"latents": latents.to(self._pipe.dtype)}
 
     def _channels(self) -> int:
-        network = getattr(self._pipe, "unet", None) or self._pipe.transformer
-        return int(network.config.in_channels)
+        part = "unet" if hasattr(self._pipe, "unet") else "transformer"
+        return int(getattr(self._pipe, part).config.in_channels)
 
     def _images(self, images: Sequence[np.ndarray | None]) -> torch.Tensor:
         """(B, C, H, W) float32 in [0, 1]."""
@@ -386,8 +386,8 @@ def _placed(pipe: Any, placement: Placement) -> Any:
             continue
         if placement.channels_last:
             network.to(memory_format=torch.channels_last)
-        if placement.compile != "off" and part in ("unet", "transformer"):
-            setattr(pipe, part, torch.compile(network, mode=placement.compile))
+        if part in ("unet", "transformer"):
+            setattr(pipe, part, compiled(network, placement))
     return pipe
 
 

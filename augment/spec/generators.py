@@ -110,6 +110,7 @@ class SchedulerChoice(BaseModel):
     """A scheduler of diffusers by its class; every other key is one of its own options."""
 
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    __pydantic_extra__: dict[str, Free] = Field(init=False)
 
     class_: Annotated[str, Field(alias="class")]
 
