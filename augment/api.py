@@ -39,7 +39,7 @@ def plan(job: Job) -> Plan:
     """
     from augment.run import plan_job, prepare
 
-    return plan_job(prepare(job))[0]
+    return plan_job(prepare(job)).plan
 
 
 def run(

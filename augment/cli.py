@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from augment import __version__
+from augment import __version__, cli_generators
 from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
 
 if TYPE_CHECKING:
@@ -111,8 +111,9 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument("dataset", metavar="DATASET")
     trace.add_argument("sample_id", metavar="SAMPLE_ID", help="or its first 6 or more digits")
     _reading(trace)
+    _generators_verb(verbs)
     schema = _verb(verbs, "schema", _schema, "the published schemas")
-    schema.add_argument("name", nargs="?", choices=("job", "manifest", "sample", "audit"))
+    schema.add_argument("name", nargs="?", choices=("job", "manifest", "sample", "audit", "policy"))
     schema.add_argument("--write", metavar="FOLDER", help="write all of them as files")
     return top
 
@@ -143,6 +144,15 @@ def _audit_verb(verbs: Any) -> None:
     sub.add_argument("--verify", action="store_true", help="also decode and hash every image")
     sub.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet")
     _reading(sub)
+
+
+def _generators_verb(verbs: Any) -> None:
+    text = "families of trained generators"
+    group = verbs.add_parser(
+        "generators", help=text, description=text, epilog=EXIT_CODES, allow_abbrev=False
+    )
+    actions = group.add_subparsers(required=True, metavar="ACTION", parser_class=_Parser)
+    cli_generators.add_actions(actions, _verb)
 
 
 def _reading(sub: argparse.ArgumentParser) -> None:
@@ -204,10 +214,11 @@ def _plan(arguments: argparse.Namespace) -> int:
     job = _load(arguments)
     prepared = prepare(job)
     build_pipelines(job)
-    plan, census = plan_job(prepared)
+    planned = plan_job(prepared)
+    plan, census = planned.plan, planned.census
     stock = pool_stock(prepared, plan)
     if arguments.write:
-        write_manifest(plan, arguments.write)
+        write_manifest(plan, arguments.write, planned.inputs)
     if arguments.json:
         more = {"pool": stock, "dropped": census.dropped}
         _print(plan.to_json() | more | {"findings": findings(plan, job.spec.limits)})
@@ -315,7 +326,7 @@ def _schema(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.name is None:
         raise RequestError(
-            "schema: got no name; expected one of job, manifest, sample, audit, "
+            "schema: got no name; expected one of job, manifest, sample, audit, policy, "
             "or --write FOLDER for all of them"
         )
     print(published()[arguments.name])

@@ -139,6 +139,7 @@ POOL_SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         _required("sha256", pa.string()),
+        ("mask", _IMAGE),
         ("generator", _GENERATOR),
         ("parents", _PARENTS),
         ("scores", _SCORES),
@@ -249,7 +250,8 @@ class AppliedOp:
 
 @dataclass(frozen=True, slots=True)
 class PoolRow:
-    """One row of a pool shard; image holds encoded, marked PNG bytes."""
+    """One row of a pool shard; image holds encoded, marked PNG bytes, mask the PNG bytes of
+    the label map that it was made from."""
 
     sample_id: str
     image: bytes
@@ -263,11 +265,13 @@ class PoolRow:
     parents: tuple[Parent, ...] = ()
     scores: tuple[tuple[str, float], ...] = ()
     marks: tuple[str, ...] = ()
+    mask: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One row of a data set; image holds the final encoded bytes, extension without dot."""
+    """One row of a data set; image holds the final encoded bytes, extension without dot;
+    mask a PNG of the image's size."""
 
     sample_id: str
     image: bytes
@@ -291,6 +295,7 @@ class SampleRow:
     marks: tuple[str, ...] = ()
     weight: float = 1.0
     attributes: tuple[tuple[str, str], ...] = ()
+    mask: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +334,15 @@ def _image(data: Sequence[bytes], paths: Sequence[str]) -> pa.Array:
             pa.binary(), len(data), [None, offsets, pa.py_buffer(b"".join(data))]
         )
     return pa.StructArray.from_arrays([values, pa.array(paths, pa.string())], fields=list(_IMAGE))
+
+
+def _masks(rows: Sequence[PoolRow] | Sequence[SampleRow]) -> pa.Array:
+    if all(r.mask is None for r in rows):
+        return pa.nulls(len(rows), _IMAGE)
+    some = [None if r.mask is None else f"{r.sample_id}.mask.png" for r in rows]
+    columns = [pa.array([r.mask for r in rows], pa.binary()), pa.array(some, pa.string())]
+    missing = pa.array([r.mask is None for r in rows], pa.bool_())
+    return pa.StructArray.from_arrays(columns, fields=list(_IMAGE), mask=missing)
 
 
 def _generators(refs: Sequence[GeneratorRef | None]) -> pa.Array:
@@ -376,6 +390,7 @@ def sample_table(rows: Sequence[SampleRow], stamp: Stamp) -> pa.Table:
     columns["image"] = _image(
         [r.image for r in rows], [f"{r.sample_id}.{r.extension}" for r in rows]
     )
+    columns["mask"] = _masks(rows)
     columns["origin"] = [r.origin.value for r in rows]
     columns["attributes"] = _lists([r.attributes for r in rows], _NAME_VALUE)
     columns["source"] = [
@@ -396,6 +411,7 @@ def pool_table(rows: Sequence[PoolRow], stamp: Stamp) -> pa.Table:
     same = ("sample_id", "label_name", "digital_source_type", "width", "height", "sha256")
     columns: dict[str, Any] = {name: [getattr(r, name) for r in rows] for name in same}
     columns["image"] = _image([r.image for r in rows], [f"{r.sample_id}.png" for r in rows])
+    columns["mask"] = _masks(rows)
     columns["origin"] = [r.origin.value for r in rows]
     columns["generator"] = _generators([r.generator for r in rows])
     columns["parents"] = _lists([r.parents for r in rows], _PARENTS)

@@ -58,7 +58,9 @@ def job(folder: Path, seed: int) -> dict[str, Any]:
 def host(prepared: Prepared, samples: int, batch: int) -> Callable[[], None]:
     """One pool unit of `samples` samples, spread over all classes."""
     stamp = Stamp("bench", dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
-    worker = PoolWorker(PoolTask(prepared, "vae", stamp, Placement(batch_size=batch)))
+    worker = PoolWorker(PoolTask(
+        prepared, "vae", prepared.universe("vae"), stamp, Placement(batch_size=batch)
+    ))
     classes = prepared.infos["vae"].classes
     each = samples // len(classes)
     ranges = tuple((label, 0, each) for label in classes)

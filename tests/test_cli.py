@@ -21,7 +21,7 @@ from augment.audit import audit_schema
 from augment.cli import main
 from tests.end_to_end.jobs import augment, job_document, write_digits, write_job
 
-VERBS = ("validate", "plan", "run", "synthesize", "mix", "audit", "trace", "schema")
+VERBS = ("validate", "plan", "run", "synthesize", "mix", "audit", "trace", "generators", "schema")
 COUNTS = {"0": 12, "1": 5, "2": 4}
 Capture = pytest.CaptureFixture[str]
 
@@ -90,7 +90,9 @@ WRONG = {
     "audit out --version one": r"audit: argument --version: invalid int value: 'one'",
     "trace out": r"trace: the following arguments are required: SAMPLE_ID",
     "": r"the following arguments are required: COMMAND",
-    "schema": r"schema: got no name; expected one of job, manifest, sample, audit, or --write",
+    "schema": r"schema: got no name; expected one of job, .*, audit, policy, or --write",
+    "generators lst": r"generators: argument ACTION: got 'lst'; .*Did you mean 'list'\?",
+    "generators check": r"generators check: the following arguments are required: PACKAGE",
 }
 
 
@@ -613,7 +615,7 @@ def test_trace_of_a_made_image_tells_generator_seed_and_sampling(
 
 
 def test_schema_prints_one_or_writes_all(tmp_path: Path, capsys: Capture) -> None:
-    for name in ("job", "manifest", "sample", "audit"):
+    for name in ("job", "manifest", "sample", "audit", "policy"):
         assert main(["schema", name]) == 0
         (tmp_path / f"{name}.txt").write_text(capsys.readouterr().out)
     folder = tmp_path / "schemas"

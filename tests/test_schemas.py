@@ -31,7 +31,7 @@ def test_what_is_published_is_what_the_code_says() -> None:
     assert files == {f"{name}.schema.json": text + "\n" for name, text in published().items()}
 
 
-@pytest.mark.parametrize("name", ["job", "audit"])
+@pytest.mark.parametrize("name", ["job", "audit", "policy"])
 def test_a_json_schema_is_valid(name: str) -> None:
     document = schema(name)
     assert document["$schema"] == DRAFT

@@ -114,7 +114,7 @@ class _Scan:
         suffix = Path(file.name).suffix.lower()
         if suffix in _CODE:
             raise self._refused(file, "a program", "weights and settings", _NO_CODE)
-        limit = MAX_JSON_BYTES if suffix == ".json" else self._max_bytes
+        limit = self._limit(file)
         if file.size > limit:
             raise self._refused(file, f"{file.size} bytes", f"at most {limit}", "raise the limit")
         if self._kind == "pythae" and suffix in _PICKLES and file.name != "model.pt":
@@ -134,7 +134,10 @@ class _Scan:
         return read_object(blob)
 
     def _open(self, file: File) -> Blob:
-        return open_blob(file.path, f"{self._path.name}/{file.inside}", self._max_bytes)
+        return open_blob(file.path, f"{self._path.name}/{file.inside}", self._limit(file))
+
+    def _limit(self, file: File) -> int:
+        return MAX_JSON_BYTES if file.name.endswith(".json") else self._max_bytes
 
     # ---- one component -------------------------------------------------------------
 

@@ -196,7 +196,8 @@ class _Machine:
         self._stack[-count:] = [tuple(self._stack[-count:])]
 
     def dictionary(self, _: None) -> None:
-        self._stack.append(dict(self._pairs(self.since_mark())))
+        pairs = self._pairs(self.since_mark())
+        self._stack.append(dict(pairs))
 
     def put_set(self, values: list[Any]) -> None:
         self._stack.append(Node("set", None, values, self.at))
@@ -213,11 +214,9 @@ class _Machine:
             raise self.refused("a global whose name is no text")
         self._stack.append(Global(module, name, self.at))
 
-    def make(self, kind: Kind, func: Any, args: Any, kwargs: Any = None) -> None:
+    def make(self, kind: Kind, func: Any, args: Any, kwargs: dict[Any, Any] | None = None) -> None:
         if not isinstance(func, Global | Node) or not isinstance(args, tuple):
             raise self.refused(f"a call of {shown(func)} with {shown(args)}")
-        if not isinstance(kwargs, dict | None):
-            raise self.refused(f"a call with the keywords {shown(kwargs)}")
         self._stack.append(Node(kind, func, args, self.at, kwargs))
 
     def call(self, _: None) -> None:
@@ -230,6 +229,8 @@ class _Machine:
 
     def new_with_keywords(self, _: None) -> None:
         kwargs, args, func = self._stack.pop(), self._stack.pop(), self._stack.pop()
+        if not isinstance(kwargs, dict):
+            raise self.refused(f"a call with the keywords {shown(kwargs)}")
         self.make("new", func, args, kwargs)
 
     def instance(self, name: str) -> None:

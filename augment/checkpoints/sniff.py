@@ -188,10 +188,11 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
 
 def _folder(path: pathlib.Path, name: str | None) -> Found:
     """By the file that its library looks for first."""
-    entries = sorted(os.listdir(path))
+    entries = list(path.iterdir())
+    files = {entry.name for entry in entries if entry.is_file()}
     place = name or path.name
     for kind, markers in _MARKERS:
-        if all(marker in entries for marker in markers):
+        if files.issuperset(markers):
             notes = _config_notes(path / markers[0]) if kind == "model" else ()
             return Found(kind, place, len(entries), notes)
     return Found("folder", place, len(entries))

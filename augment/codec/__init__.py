@@ -28,6 +28,7 @@ __all__ = [
     "decode",
     "encode",
     "fit",
+    "label_map",
     "read",
     "read_header",
     "style_of",
@@ -190,6 +191,18 @@ def fit(image: np.ndarray, width: int, height: int) -> np.ndarray:
     box = (left, top, min(float(w), left + width * scale), min(float(h), top + height * scale))
     picture = Image.fromarray(np.ascontiguousarray(image))
     return np.array(picture.resize((width, height), Image.Resampling.BICUBIC, box=box))
+
+
+def label_map(data: bytes, width: int, height: int, max_pixels: int) -> bytes:
+    """A label map as PNG of the size given, every value one that it had: scaled by nearest
+    neighbour, palettes kept. The very bytes where it is a PNG of that size.
+
+    Raises: SampleError as `read_header`.
+    """
+    header = read_header(data, max_pixels)
+    if format_of(data) == "png" and (header.width, header.height) == (width, height):
+        return data
+    return pillow.resized_png(data, width, height, max_pixels)
 
 
 def to_uint8(x_NCHW: np.ndarray) -> np.ndarray:

@@ -38,6 +38,7 @@ _PLUGINS: dict[str, Callable[..., ImageFile.ImageFile]] = {
     "tiff": TiffImagePlugin.TiffImageFile,
     "ppm": PpmImagePlugin.PpmImageFile,
 }
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 _PILLOW_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError,
     EOFError, OverflowError, ZeroDivisionError, struct.error, Warning, AssertionError,
@@ -63,6 +64,18 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, Header]:
         image.load()
         image.info.pop("transparency", None)  # alpha is dropped, not blended
         return np.array(image if image.mode == "RGB" else image.convert("RGB")), header
+
+
+def resized_png(data: bytes, width: int, height: int, max_pixels: int) -> bytes:
+    """The first frame as stored, scaled by nearest neighbour, as PNG in its own mode (in RGB
+    where PNG has no such mode)."""
+    image, header = open_header(data, max_pixels)
+    with errors(header.format):
+        image.load()
+        kept = image if image.mode in _PNG_MODES else image.convert("RGB")
+        sink = io.BytesIO()
+        kept.resize((width, height), Image.Resampling.NEAREST).save(sink, "png")
+        return sink.getvalue()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from augment.generators.halving import Halving
 from augment.generators.protocol import (
     BATCH_TOLERANCE,
     GeneratedBatch,
@@ -20,10 +21,15 @@ from augment.generators.protocol import (
 from augment.seeds import digest
 from augment.spec.generators import (
     AutoregressiveGenerator,
+    CustomGenerator,
     DiffusersGenerator,
     DiffusionGenerator,
     GeneratorSpec,
+    OnnxGenerator,
     PaletteGenerator,
+    ResnetI2iGenerator,
+    TintGenerator,
+    UnetI2iGenerator,
     VaeGenerator,
 )
 
@@ -32,6 +38,7 @@ __all__ = [
     "GeneratedBatch",
     "GeneratorHost",
     "GeneratorInfo",
+    "Halving",
     "Placement",
     "SampleRequest",
     "describe",
@@ -40,7 +47,9 @@ __all__ = [
 ]
 
 
-def describe(name: str, spec: GeneratorSpec, options: Options = None) -> GeneratorInfo:
+def describe(  # noqa: C901 (one case a family)
+    name: str, spec: GeneratorSpec, options: Options = None
+) -> GeneratorInfo:
     """Facts of the job's generator `name`, its files checked, nothing of it loaded.
 
     options: fsspec options by protocol.
@@ -54,6 +63,10 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import autoregressive
 
             return autoregressive.describe(name, spec, options)
+        case CustomGenerator():
+            from augment.generators import custom
+
+            return custom.describe(name, spec)
         case DiffusersGenerator():
             from augment.generators import diffusers_family
 
@@ -62,10 +75,26 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             from augment.generators import diffusion
 
             return diffusion.describe(name, spec, options)
+        case OnnxGenerator():
+            from augment.generators import onnx
+
+            return onnx.describe(name, spec, options)
         case PaletteGenerator():
             from augment.generators import palette
 
             return palette.describe(name, spec)
+        case TintGenerator():
+            from augment.generators import tint
+
+            return tint.describe(name, spec)
+        case ResnetI2iGenerator():
+            from augment.generators import resnet_i2i
+
+            return resnet_i2i.describe(name, spec, options)
+        case UnetI2iGenerator():
+            from augment.generators import unet_i2i
+
+            return unet_i2i.describe(name, spec, options)
         case VaeGenerator():
             from augment.generators import vae
 
@@ -74,7 +103,7 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             assert_never(spec)
 
 
-def load_host(
+def load_host(  # noqa: C901 (one case a family)
     name: str,
     spec: GeneratorSpec,
     info: GeneratorInfo,
@@ -95,6 +124,10 @@ def load_host(
             from augment.generators import autoregressive
 
             return autoregressive.load(name, spec, info, placement or Placement(), options)
+        case CustomGenerator():
+            from augment.generators import custom
+
+            return custom.load(name, spec, info, placement or Placement())
         case DiffusersGenerator():
             from augment.generators import diffusers_family
 
@@ -103,10 +136,26 @@ def load_host(
             from augment.generators import diffusion
 
             return diffusion.load(name, spec, info, placement or Placement(), options)
+        case OnnxGenerator():
+            from augment.generators import onnx
+
+            return onnx.load(name, spec, info, placement or Placement(), options)
         case PaletteGenerator():
             from augment.generators import palette
 
             return palette.load(name, spec, info)
+        case TintGenerator():
+            from augment.generators import tint
+
+            return tint.load(name, spec, info)
+        case ResnetI2iGenerator():
+            from augment.generators import resnet_i2i
+
+            return resnet_i2i.load(name, spec, info, placement or Placement(), options)
+        case UnetI2iGenerator():
+            from augment.generators import unet_i2i
+
+            return unet_i2i.load(name, spec, info, placement or Placement(), options)
         case VaeGenerator():
             from augment.generators import vae
 

@@ -2,7 +2,8 @@
 
 Nothing in a checkpoint is executed: the one is JSON against a closed model, the other is
 read by `augment.checkpoints`. Knows no architecture beyond the shapes it is told to expect,
-and no torch.
+and no torch. Where a graph comes with its weights, `model.onnx` stands in the place of
+`weights.safetensors`; it is only read and hashed here.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from augment.storage import Folder
 FORMAT = "augment-generator/1"
 CONFIG = "generator.json"
 WEIGHTS = "weights.safetensors"
+MODEL = "model.onnx"
 
 MAX_CONFIG_BYTES = 4 << 20
+MAX_MODEL_BYTES = (1 << 31) - 1
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -71,15 +74,17 @@ class Config(BaseModel):
     imported: Imported | None = None
 
 
-def read_config(folder: Folder, name: str, family: str) -> Config:
+def read_config(folder: Folder, name: str, family: str, weights: str = WEIGHTS) -> Config:
     """The configuration of the job's generator `name`, which must be of `family`.
+
+    weights: the file that should lie beside it.
 
     Raises:
         CheckpointError: missing, too large, not JSON, of another format version or family,
             or not what a configuration may hold.
         StorageError: it cannot be read.
     """
-    raw = _json_object(_read(folder, name, CONFIG, MAX_CONFIG_BYTES), name)
+    raw = _json_object(_read(folder, name, CONFIG, MAX_CONFIG_BYTES, weights), name)
     if raw.get("format") != FORMAT:
         raise _wrong(
             name, CONFIG, f"format is {raw.get('format')!r}, this version reads {FORMAT!r}",
@@ -146,8 +151,8 @@ def read_weights(
         CheckpointError: missing, changed, malformed, not of this architecture, not finite.
         StorageError: it cannot be read.
     """
-    data = _read(folder, name, WEIGHTS, MAX_FILE_BYTES)
-    _check_hash(data, name, config, sha256)
+    data = _read(folder, name, WEIGHTS, MAX_FILE_BYTES, WEIGHTS)
+    _check_hash(data, name, WEIGHTS, config, sha256)
     stored = read_safetensors(data, f"generators.{name}: {WEIGHTS}", dtypes=FLOATS)
     _check_shapes(name, {key: entry.shape for key, entry in stored.entries.items()}, shapes)
     arrays = {key: array.astype(np.float32) for key, array in stored.items()}
@@ -161,13 +166,44 @@ def read_weights(
     return arrays
 
 
+def read_model(folder: Folder, name: str, config: Config, sha256: str | None) -> bytes:
+    """The bytes of `model.onnx`, which must be those that the configuration names.
+
+    sha256: what the job says of the file, None where it says nothing.
+
+    Raises:
+        CheckpointError: missing, too large or changed. StorageError: it cannot be read.
+    """
+    data = _read(folder, name, MODEL, MAX_MODEL_BYTES, MODEL)
+    _check_hash(data, name, MODEL, config, sha256)
+    return data
+
+
+def differences(
+    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> str:
+    """Names of tensors that are missing, unknown or of another shape; "" where none is."""
+    wrong = [
+        f"{key} {list(found[key])} (expected {list(expected[key])})"
+        for key in sorted(found.keys() & expected.keys())
+        if found[key] != expected[key]
+    ]
+    parts = {
+        "missing": sorted(expected.keys() - found.keys()),
+        "unknown": sorted(found.keys() - expected.keys()),
+        "wrong shape": wrong,
+    }
+    return "; ".join(f"{kind}: {', '.join(keys[:8])}{', ...' if len(keys) > 8 else ''}"
+                     for kind, keys in parts.items() if keys)  # fmt: skip
+
+
 def _wrong(name: str, file: str, text: str, way_out: str = "") -> CheckpointError:
     return CheckpointError(
         f"generators.{name}: {file}: {text}" + (f"; {way_out}" if way_out else "")
     )
 
 
-def _read(folder: Folder, name: str, file: str, limit: int) -> bytes:
+def _read(folder: Folder, name: str, file: str, limit: int, weights: str) -> bytes:
     try:
         size = folder.info(file).size
         if size > limit:
@@ -176,7 +212,7 @@ def _read(folder: Folder, name: str, file: str, limit: int) -> bytes:
     except FileNotFoundError:
         raise _wrong(
             name, file, f"no such file in {folder.uri}",
-            f"expected a folder with {CONFIG} and {WEIGHTS}; update generators.{name}.checkpoint",
+            f"expected a folder with {CONFIG} and {weights}; update generators.{name}.checkpoint",
         ) from None  # fmt: skip
 
 
@@ -190,16 +226,16 @@ def _json_object(data: bytes, name: str) -> dict[str, Any]:
     return raw
 
 
-def _check_hash(data: bytes, name: str, config: Config, sha256: str | None) -> None:
+def _check_hash(data: bytes, name: str, file: str, config: Config, sha256: str | None) -> None:
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:
         raise _wrong(
-            name, WEIGHTS, f"sha256 is {found}, the job says {sha256}",
+            name, file, f"sha256 is {found}, the job says {sha256}",
             f"fetch it again or update generators.{name}.sha256",
         )  # fmt: skip
     if found != config.weights_sha256:
         raise _wrong(
-            name, WEIGHTS, f"sha256 is {found}, {CONFIG} says {config.weights_sha256}",
+            name, file, f"sha256 is {found}, {CONFIG} says {config.weights_sha256}",
             "the two do not belong together: fetch both again",
         )  # fmt: skip
 
@@ -207,19 +243,7 @@ def _check_hash(data: bytes, name: str, config: Config, sha256: str | None) -> N
 def _check_shapes(
     name: str, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
 ) -> None:
-    wrong = [
-        f"{key} {list(found[key])} (expected {list(expected[key])})"
-        for key in sorted(found.keys() & expected.keys())
-        if found[key] != expected[key]
-    ]
-    parts = {
-        "missing": sorted(expected.keys() - found.keys()),
-        "unknown": sorted(found.keys() - expected.keys()),
-        "wrong shape": wrong,
-    }
-    text = "; ".join(f"{kind}: {', '.join(keys[:8])}{', ...' if len(keys) > 8 else ''}"
-                     for kind, keys in parts.items() if keys)  # fmt: skip
-    if text:
+    if text := differences(found, expected):
         raise _wrong(
             name, WEIGHTS, f"its tensors are not those of {CONFIG}'s init ({text})",
             "fetch both again",

@@ -7,8 +7,8 @@ torch is imported inside functions. Knows no family.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from augment.spec.generators import Precision
 
 if TYPE_CHECKING:
     import torch
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Device:
@@ -71,27 +74,36 @@ class Device:
             yield
 
 
-def compiled(
-    network: Callable[..., torch.Tensor], placement: Placement
-) -> Callable[..., torch.Tensor]:
-    """The network as `placement` wants it called; compiled at its first call."""
+def placed(parameters: Mapping[str, np.ndarray], placement: Placement) -> dict[str, torch.Tensor]:
+    """The parameters where `placement` says, those of convolutions laid out as it says."""
+    import torch
+
+    found = {}
+    for key, array in parameters.items():
+        last = placement.channels_last and array.ndim == 4
+        layout = torch.channels_last if last else torch.contiguous_format
+        found[key] = torch.from_numpy(array).to(placement.device).contiguous(memory_format=layout)
+    return found
+
+
+def compiled(network: Callable[P, R], placement: Placement) -> Callable[P, R]:
+    """The network as `torch.compile` makes it in the mode asked for, itself with `off`."""
     if placement.compile == "off":
         return network
     import torch
 
-    made: Callable[..., torch.Tensor] = torch.compile(network, mode=placement.compile)
-    return made
+    return torch.compile(network, mode=placement.compile, dynamic=False)
 
 
 def padded(arrays: Sequence[np.ndarray], placement: Placement) -> list[np.ndarray]:
-    """For a compiled network, which is made for one shape: each array with its last row
-    repeated until there are `batch_size`. The caller keeps the first rows of what comes."""
+    """Each array with its last row repeated up to `batch_size` rows where the network is
+    compiled, for it is made for one shape; else as they came."""
     if placement.compile == "off":
         return list(arrays)
     missing = [max(0, placement.batch_size - len(array)) for array in arrays]
     return [
-        np.concatenate([array, np.repeat(array[-1:], n, axis=0)])
-        for array, n in zip(arrays, missing, strict=True)
+        np.concatenate([array, np.repeat(array[-1:], more, axis=0)])
+        for array, more in zip(arrays, missing, strict=True)
     ]
 
 

@@ -33,6 +33,8 @@ class GeneratorInfo:
     of a typical one.
     digital_source_type: IPTC URI of what it makes.
     takes_image: whether every sample is made from a source image.
+    varies: whether two samples of one class (and source, where it takes one) can differ;
+    False: more than one of them would be copies.
     """
 
     name: str
@@ -47,6 +49,7 @@ class GeneratorInfo:
     license: str | None
     digital_source_type: str
     takes_image: bool = False
+    varies: bool = True
 
     def makes(self, label_name: str) -> bool:
         """Whether it can make samples of that class."""
@@ -135,6 +138,20 @@ def class_index(info: GeneratorInfo, label_name: str) -> int:
         return info.classes.index(label_name)
     except ValueError:
         raise RequestError(unknown_class(info, label_name)) from None
+
+
+def need_source(info: GeneratorInfo, request: SampleRequest) -> np.ndarray:
+    """The source image of a request, (H, W, 3) uint8.
+
+    Raises:
+        RequestError: there is none.
+    """
+    if request.source is None:
+        raise RequestError(
+            f"generators.{info.name}: takes an image and was given none for sample "
+            f"{request.sample_id}; name the images under `input` of the rule that uses it"
+        )
+    return request.source
 
 
 def unknown_class(info: GeneratorInfo, label_name: str) -> str:

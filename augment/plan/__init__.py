@@ -1,6 +1,7 @@
 """2 planned: census and rules in, whole-number quotas, units and manifests out. Pure."""
 
 from augment.plan.explain import Line, explain, findings, totals
+from augment.plan.inputs import InputList, Inputs, choose_inputs
 from augment.plan.make import make_plan
 from augment.plan.manifest import manifest_batches
 from augment.plan.plan import (
@@ -36,6 +37,8 @@ __all__ = [
     "Count",
     "Draw",
     "GeneratorFacts",
+    "InputList",
+    "Inputs",
     "Line",
     "ManifestRows",
     "Plan",
@@ -43,6 +46,7 @@ __all__ = [
     "PoolUnit",
     "PoolUnits",
     "Step",
+    "choose_inputs",
     "considered",
     "cut_pool_units",
     "explain",

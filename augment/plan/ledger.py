@@ -7,6 +7,7 @@ Knows nothing of rules' grammar.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
 
 from augment.errors import Problem
 from augment.intervals import Intervals
@@ -32,13 +33,16 @@ _Key = tuple[str, str, Origin, str | None, str | None, str | None]
 class Ledger:
     """Rows so far, by cell. Starts with the census."""
 
-    def __init__(self, census: CensusFacts) -> None:
+    def __init__(self, census: CensusFacts, origins: Mapping[str, Origin]) -> None:
+        """origins: generator -> origin of its rows."""
+        self._origins = origins
         self.classes = census.classes
         self._place = {label: i for i, label in enumerate(census.classes)}
         self._cells: Counter[_Key] = Counter()
         self._totals: dict[str, Counter[str]] = defaultdict(Counter)
         self._real: dict[str, Counter[str]] = defaultdict(Counter)
         self._made: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self._drawn: Counter[tuple[str, str]] = Counter()
         self._draws: dict[tuple[str, str, str], Draw] = {}
         self._exactness: dict[tuple[str, str], dict[bool, str]] = defaultdict(dict)
         self._taken: dict[tuple[str, str], Intervals] = {}
@@ -72,9 +76,14 @@ class Ledger:
         """Untouched real rows."""
         return self._real[split][label]
 
-    def made(self, split: str, label: str) -> list[tuple[str, int]]:
-        """Untouched generated rows per generator, by name."""
-        return sorted((g, n) for g, n in self._made[split, label].items() if n)
+    def made(self, split: str, label: str, origins: Collection[str]) -> list[tuple[str, int]]:
+        """Untouched generated rows of some origins per generator, by name."""
+        rows = self._made[split, label].items()
+        return sorted((g, n) for g, n in rows if n and self._origins[g] in origins)
+
+    def drawn(self, generator: str, label: str) -> int:
+        """Samples of a generator's class that rules have drawn so far, in all splits."""
+        return self._drawn[generator, label]
 
     # ---- writing ---------------------------------------------------------------------
 
@@ -86,7 +95,9 @@ class Ledger:
         both = old.exact | draw.exact if old.exact is not None and draw.exact is not None else None
         self._draws[key] = Draw(*key, old.n + draw.n, both)
         self._made[draw.split, draw.label_name][draw.generator] += draw.n
-        self._add(draw.split, draw.label_name, Origin.SYNTHETIC, draw.n, generator=draw.generator)
+        self._drawn[draw.generator, draw.label_name] += draw.n
+        origin = self._origins[draw.generator]
+        self._add(draw.split, draw.label_name, origin, draw.n, generator=draw.generator)
 
     def copy(self, copies: Copies) -> None:
         """Classical copies; those of generated rows keep origin and generator."""
@@ -94,7 +105,7 @@ class Ledger:
         names = [None, *(name for name, _ in copies.generators)]
         groups = [copies.real, *(n for _, n in copies.generators)]
         for generator, n in zip(names, spread(copies.total, groups), strict=True):
-            origin = Origin.AUGMENTED if generator is None else Origin.SYNTHETIC
+            origin = Origin.AUGMENTED if generator is None else self._origins[generator]
             self._add(
                 copies.split,
                 copies.label_name,

@@ -8,6 +8,7 @@ counts all rows of the class in that split made so far. Pure: same arguments, eq
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from types import MappingProxyType
 
 from augment.errors import PlanError, Problem
@@ -59,7 +60,7 @@ def make_plan(
     augmentations = [resolver.augmentation(i, a) for i, a in enumerate(spec.augmentations)]
     synthesize = [resolver.synthesize(i, s) for i, s in enumerate(spec.synthesize)]
     rules = _in_order(augmentations, synthesize)
-    ledger = Ledger(census)
+    ledger = Ledger(census, {name: f.origin for name, f in generators.items()})
     ledger.problems += resolver.problems
     ledger.problems += [*_circular(rules), *_same_universe(rules, generators)]
     _apply(rules, ledger)
@@ -169,7 +170,5 @@ def _planned_generators(
     draws: Iterable[Draw], generators: Mapping[str, GeneratorFacts]
 ) -> tuple[PlannedGenerator, ...]:
     facts = [generators[name] for name in sorted({d.generator for d in draws})]
-    return tuple(
-        PlannedGenerator(f.name, f.family, f.identity, f.sampling_digest, f.universe, f.image_bytes)
-        for f in facts
-    )
+    same = [f.name for f in fields(PlannedGenerator)]
+    return tuple(PlannedGenerator(**{name: getattr(f, name) for name in same}) for f in facts)

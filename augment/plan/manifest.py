@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 
 from augment.errors import Problem
 from augment.intervals import Intervals
+from augment.plan.inputs import Inputs
 from augment.plan.plan import Draw, GeneratorFacts, Plan, PlannedGenerator
 from augment.plan.tables import ManifestRows, few
 from augment.sample import MANIFEST_SCHEMA
-from augment.seeds import class_conditioning, synthetic_ids
+from augment.seeds import class_conditioning, real_id, synthetic_id, synthetic_ids
 from augment.spec.problems import nearest, one_of
 
 _PART = 4096  # rows that stand as Python objects at a time
@@ -254,20 +255,29 @@ class _Columns:
         ]
 
 
-def manifest_batches(plan: Plan, rows_per_batch: int = 1 << 14) -> Iterator[pa.RecordBatch]:
+def manifest_batches(
+    plan: Plan, inputs: Inputs | None = None, rows_per_batch: int = 1 << 14
+) -> Iterator[pa.RecordBatch]:
     """One row (`MANIFEST_SCHEMA`) per sample to be made, draw by draw, in batches of
     `rows_per_batch` (the last may be shorter); memory does not grow with the plan.
 
     A draw without exact indexes lists the lowest that no earlier draw takes: what is made if
     nothing is rejected. As `manifest: FILE` the rows give the same samples.
+    inputs: what generators are fed, where the plan draws from one that takes images.
     """
+    inputs = inputs or Inputs()
     parts: list[pa.RecordBatch] = []
     room = rows_per_batch
     for draw, indexes in _first_indexes(plan.draws):
         generator, at = plan.generator(draw.generator), 0
         while at < len(indexes):
             some = list(indexes.take(at, at + min(room, _PART)))
-            parts.append(_batch(draw, some, _ids(plan.seed, generator, draw.label_name, some)))
+            if (fed := inputs.lists.get(draw.generator)) is None:
+                ids = _ids(plan.seed, generator, draw.label_name, some)
+            else:
+                places = [fed.parent(draw.label_name, i) for i in some]
+                ids = _fed_ids(plan.seed, generator, draw.label_name, inputs.table, places)
+            parts.append(_batch(draw, some, ids))
             at += len(some)
             room -= len(some)
             if not room:
@@ -311,6 +321,21 @@ def _ids(
 ) -> Iterator[str]:
     conditioning = class_conditioning(label)
     return synthetic_ids(seed, generator.identity, generator.sampling_digest, conditioning, indexes)
+
+
+def _fed_ids(
+    seed: int,
+    generator: PlannedGenerator,
+    label: str,
+    parents: pa.Table,
+    places: Sequence[tuple[int, int]],
+) -> Iterator[str]:
+    """Ids of samples made from images: places are (row of `parents`, copy)."""
+    rows = parents.select(["source", "locator"]).take(pa.array([row for row, _ in places]))
+    names = zip(*(column.to_pylist() for column in rows.columns), strict=True)
+    same = (seed, generator.identity, generator.sampling_digest, class_conditioning(label))
+    for (source, locator), (_, copy) in zip(names, places, strict=True):
+        yield synthetic_id(*same, copy, real_id(source, locator))
 
 
 def _groups(keys: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:

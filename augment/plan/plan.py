@@ -7,7 +7,7 @@ Knows nothing of how the quotas were found (`rules`, `make`) and holds no time o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
 from augment.intervals import Intervals
@@ -26,7 +26,9 @@ class GeneratorFacts:
 
     name: the job's name for it. identity, sampling_digest: enter its samples' ids.
     universe: 64 hex digits of (seed, identity, sampling). classes: those it can make.
-    image_bytes: expected encoded bytes of one image.
+    image_bytes: expected encoded bytes of one image. takes_image: whether it makes samples
+    from images. varies: whether two samples of one image differ. capacity: of such a one,
+    class -> samples that its images can give (None: without end). origin: of its rows.
     """
 
     name: str
@@ -36,6 +38,14 @@ class GeneratorFacts:
     classes: tuple[str, ...]
     image_bytes: int
     sampling_digest: str
+    takes_image: bool = False
+    varies: bool = True
+    capacity: Mapping[str, int] | None = None
+    origin: Origin = Origin.SYNTHETIC
+
+    def room(self, label: str, drawn: int) -> int | None:
+        """Samples of the class that it can make beside `drawn` ones; None: any number."""
+        return None if self.capacity is None else max(0, self.capacity.get(label, 0) - drawn)
 
 
 @dataclass(frozen=True)
@@ -138,7 +148,11 @@ class Step:
 
 @dataclass(frozen=True)
 class PlannedGenerator:
-    """A generator that the plan draws from: enough to name its samples."""
+    """A generator that the plan draws from: enough to name its samples.
+
+    origin: of its rows. capacity: class -> samples that its images can give, None for one
+    that takes no image.
+    """
 
     name: str
     family: str
@@ -146,6 +160,8 @@ class PlannedGenerator:
     sampling_digest: str
     universe: str
     image_bytes: int
+    origin: Origin = Origin.SYNTHETIC
+    capacity: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +203,7 @@ class Plan:
             "seed": self.seed,
             "classes": list(self.classes),
             "max_attempts": self.max_attempts,
-            "generators": [_values(g) for g in self.generators],
+            "generators": [asdict(g) for g in self.generators],
             "cells": [_values(c) for c in self.cells],
             "draws": [_draw_json(d) for d in self.draws],
             "copies": [_values(c) for c in self.copies],
@@ -215,7 +231,7 @@ class Plan:
             seed=document["seed"],
             classes=tuple(document["classes"]),
             max_attempts=document["max_attempts"],
-            generators=tuple(PlannedGenerator(*g) for g in document["generators"]),
+            generators=tuple(_generator(g) for g in document["generators"]),
             cells=tuple(_cell(c) for c in document["cells"]),
             draws=tuple(_draw(d) for d in document["draws"]),
             copies=tuple(_copies(c) for c in document["copies"]),
@@ -253,6 +269,10 @@ def _draw(values: list[Any]) -> Draw:
     generator, label, split, n, exact = values
     indexes = None if exact is None else Intervals([(a, b) for a, b in exact])
     return Draw(generator, label, split, n, indexes)
+
+
+def _generator(values: Mapping[str, Any]) -> PlannedGenerator:
+    return PlannedGenerator(**{**values, "origin": Origin(values["origin"])})
 
 
 def _cell(values: list[Any]) -> Cell:

@@ -27,6 +27,23 @@ def apportion(total: int, weights: Mapping[str, Fraction | int]) -> dict[str, in
     return _largest_remainder(total, quotas, lambda name: 1)
 
 
+def apportion_within(
+    total: int, weights: Mapping[str, Fraction | int], room: Mapping[str, int | None]
+) -> dict[str, int]:
+    """As `apportion`, where a name may take no more than its room (None: any number): what
+    it cannot take goes to the others in proportion to their weights.
+
+    Raises:
+        ValueError: the total is larger than all room.
+    """
+    parts = apportion(total, weights)
+    full = {n: r for n in parts if (r := room[n]) is not None and parts[n] > r}
+    if not full:
+        return parts
+    others = {name: w for name, w in weights.items() if name not in full}
+    return {**full, **apportion_within(total - sum(full.values()), others, room)}
+
+
 def apportion_targets(targets: Mapping[str, Fraction]) -> dict[str, int]:
     """Whole numbers near real-valued targets; their sum is the rounded sum (half to even).
 

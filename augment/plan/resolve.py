@@ -73,7 +73,7 @@ class Resolver:
             maker=Copier(rule.name, origins),
             copies=rule.copies,
             fill=rule.fill,
-            late="synthetic" in origins,
+            late=origins != {"real"},
         )
 
     def _augmented_splits(self, place: str, rule: Augmentation) -> tuple[str, ...]:
@@ -99,7 +99,8 @@ class Resolver:
     def synthesize(self, i: int, rule: Synthesize) -> Rule | None:
         """The rule, or None where something is wrong with it."""
         place, before = f"synthesize[{i}]", len(self.problems)
-        if (rule.manifest is None) == (rule.fill is None):
+        given = (rule.manifest is not None) + (rule.fill is not None)
+        if given > 1 or (not given and rule.input is None):
             self.add(place, "both or neither of `manifest` and `fill`", "one of them")
         weights = self._weights(f"{place}.generators", rule.generators, rule.manifest)
         self.known(f"{place}.split", "split", [rule.split], self.splits)
@@ -110,6 +111,9 @@ class Resolver:
         if len(self.problems) > before:
             return None
         facts = {name: self.generators[name] for name in sorted(weights)}
+        self._fed(place, facts, rule)
+        if len(self.problems) > before:
+            return None
         self._useful(place, facts, classes, rule.fill)
         listed = None
         if rule.manifest is not None:
@@ -124,7 +128,7 @@ class Resolver:
             title=f"{place} {', '.join(facts)}",
             splits=(rule.split,) if listed is None else tuple(sorted({d.split for d in listed})),
             classes=classes,
-            maker=Sampler(place, weights, {n: frozenset(f.classes) for n, f in facts.items()}),
+            maker=Sampler(place, weights, facts),
             fill=rule.fill,
             listed=None if listed is None else tuple(listed),
         )
@@ -143,6 +147,31 @@ class Resolver:
             weights = {name: decimal(weight) for name, weight in named.items()}
         self.known(place, "generator", named, sorted(self.generators))
         return weights
+
+    def _fed(self, place: str, facts: Mapping[str, GeneratorFacts], rule: Synthesize) -> None:
+        """Generators that take images get some, and others none."""
+        for name, fact in facts.items():
+            if fact.takes_image and rule.input is None:
+                found = f"{name!r}, which makes its samples from images"
+                hint = "Say which under `input`, for example {from: {origin: [real]}}"
+                self.add(f"{place}.generators", found, "an `input` beside it", hint)
+            elif rule.input is not None and not fact.takes_image:
+                found = f"`input`, but {name!r} takes no image"
+                self.add(f"{place}.input", found, "generators that take images, or no `input`")
+            elif rule.input is not None and rule.input.per_image > 1 and not fact.varies:
+                found = f"{rule.input.per_image}, but {name!r} makes one sample of an image"
+                hint = "Its output is a function of the image alone: copies would be equal"
+                self.add(f"{place}.input.per_image", found, "1", hint)
+            self._labelled(place, fact, rule)
+
+    def _labelled(self, place: str, fact: GeneratorFacts, rule: Synthesize) -> None:
+        """What is made from images is of classes of the data set."""
+        if not fact.takes_image or rule.input is None:
+            return
+        for label in sorted(set(fact.classes) - set(self.census.classes)):
+            where = f"{place}.input.from" if rule.label == "keep" else f"{place}.label"
+            hint = "Name the classes under `from.classes`, or give one class with `label`"
+            self.add(where, f"class {label!r}", one_of(self.census.classes), hint)
 
     def _useful(
         self,

@@ -13,8 +13,14 @@ from typing import Protocol
 
 from augment.errors import Problem
 from augment.plan.ledger import Ledger
-from augment.plan.plan import Capped, Copies, Draw
-from augment.plan.quotas import apportion, apportion_targets, clamp, decimal, solve_shares
+from augment.plan.plan import Capped, Copies, Draw, GeneratorFacts
+from augment.plan.quotas import (
+    apportion_targets,
+    apportion_within,
+    clamp,
+    decimal,
+    solve_shares,
+)
 from augment.spec.models import Fill
 
 
@@ -27,6 +33,9 @@ class Maker(Protocol):
     def make(self, ledger: Ledger, split: str, label: str, n: int) -> None:
         """Enter n new rows; it can make them."""
 
+    def room(self, ledger: Ledger, label: str) -> int | None:
+        """Rows of the class that it can still make; None: any number."""
+
     def refusal(self, split: str, label: str) -> tuple[str, str]:
         """Why it cannot make rows of the class, and the way out."""
 
@@ -35,7 +44,7 @@ class Maker(Protocol):
 class Copier:
     """Classical copies of untouched rows of the same class and split.
 
-    origins: of the parents, "real" and / or "synthetic".
+    origins: of the parents: "real", "synthetic", "translated".
     """
 
     augmentation: str
@@ -44,7 +53,7 @@ class Copier:
     def parents(self, ledger: Ledger, split: str, label: str) -> Copies:
         """The parents, with no copies yet."""
         real = ledger.real(split, label) if "real" in self.origins else 0
-        made = ledger.made(split, label) if "synthetic" in self.origins else []
+        made = ledger.made(split, label, self.origins)
         return Copies(self.augmentation, split, label, real, tuple(made), 0)
 
     def can(self, ledger: Ledger, split: str, label: str) -> bool:
@@ -53,6 +62,9 @@ class Copier:
     def make(self, ledger: Ledger, split: str, label: str, n: int) -> None:
         of = self.parents(ledger, split, label)
         ledger.copy(Copies(of.augmentation, split, label, of.real, of.generators, n))
+
+    def room(self, ledger: Ledger, label: str) -> int | None:
+        return None
 
     def refusal(self, split: str, label: str) -> tuple[str, str]:
         kinds = " or ".join(sorted(self.origins))
@@ -66,24 +78,44 @@ class Copier:
 class Sampler:
     """Generators with their weights. Those that know a class share its rows.
 
-    weights: by generator, > 0. knows: generator -> classes.
+    weights: by generator, > 0. facts: by generator.
     """
 
     place: str
     weights: Mapping[str, Fraction]
-    knows: Mapping[str, frozenset[str]]
+    facts: Mapping[str, GeneratorFacts]
+
+    @property
+    def fed(self) -> bool:
+        """Whether its samples are made from images."""
+        return all(fact.takes_image for fact in self.facts.values())
 
     def can(self, ledger: Ledger, split: str, label: str) -> bool:
-        return any(label in self.knows[name] for name in self.weights)
+        return bool(self._able(label))
 
     def make(self, ledger: Ledger, split: str, label: str, n: int) -> None:
-        able = {name: w for name, w in self.weights.items() if label in self.knows[name]}
-        for name, part in sorted(apportion(n, able).items()):
+        room = self._rooms(ledger, label)
+        for name, part in sorted(apportion_within(n, self._able(label), room).items()):
             if part:
                 ledger.draw(self.place, Draw(name, label, split, part))
 
+    def room(self, ledger: Ledger, label: str) -> int | None:
+        some = [room for room in self._rooms(ledger, label).values() if room is not None]
+        return sum(some) if len(some) == len(self._able(label)) else None
+
+    def _able(self, label: str) -> dict[str, Fraction]:
+        return {name: w for name, w in self.weights.items() if label in self.facts[name].classes}
+
+    def _rooms(self, ledger: Ledger, label: str) -> dict[str, int | None]:
+        return {n: self.facts[n].room(label, ledger.drawn(n, label)) for n in self._able(label)}
+
     def refusal(self, split: str, label: str) -> tuple[str, str]:
         names = ", ".join(sorted(self.weights))
+        if self.fed:
+            return (
+                f"`input` finds no image for class {label!r}",
+                "Restrict `classes` to those that have images, or widen `input.from`",
+            )
         return (
             f"none of its generators ({names}) knows class {label!r}",
             "Restrict `classes` to what they know, or add a generator that knows it",
@@ -95,8 +127,8 @@ class Rule:
     """One rule, its names resolved.
 
     place: in the job, for messages. title: in the printed table. classes: those named by
-    the job, None: all. Exactly one of copies, fill and listed (a manifest's draws).
-    late: whether its parents are made by other rules.
+    the job, None: all. At most one of copies, fill and listed (a manifest's draws); with
+    none it makes all that its images give. late: whether its parents are made by other rules.
     """
 
     place: str
@@ -131,6 +163,16 @@ def apply_rule(rule: Rule, ledger: Ledger) -> None:
             for label, target in _targets(rule, rule.fill, split, ledger).items():
                 wanted = max(0, target - ledger.total(split, label))
                 _enter(rule, split, label, wanted, ledger)
+    else:
+        _apply_all(rule, ledger)
+
+
+def _apply_all(rule: Rule, ledger: Ledger) -> None:
+    """Every sample that the rule's images give."""
+    for split in rule.splits:
+        for label in rule.scope(ledger):
+            if room := rule.maker.room(ledger, label):
+                rule.maker.make(ledger, split, label, room)
 
 
 def _apply_copies(rule: Rule, copies: int, ledger: Ledger) -> None:
@@ -163,11 +205,14 @@ def _enter(rule: Rule, split: str, label: str, wanted: int, ledger: Ledger) -> N
     assert rule.fill is not None
     real = ledger.real(split, label)
     n = clamp(wanted, real, rule.fill.max_added, rule.fill.max_times_real)
+    able = rule.maker.can(ledger, split, label)
+    if able and (room := rule.maker.room(ledger, label)) is not None:
+        n = min(n, room)
     if n < wanted:
         ledger.capped.append(Capped(rule.title, split, label, wanted, n))
     if not n:
         return
-    if rule.maker.can(ledger, split, label):
+    if able:
         rule.maker.make(ledger, split, label, n)
         return
     what, way = rule.maker.refusal(split, label)
@@ -231,7 +276,9 @@ def idle_problem(rule: Rule, ledger: Ledger) -> Problem:
     splits = ", ".join(rule.splits) or "any"
     place, expected = rule.place, "a rule that adds rows"
     if any(c.rule == rule.title for c in ledger.capped):
-        hint = "Raise `max_added` or `max_times_real`, or remove the rule"
+        fed = isinstance(rule.maker, Sampler) and rule.maker.fed
+        caps = ", `max_times_real` or `input.per_image`" if fed else " or `max_times_real`"
+        hint = f"Raise `max_added`{caps}, or remove the rule"
         return Problem(f"{place}.fill", "caps that leave nothing to add", expected, hint)
     if rule.share is not None:
         found = f"no effect: {float(rule.share):g} of split {splits} rounds to 0 rows"
@@ -244,5 +291,8 @@ def idle_problem(rule: Rule, ledger: Ledger) -> Problem:
         found = f"no effect: every class of split {splits} already has {target} rows"
         hint = "Remove the rule or raise `fill.to`"
         return Problem(f"{place}.fill.to", found, expected, hint)
+    if isinstance(rule.maker, Sampler):
+        found = "no effect: its images are of no class that it may add to"
+        return Problem(f"{place}.input", found, expected, "Change `input.from` or `classes`")
     found = f"no effect: split {splits} has no parents for it"
     return Problem(f"{place}.from", found, expected, "Change `from` or remove the rule")

@@ -21,6 +21,7 @@ from augment.run.mixing import Arrangement
 from augment.run.prepare import Frozen, Prepared
 from augment.sample import QUARANTINE_SCHEMA, SAMPLE_SCHEMA
 from augment.spec import protected_splits
+from augment.spec.generators import CustomGenerator, GeneratorSpec
 from augment.storage import Folder
 from augment.write import (
     Commit,
@@ -206,12 +207,22 @@ def _generator_facts(frozen: Frozen, name: str) -> dict[str, Any]:
     prepared = frozen.prepared
     info = prepared.infos[name]
     spec = prepared.job.spec.generators[name]
+    drawn = any(g.name == name for g in frozen.plan.generators)
+    seen = getattr(spec, "trained_on", None)
     return {
         "id": prepared.generator_id(name),
-        "universe": prepared.universe(name),
+        "universe": frozen.plan.generator(name).universe if drawn else None,
         "family": info.family,
         "identity": info.identity,
         "checkpoint_sha256": info.checkpoint_sha256,
-        "sampling": spec.sampling.model_dump(mode="json"),
+        "sampling": _sampling(spec),
         "license": info.license,
+        "trained_on": [s.model_dump() for s in seen] if seen else "unknown",
     }
+
+
+def _sampling(spec: GeneratorSpec) -> dict[str, Any]:
+    """What steers its samples; a custom class knows only its own arguments."""
+    if isinstance(spec, CustomGenerator):
+        return spec.init_args
+    return spec.sampling.model_dump(mode="json")

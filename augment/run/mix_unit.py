@@ -169,6 +169,7 @@ def _pool_row(raw: Mapping[str, Any]) -> PoolRow:
         parents=tuple(Parent(**p) for p in raw["parents"]),
         scores=tuple((s["name"], s["value"]) for s in raw["scores"]),
         marks=tuple(raw["marks"]),
+        mask=None if raw["mask"] is None else raw["mask"]["bytes"],
     )
 
 

@@ -69,9 +69,8 @@ def refuse_short_pool(frozen: Frozen, synthesis: Synthesis) -> None:
     Raises:
         RequestError: naming what is missing.
     """
-    attempts = frozen.prepared.job.spec.max_attempts_per_sample
     for account in synthesis.accounts:
-        if account.shortfall and account.attempted < attempts * account.target:
+        if account.shortfall and account.attempted < account.cap:
             raise RequestError(
                 f"pool {frozen.prepared.pool.uri}: generator {account.generator}, class "
                 f"{account.label_name!r} has {account.selected} accepted samples; the plan needs "

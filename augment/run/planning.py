@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from augment.errors import StorageError
-from augment.plan import Plan, manifest_batches
+from augment.plan import Inputs, Plan, manifest_batches
 from augment.run.prepare import Prepared
 from augment.run.synthesis import inspect_pool
 from augment.sample import MANIFEST_SCHEMA
@@ -29,19 +29,19 @@ def build_pipelines(job: Job) -> None:
 def pool_stock(prepared: Prepared, plan: Plan) -> dict[str, dict[str, int]]:
     """generator -> samples needed, accepted ones that the pool holds, and missing ones."""
     stock: dict[str, dict[str, int]] = {}
-    attempts = prepared.job.spec.max_attempts_per_sample
     found = inspect_pool(prepared, plan)
     for account in found.accounts:
         facts = stock.setdefault(account.generator, {"needed": 0, "there": 0, "missing": 0})
-        spent = account.attempted >= attempts * account.target
+        spent = account.attempted >= account.cap
         facts["needed"] += account.target
         facts["there"] += account.selected
         facts["missing"] += 0 if spent else account.shortfall
     return stock
 
 
-def write_manifest(plan: Plan, path: str | os.PathLike[str]) -> None:
+def write_manifest(plan: Plan, path: str | os.PathLike[str], inputs: Inputs | None = None) -> None:
     """Write one row per sample to be made (`MANIFEST_SCHEMA`), streamed; whole or not at all.
+    inputs: what generators are fed, where any is.
 
     Raises:
         StorageError: the file cannot be written.
@@ -50,7 +50,7 @@ def write_manifest(plan: Plan, path: str | os.PathLike[str]) -> None:
     partial = target.with_name(f".tmp-{os.getpid()}-{target.name}")
     try:
         with pq.ParquetWriter(partial, MANIFEST_SCHEMA, compression="zstd") as writer:
-            for batch in manifest_batches(plan):
+            for batch in manifest_batches(plan, inputs):
                 writer.write_batch(batch)
         partial.replace(target)
     except OSError as e:

@@ -9,30 +9,36 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from augment.codec import Style, encode, to_uint8
+from augment.codec import Style, encode, label_map, to_uint8
 from augment.errors import StorageError
 from augment.filters import Filter, build_filters, judge, score
-from augment.generators import GeneratorHost, Placement, SampleRequest, load_host
+from augment.generators import GeneratorInfo, Halving, Placement, load_host
 from augment.intervals import Intervals
-from augment.plan import PoolUnit
+from augment.plan import InputList, PoolUnit
+from augment.run.asking import Asked, Asking, Failed, FromClasses, FromImages, Point
+from augment.run.batches import batches
 from augment.run.prepare import Prepared
-from augment.sample import GeneratorRef, Origin, PoolRow, Stamp, pool_table
-from augment.seeds import class_conditioning, digest, synthetic_ids
+from augment.sample import (
+    DigitalSourceType,
+    GeneratorRef,
+    Origin,
+    PoolRow,
+    Stamp,
+    pool_table,
+)
+from augment.seeds import canonical_json, digest
 from augment.spec.models import Degenerate, FilterSpec
 from augment.storage import Folder
 from augment.write import Work, add_xmp, write_shard
 
-Point = tuple[str, int]
-"""Class and index."""
-Finished = PoolRow | tuple[str, int, str]
-"""A row, or class, index and reason of a sample that failed."""
+Finished = PoolRow | Failed
 _GROUP_BYTES = 32 << 20
 
 
@@ -53,8 +59,12 @@ class PoolTask:
 
     prepared: Prepared
     generator: str
+    universe: str
     stamp: Stamp
     placement: Placement
+    inputs: str = ""
+    fed: InputList | None = None
+    """Where the generator takes images: the frozen list's name, and its part of it."""
 
     def worker(self) -> PoolWorker:
         return PoolWorker(self)
@@ -78,16 +88,20 @@ class PoolWorker:
         prepared = task.prepared
         self._info = prepared.infos[task.generator]
         spec = prepared.job.spec.generators[task.generator]
-        self._host: GeneratorHost = load_host(
-            task.generator, spec, self._info, placement=task.placement, options=prepared.options
+        self._host = Halving(
+            load_host(
+                task.generator, spec, self._info, placement=task.placement, options=prepared.options
+            )
         )
+        self._ask = asking(task)
         self._filters: list[Filter] = build_filters(prepared.job.spec.filters)
-        self._universe = prepared.universe(task.generator)
+        self._universe = task.universe
         self._pool = prepared.pool
         self._work = universe_work(self._pool, self._universe)
         self._filters_digest = filters_digest(prepared)
         self._generator_id = prepared.generator_id(task.generator)
         self._system = system_name(self._info.family, self._generator_id)
+        self._digital_source_type = source_type(self._info, task.fed)
 
     def __call__(self, unit: str) -> str:
         """The unit's record, with `made`: whether its samples were generated just now."""
@@ -115,13 +129,18 @@ class PoolWorker:
             )
 
     def _build(self, unit: PoolUnit, stamp: Stamp, batch_size: int) -> dict[str, Any]:
+        points = unit.samples()
         rows: list[PoolRow] = []
-        failed: list[tuple[str, int, str]] = []
-        for row in self._rows(unit.samples(), batch_size):
+        failed: list[Failed] = []
+        for row in self._rows(points, batch_size):
             if isinstance(row, PoolRow):
                 rows.append(row)
             else:
                 failed.append(row)
+        # batches of several keys end out of turn; a shard's rows stand as its unit says
+        turn = {point: i for i, point in enumerate(points)}
+        rows.sort(key=lambda row: turn[row.label_name, row.generator.index])
+        failed.sort(key=lambda lost: turn[lost[0], lost[1]])
         groups = self._groups(rows)
         entry = None
         if rows:
@@ -136,6 +155,7 @@ class PoolWorker:
             "ranges": [list(r) for r in unit.ranges],
             "stamp": [stamp.job_id, stamp.generated_at.isoformat()],
             "batch_size": batch_size,
+            "batch_limit": self._host.limit,
             "device": self._task.placement.device,
             "channels_last": self._task.placement.channels_last,
             "compile": self._task.placement.compile,
@@ -163,75 +183,83 @@ class PoolWorker:
 
     def _rows(self, points: Sequence[Point], size: int) -> Iterator[Finished]:
         """Sample batch by batch; threads finish one batch while the next is sampled."""
-        ids = self._ids(points)
         count = encoders(self._task.placement.device)
+        lost: list[Failed] = []
         with ThreadPoolExecutor(count) as threads:
             waiting: list[Future[list[Finished]]] = []
-            for at in range(0, len(points), size):
-                requests = [
-                    SampleRequest(sample_id, label, index)
-                    for sample_id, (label, index) in zip(
-                        ids[at : at + size], points[at : at + size], strict=True
-                    )
-                ]
-                batch = self._host.generate(requests)
+            for asked in batches(self._readable(points, lost), self._key, size):
+                batch = self._host.generate([a.request for a in asked])
                 images_NHWC = to_uint8(batch.images)
                 for done in waiting:
                     yield from done.result()
-                each = -(-len(requests) // count)
-                cuts = [slice(i, i + each) for i in range(0, len(requests), each)]
+                each = -(-len(asked) // count)
+                cuts = [slice(i, i + each) for i in range(0, len(asked), each)]
+                notes = batch.notes or (None,) * len(asked)
                 waiting = [
-                    threads.submit(self._finish, requests[c], images_NHWC[c], batch.failed[c])
+                    threads.submit(
+                        self._finish, asked[c], images_NHWC[c], batch.failed[c], notes[c]
+                    )
                     for c in cuts
                 ]
             for done in waiting:
                 yield from done.result()
+        yield from lost
 
-    def _ids(self, points: Sequence[Point]) -> list[str]:
-        """Sample ids in the order of `points`; what a class's ids share is hashed once."""
-        by_class: dict[str, list[int]] = {}
-        for label, index in points:
-            by_class.setdefault(label, []).append(index)
-        seed, info = self._task.prepared.job.spec.seed, self._info
-        made = {
-            label: synthetic_ids(
-                seed, info.identity, info.sampling_digest, class_conditioning(label), indexes
-            )
-            for label, indexes in by_class.items()
-        }
-        return [next(made[label]) for label, _ in points]
+    def _readable(self, points: Sequence[Point], lost: list[Failed]) -> Iterator[Asked]:
+        """What can be asked for; a sample whose parent is bad is noted in `lost`."""
+        for asked in self._ask(points):
+            if isinstance(asked, Asked):
+                yield asked
+            else:
+                lost.append(asked)
+
+    def _key(self, asked: Asked) -> Hashable:
+        return self._host.batch_key(asked.request)
 
     def _finish(
         self,
-        requests: Sequence[SampleRequest],
+        asked: Sequence[Asked],
         images_NHWC: np.ndarray,
         failed: Sequence[str | None],
+        notes: Sequence[Mapping[str, Any] | None],
     ) -> list[Finished]:
         """Score, encode and mark some images; what failed comes back with its reason."""
         scores = score(SCORERS, images_NHWC)
         return [
-            self._row(request, image, found)
+            self._row(one, image, found, note)
             if reason is None
-            else (request.label_name, request.index, reason)
-            for request, image, found, reason in zip(
-                requests, images_NHWC, scores, failed, strict=True
+            else (one.request.label_name, one.request.index, reason)
+            for one, image, found, reason, note in zip(
+                asked, images_NHWC, scores, failed, notes, strict=True
             )
         ]
 
     def _row(
-        self, request: SampleRequest, image: np.ndarray, scores: Mapping[str, float]
+        self,
+        asked: Asked,
+        image: np.ndarray,
+        scores: Mapping[str, float],
+        note: Mapping[str, Any] | None,
     ) -> PoolRow:
-        info = self._info
+        info, request, task = self._info, asked.request, self._task
         height, width = image.shape[:2]
         mode: Literal["L", "RGB"] = "L" if info.channels == 1 else "RGB"
+        kind = self._digital_source_type
         data = encode(image, Style("png", None, None, mode, width, height))
-        data = add_xmp(data, request.sample_id, info.digital_source_type, self._system)
+        data = add_xmp(data, request.sample_id, kind, self._system)
+        mask = None
+        if asked.source_map is not None:
+            max_pixels = task.prepared.job.spec.errors.max_pixels
+            mask = label_map(asked.source_map, width, height, max_pixels)
+        conditioning = asked.conditioning
+        if note:
+            conditioning = canonical_json({**json.loads(conditioning), **note})
         return PoolRow(
             sample_id=request.sample_id,
             image=data,
             label_name=request.label_name,
-            origin=Origin.SYNTHETIC,
-            digital_source_type=info.digital_source_type,
+            origin=Origin.SYNTHETIC if task.fed is None else task.fed.origin,
+            digital_source_type=kind,
             width=width,
             height=height,
             sha256=hashlib.sha256(data).hexdigest(),
@@ -240,11 +268,31 @@ class PoolWorker:
                 info.checkpoint_sha256,
                 info.family,
                 request.index,
-                class_conditioning(request.label_name),
+                conditioning,
             ),
+            parents=asked.parents,
             scores=tuple(sorted(scores.items())),
             marks=("xmp",),
+            mask=mask,
         )
+
+
+def asking(task: PoolTask) -> Asking:
+    """How the requests of a task's generator are made."""
+    prepared, info = task.prepared, task.prepared.infos[task.generator]
+    if task.fed is None:
+        return FromClasses(prepared.job.spec.seed, info)
+    return FromImages(prepared, info, task.inputs, task.fed)
+
+
+def source_type(info: GeneratorInfo, fed: InputList | None) -> str:
+    """IPTC URI of what is made: a photograph that a model translated is a composite with the
+    model's part, what a model paints from a label map is its own."""
+    trained = DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA.value
+    composite = DigitalSourceType.COMPOSITE_WITH_TRAINED.value
+    if fed is None or info.digital_source_type not in (trained, composite):
+        return info.digital_source_type
+    return composite if fed.origin is Origin.TRANSLATED else trained
 
 
 def is_published(table: Folder, entry: Mapping[str, Any] | None) -> bool:

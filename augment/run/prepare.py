@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,17 @@ from augment.codec import Style, style_of
 from augment.errors import InterruptedRun, PlanError, Problem, SampleError
 from augment.generators import GeneratorInfo, describe, universe
 from augment.mix import order_census
-from augment.plan import CensusFacts, GeneratorFacts, Plan, make_plan, read_manifest
-from augment.sample import RealRow, Stamp
+from augment.plan import (
+    CensusFacts,
+    GeneratorFacts,
+    InputList,
+    Inputs,
+    Plan,
+    choose_inputs,
+    make_plan,
+    read_manifest,
+)
+from augment.sample import Origin, RealRow, Stamp
 from augment.seeds import digest, order_key
 from augment.sources import Census, open_source, take_census
 from augment.spec import Job, request_digest
@@ -70,8 +79,27 @@ class Prepared:
         info = self.infos[generator]
         return digest([info.identity, info.sampling_digest])
 
-    def universe(self, generator: str) -> str:
-        return universe(self.job.spec.seed, self.infos[generator])
+    def universe(self, generator: str, inputs: str = "") -> str:
+        """inputs: the digest of the images that the generator is fed."""
+        own = universe(self.job.spec.seed, self.infos[generator])
+        return digest([own, inputs]) if inputs else own
+
+
+@dataclass(frozen=True)
+class FrozenInputs:
+    """What generators are fed. file: the frozen list's name; lists: by generator."""
+
+    file: str
+    lists: Mapping[str, InputList]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan with what it was made from."""
+
+    plan: Plan
+    census: Census
+    inputs: Inputs
 
 
 @dataclass(frozen=True)
@@ -87,6 +115,7 @@ class Frozen:
     """split -> its slice of the frozen census."""
     styles: Mapping[str, tuple[Style, ...]]
     """class -> how some of its real images are encoded."""
+    inputs: FrozenInputs
 
 
 def prepare(job: Job) -> Prepared:
@@ -119,7 +148,7 @@ def _refuse_twins(prepared: Prepared) -> None:
             )
 
 
-def plan_job(prepared: Prepared) -> tuple[Plan, Census]:
+def plan_job(prepared: Prepared) -> Planned:
     """Take the census and plan. Writes nothing.
 
     Raises:
@@ -127,14 +156,22 @@ def plan_job(prepared: Prepared) -> tuple[Plan, Census]:
     """
     job = prepared.job
     census = take_census(job, options=prepared.options)
-    facts = {name: _facts(prepared, name) for name in prepared.infos}
+    problems: list[Problem] = []
+    known = pa.concat_tables([census.table, census.inputs])
+    inputs = choose_inputs(job.spec, known, problems)
+    facts = {name: _facts(prepared, name, inputs.lists.get(name)) for name in prepared.infos}
     manifests = {
         i: read_manifest(rule.manifest, _read_uri(rule.manifest, prepared.options))
         for i, rule in enumerate(job.spec.synthesize)
         if rule.manifest is not None
     }
-    plan = make_plan(job, _census_facts(census), facts, prepared.digest, manifests)
-    return plan, census
+    try:
+        plan = make_plan(job, _census_facts(census), facts, prepared.digest, manifests)
+    except PlanError as error:
+        raise PlanError([*problems, *error.problems]) from None
+    if problems:
+        raise PlanError(problems)
+    return Planned(plan, census, inputs)
 
 
 def freeze(prepared: Prepared, clock: Clock) -> Frozen:
@@ -147,16 +184,19 @@ def freeze(prepared: Prepared, clock: Clock) -> Frozen:
     work = prepared.work
     head = work.frozen("plan.json")
     if head is None:
-        plan, census = plan_job(prepared)
+        planned = plan_job(prepared)
+        census = planned.census
         table, ranges = order_census(census.table, prepared.job.spec.seed, census.blocks())
         styles = _styles(prepared, census)
-        census_name = _keep_census(prepared, work, table)
+        census_name = _keep_census(work, "census", table)
         document = {
-            "plan": plan.to_json(),
+            "plan": planned.plan.to_json(),
             "created_at": clock().astimezone(dt.UTC).isoformat(timespec="microseconds"),
             "census": census_name,
             "ranges": {split: list(r) for split, r in ranges.items()},
             "styles": {c: [s.to_json() for s in some] for c, some in styles.items()},
+            "inputs": _keep_census(work, "inputs", planned.inputs.table),
+            "input_lists": {n: i.to_json() for n, i in planned.inputs.lists.items()},
         }
         head = work.freeze("plan.json", json.dumps(document, sort_keys=True).encode())
     return _thaw(prepared, head)
@@ -173,6 +213,10 @@ def _thaw(prepared: Prepared, head: bytes) -> Frozen:
             document["census"],
             {split: (a, b) for split, (a, b) in document["ranges"].items()},
             {c: tuple(Style.from_json(s) for s in some) for c, some in document["styles"].items()},
+            FrozenInputs(
+                document["inputs"],
+                {n: InputList.from_json(i) for n, i in document["input_lists"].items()},
+            ),
         )
     except (KeyError, TypeError, ValueError) as e:
         raise InterruptedRun(
@@ -181,10 +225,10 @@ def _thaw(prepared: Prepared, head: bytes) -> Frozen:
         ) from e
 
 
-def _keep_census(prepared: Prepared, work: Work, table: pa.Table) -> str:
+def _keep_census(work: Work, kind: str, table: pa.Table) -> str:
     sink = io.BytesIO()
     pq.write_table(table, sink, row_group_size=_CENSUS_GROUP, compression="zstd")
-    name = f"census-{hashlib.sha256(sink.getvalue()).hexdigest()[:12]}.parquet"
+    name = f"{kind}-{hashlib.sha256(sink.getvalue()).hexdigest()[:12]}.parquet"
     work.freeze(name, sink.getvalue())
     return name
 
@@ -197,24 +241,46 @@ def read_census(work: Work, name: str, start: int, stop: int) -> list[RealRow]:
         parquet = pq.ParquetFile(file)
         first, last = start // _CENSUS_GROUP, (stop - 1) // _CENSUS_GROUP
         table = parquet.read_row_groups(list(range(first, last + 1)))
-    offset = start - first * _CENSUS_GROUP
-    columns = table.slice(offset, stop - start).to_pydict()
+    return _real_rows(table.slice(start - first * _CENSUS_GROUP, stop - start))
+
+
+def read_rows(work: Work, name: str, wanted: Iterable[int]) -> dict[int, RealRow]:
+    """Some rows of a frozen list, by their numbers; reads only the row groups they lie in."""
+    by_group: dict[int, list[int]] = {}
+    for row in sorted(set(wanted)):
+        by_group.setdefault(row // _CENSUS_GROUP, []).append(row)
+    found: dict[int, RealRow] = {}
+    with work.folder.open(f"plan/{name}") as file:
+        parquet = pq.ParquetFile(file)
+        for group, rows in by_group.items():
+            local = pa.array([row - group * _CENSUS_GROUP for row in rows])
+            table = parquet.read_row_group(group).take(local)
+            found |= dict(zip(rows, _real_rows(table), strict=True))
+    return found
+
+
+def _real_rows(table: pa.Table) -> list[RealRow]:
+    columns = table.to_pydict()
     return [
         RealRow(*values)
         for values in zip(*(columns[f] for f in RealRow.__dataclass_fields__), strict=True)
     ]
 
 
-def _facts(prepared: Prepared, name: str) -> GeneratorFacts:
+def _facts(prepared: Prepared, name: str, fed: InputList | None) -> GeneratorFacts:
     info = prepared.infos[name]
     return GeneratorFacts(
         name=name,
         identity=info.identity,
         sampling_digest=info.sampling_digest,
-        universe=prepared.universe(name),
+        universe=prepared.universe(name, "" if fed is None else fed.digest),
         family=info.family,
-        classes=info.classes,
+        classes=info.classes if fed is None else tuple(fed.ranges),
         image_bytes=max(256, info.height * info.width * info.channels // 2),
+        takes_image=info.takes_image,
+        varies=info.varies,
+        capacity=None if fed is None else fed.capacity,
+        origin=Origin.SYNTHETIC if fed is None else fed.origin,
     )
 
 

@@ -8,6 +8,7 @@ mark is read back. One bad image costs its own rows: they come back as quarantin
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -31,7 +32,7 @@ from augment.sample import (
     SampleRow,
 )
 from augment.seeds import augmented_id, canonical_json, real_id, stream
-from augment.spec.models import Augmentation
+from augment.spec.models import Augmentation, JobSpec
 from augment.transforms import Transformer, build_transformer
 from augment.write import XmpMark, add_xmp, verify_mark
 
@@ -107,6 +108,7 @@ class RowMaker:
         self._infos = prepared.infos
         self._labels = {name: i for i, name in enumerate(frozen.plan.classes)}
         self._max_pixels = self._spec.errors.max_pixels
+        self._set = {name: rule_attributes(self._spec, name) for name in self._infos}
         self._copying = [
             Copying(
                 spec,
@@ -187,6 +189,7 @@ class RowMaker:
             sha256=hashlib.sha256(data).hexdigest(),
             license=source.license,
             source=(row.source, row.locator),
+            attributes=tuple(sorted(source.attributes.items())),
         )
 
     # ---- generated -------------------------------------------------------------------
@@ -215,6 +218,8 @@ class RowMaker:
             generator=row.generator,
             parents=row.parents,
             scores=row.scores,
+            attributes=self._attributes(generator, row),
+            mask=self._mask(row, image),
         )
         whole = self._encoded(blank, image, style)
         made = Made([(whole, None)])
@@ -222,6 +227,18 @@ class RowMaker:
             total = copying.parents(split, row.label_name)
             made.take(self._copies(copying, n, _Parent(whole, image, style, position, total)))
         return made
+
+    def _attributes(self, generator: str, row: PoolRow) -> tuple[tuple[str, str], ...]:
+        """What the rule sets, over what holds for the source of the row's parent."""
+        source = json.loads(row.generator.conditioning).get("source") if row.parents else None
+        known = self._spec.sources[source].attributes if source in self._spec.sources else {}
+        return tuple(sorted({**known, **self._set[generator]}.items()))
+
+    def _mask(self, row: PoolRow, image: np.ndarray) -> bytes | None:
+        """The row's label map in the size of its image."""
+        if row.mask is None:
+            return None
+        return codec.label_map(row.mask, image.shape[1], image.shape[0], self._max_pixels)
 
     def _made_style(self, row: PoolRow) -> Style:
         """How a generated image is encoded: as a real one of its class, drawn by its id."""
@@ -286,6 +303,7 @@ class RowMaker:
             transforms=(AppliedOp("augmentation", canonical_json(rule)), *applied),
             scores=(),
             marks=(),
+            mask=None,  # operations do not move masks yet: none is better than a wrong one
         )
 
     def _lost_copies(
@@ -339,6 +357,12 @@ class RowMaker:
             sha256=hashlib.sha256(data).hexdigest(),
             marks=marks,
         )
+
+
+def rule_attributes(spec: JobSpec, generator: str) -> dict[str, str]:
+    """What the rules that use a generator set on its rows; all set the same."""
+    rule = next((r for r in spec.synthesize if generator in r.generators), None)
+    return {} if rule is None else dict(rule.set)
 
 
 def _lost_real(row: RealRow, identity: str, cause: SampleError) -> QuarantinedRow:

@@ -21,7 +21,7 @@ from augment.mix import PoolGroup
 from augment.plan import Plan, PoolUnit, considered, cut_pool_units, next_needs, pool_unit_rows
 from augment.run.engine import Engine, Resources
 from augment.run.pool_unit import PoolTask, filters_digest, universe_work
-from augment.run.prepare import Frozen, Prepared
+from augment.run.prepare import Frozen, FrozenInputs, Prepared
 from augment.run.progress import Reporter
 from augment.run.verdicts import Universe
 from augment.sample import POOL_SCHEMA, Stamp
@@ -52,6 +52,8 @@ class Account:
     generator: str
     label_name: str
     target: int
+    cap: int
+    """Indexes that may be looked at."""
     attempted: int
     accepted: int
     rejected: Mapping[str, int]
@@ -110,7 +112,7 @@ def synthesize(frozen: Frozen, crew: Crew) -> Synthesis:
     """
     result = Synthesis()
     for generator in _generators(frozen.plan):
-        filling = _Filling(frozen.prepared, frozen.plan, generator)
+        filling = _Filling(frozen.prepared, frozen.plan, generator, frozen.inputs)
         filling.fill(crew)
         filling.report(result)
     return result
@@ -133,10 +135,17 @@ def _generators(plan: Plan) -> list[str]:
 class _Filling:
     """One generator's part of the pool, for one job."""
 
-    def __init__(self, prepared: Prepared, plan: Plan, generator: str) -> None:
-        self._prepared, self._generator = prepared, generator
+    def __init__(
+        self,
+        prepared: Prepared,
+        plan: Plan,
+        generator: str,
+        inputs: FrozenInputs | None = None,
+    ) -> None:
+        """inputs: what generators are fed; only needed to make samples."""
+        self._prepared, self._generator, self._inputs = prepared, generator, inputs
         self._pool = prepared.pool
-        self._universe_id = prepared.universe(generator)
+        self._universe_id = plan.generator(generator).universe
         self._work = universe_work(self._pool, self._universe_id)
         self._filters = build_filters(prepared.job.spec.filters)
         self._digest = filters_digest(prepared)
@@ -209,6 +218,7 @@ class _Filling:
             generator=self._generator,
             label_name=label,
             target=want.quota,
+            cap=want.cap,
             attempted=len(looked),
             accepted=len(accepted & looked),
             rejected={reason: n for reason, n in rejected.items() if n},
@@ -256,7 +266,15 @@ class _Filling:
             self._generator, GeneratorExecution()
         )
         resources, placement = place(execution, crew.engine)
-        task = PoolTask(self._prepared, self._generator, crew.stamp, placement)
+        task = PoolTask(
+            self._prepared,
+            self._generator,
+            self._universe_id,
+            crew.stamp,
+            placement,
+            self._inputs.file if self._inputs else "",
+            self._inputs.lists.get(self._generator) if self._inputs else None,
+        )
         crew.reporter.stage(f"synthesize {self._generator}", len(units))
         texts = [json.dumps(unit.to_json()) for unit in units]
         for done, result in enumerate(crew.engine.run(task, texts, resources), start=1):
@@ -303,8 +321,12 @@ def _wants(prepared: Prepared, plan: Plan, generator: str) -> dict[str, Want]:
             quota[draw.label_name] = quota.get(draw.label_name, 0) + draw.n
             if draw.exact is not None:
                 exact[draw.label_name] = exact.get(draw.label_name, Intervals()) | draw.exact
+    capacity = plan.generator(generator).capacity
+    caps = {label: attempts * n for label, n in quota.items()}
+    if capacity is not None:  # an image gives no more samples than the job allows
+        caps = {label: min(cap, capacity[label]) for label, cap in caps.items()}
     return {
-        label: Want(n, attempts * n, exact.get(label, Intervals())) for label, n in quota.items()
+        label: Want(n, caps[label], exact.get(label, Intervals())) for label, n in quota.items()
     }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import assert_never
 
@@ -37,12 +37,14 @@ _KEYS_AT_ONCE = 1 << 16
 class Census:
     """table: rows of `CENSUS_SCHEMA`, sorted by split, label_name, source, locator.
     classes: in the order of their ids. dropped: "source: reason" -> files or rows left out.
-    row_groups: source -> Parquet file -> first row of each row group."""
+    inputs: the same of sources that only generators read. row_groups: source -> Parquet
+    file -> first row of each row group."""
 
     table: pa.Table
     classes: tuple[str, ...]
     dropped: dict[str, int]
     row_groups: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    inputs: pa.Table = field(default_factory=CENSUS_SCHEMA.empty_table)
 
     def blocks(self) -> pa.Array:
         """Per row of the table what is read in one piece with it: `<file>#<row group>` of
@@ -75,12 +77,15 @@ def take_census(job: Job, *, options: Options | None = None) -> Census:
     for name, source in spec.sources.items():
         try:
             listing = list_source(name, source, options)
-            parts.append(_Part(name, source, listing).build(job, given, options))
+            known = given if source.use == "rows" else None
+            parts.append(_Part(name, source, listing).build(job, known, options))
         except PlanError as error:
             problems += error.problems
     if problems:
         raise PlanError(problems)
-    return _joined(parts, given)
+    rows = _joined([p for p in parts if p.spec.use == "rows"], given)
+    fed = [p for p in parts if p.spec.use != "rows"]
+    return replace(rows, inputs=_joined(fed, None).table) if fed else rows
 
 
 def list_source(name: str, spec: SourceSpec, options: Options | None = None) -> Listing:

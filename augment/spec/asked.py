@@ -174,12 +174,16 @@ class Asked:
     def make_absolute(self, base: str) -> None:
         """Hang relative paths on `base`; refuse schemes that nothing here can read."""
         self.base = base
-        for path in [*_uri_paths(self), *_file_paths(self)]:
+        for path in self.located():
             uri = self.get(*path)
             if isinstance(uri, str):
                 absolute = self._absolute(path, str(uri), base)
                 self._before.setdefault(path, uri)
                 self.put(path, absolute)
+
+    def located(self) -> list[Path]:
+        """Where the job names a place: every path and URI that was written."""
+        return [*_uri_paths(self), *_file_paths(self)]
 
     def _absolute(self, path: Path, uri: str, base: str) -> str:
         if not uri or any(c < " " or "\ud800" <= c <= "\udfff" for c in uri):
@@ -217,7 +221,11 @@ def _steps(key: str) -> list[str]:
 
 def _uri_paths(asked: Asked) -> list[Path]:
     found: list[Path] = [(*path, "uri") for path, _ in asked.items("sources")]
-    found += [(*path, "checkpoint") for path, _ in asked.items("generators")]
+    for path, _ in asked.items("generators"):
+        found += [(*path, key) for key in ("checkpoint", "config", "controlnet")]
+        adapters = asked.get(*path, "adapters")
+        count = len(adapters) if isinstance(adapters, list) else 0
+        found += [(*path, "adapters", n, "path") for n in range(count)]
     return [path for path in [*found, ("output", "uri"), ("pool",)] if asked.has(*path)]
 
 

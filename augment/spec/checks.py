@@ -7,9 +7,12 @@ import os
 from collections.abc import Iterator
 
 from augment.errors import SpecError
-from augment.spec.asked import Asked, local_path, scheme_of
+from augment.policy import read_policy
+from augment.spec.asked import MISSING, Asked, local_path, scheme_of
 from augment.spec.draft import Draft
 from augment.spec.files import read_classes, read_label_map
+from augment.spec.generator_checks import check_generators
+from augment.spec.inputs import check_inputs
 from augment.spec.models import Limits, ParquetSource, SourceSpec
 from augment.spec.problems import nearest, one_of, shown
 from augment.spec.rules import (
@@ -31,11 +34,14 @@ def check_job(asked: Asked, draft: Draft) -> None:
             _check_source(asked, ("sources", name), source, classes)
     _check_protected(asked, draft)
     _check_checkpoints(asked)
+    check_generators(asked, draft)
     check_rules(asked, draft, classes)
+    check_inputs(asked, draft)
     _check_output(asked, draft)
     check_limits(asked, draft.limits, ("limits",))
     _check_limit_splits(asked, draft)
     _check_execution(asked, draft)
+    _check_policy(asked)
 
 
 # ---- classes and sources -------------------------------------------------------------
@@ -132,7 +138,9 @@ def _check_checkpoints(asked: Asked) -> None:
         checkpoint = asked.get(*path, "checkpoint")
         if isinstance(checkpoint, str):
             place = (*path, "checkpoint")
-            check_local_file(asked, place, checkpoint, "the folder of a checkpoint", folder=True)
+            folder = not checkpoint.endswith(".safetensors")  # a single-file pipeline
+            what = "the folder of a checkpoint" if folder else "a single-file checkpoint"
+            check_local_file(asked, place, checkpoint, what, folder=folder)
 
 
 # ---- result --------------------------------------------------------------------------
@@ -227,3 +235,24 @@ def _uris(asked: Asked) -> Iterator[str]:
     places += [(*path, "pipeline") for path, _ in asked.items("augmentations")]
     places += [(*path, "manifest") for path, _ in asked.items("synthesize")]
     yield from (uri for place in places if isinstance(uri := asked.get(*place), str))
+
+
+# ---- the operator's policy -----------------------------------------------------------
+
+
+def _check_policy(asked: Asked) -> None:
+    """Every path and URI must lie where this machine's operator lets jobs read and write."""
+    try:
+        policy = read_policy()
+    except SpecError as error:
+        asked.problems += error.problems
+        return
+    places = {path: asked.get(*path) for path in asked.located()}
+    if asked.get("synthesize") is not MISSING:
+        places.setdefault(("pool",), os.path.join(asked.base, "pool"))
+    for path, uri in places.items():
+        if isinstance(uri, str) and not policy.allows_uri(uri):
+            found = f"{shown(uri)}, where this machine lets no job go"
+            expected = f"a place in {one_of(policy.rules.allowed_uris or ())}"
+            hint = f"Ask the operator to list it under `allowed_uris` in {policy.path}"
+            asked.add(path, found, expected, hint)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+from augment.policy import ClassPath
 from augment.spec.base import ClassName, Free, Name, Spec
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -63,6 +65,44 @@ class ClassConditional(CheckpointBase):
     label: ClassName | None = None
 
 
+class Preprocess(Spec):
+    """How a source image becomes a network's input, in the words of the program that CycleGAN
+    and pix2pix come with (pytorch-CycleGAN-and-pix2pix, data/base_dataset.py).
+
+    resize: `resize_and_crop` to load_size x load_size; `scale_width` to that width, crop_size
+    being the least height; `crop` and `*_and_crop` cut out crop_size x crop_size at a place
+    of the sample's own; `none` only rounds the sides to what the network can take.
+    output: `model_size` leaves an image as the network made it, `input_size` brings it to its
+    source's size.
+    """
+
+    resize: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = (
+        "resize_and_crop"
+    )
+    load_size: Annotated[int, Field(ge=4, le=8192)] = 256
+    crop_size: Annotated[int, Field(ge=4, le=8192)] = 256
+    output: Literal["input_size", "model_size"] = "model_size"
+
+
+class TranslationSampling(Spec):
+    """norm_mode: of batch norms, the statistics of the training set or those of each sample,
+    which is what the official test.py does without --eval. dropout: whether it stays on, as
+    the source of variety, with every mask drawn from the sample's own streams."""
+
+    norm_mode: Literal["running", "per_sample"] = "running"
+    dropout: Literal["off", "seeded"] = "off"
+    precision: Precision = "fp32"
+
+
+class Translator(CheckpointBase):
+    """A family that makes an image from an image. direction: which network, where the
+    checkpoint holds both."""
+
+    direction: Literal["AtoB", "BtoA"] | None = None
+    preprocess: Preprocess = Preprocess()
+    sampling: TranslationSampling = TranslationSampling()
+
+
 # ---- families ------------------------------------------------------------------------
 
 
@@ -82,6 +122,17 @@ class AutoregressiveGenerator(ClassConditional):
 
     family: Literal["autoregressive"]
     sampling: AutoregressiveSampling = AutoregressiveSampling()
+
+
+class CustomGenerator(GeneratorBase):
+    """A class of an installed package, where the operator's policy file allows it."""
+
+    family: Literal["custom"]
+    class_path: ClassPath
+    init_args: dict[str, Free] = {}
+    """Its constructor's arguments; part of what it is, so of its identity."""
+    classes: Annotated[list[ClassName], Field(min_length=1)] | None = None
+    """Those of its classes that may be asked for; None: all that it says it makes."""
 
 
 Texts = Annotated[list[str], Field(min_length=1)]
@@ -160,6 +211,49 @@ class DiffusionGenerator(ClassConditional):
     sampling: DiffusionSampling = DiffusionSampling()
 
 
+class OnnxInputs(Spec):
+    """Which of the graph's inputs is which: its name, None where it has no such input."""
+
+    z: str | None = None
+    class_: str | None = Field(default=None, alias="class")
+    image: str | None = None
+
+
+class OnnxSampling(Spec):
+    """temperature: factor on every latent value. truncation: values further from 0 than this
+    are drawn again, before the factor; None: none are."""
+
+    temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
+    truncation: Annotated[float, Field(ge=0.1, le=4.0)] | None = None
+
+
+def _known_range(value: tuple[int, int]) -> tuple[int, int]:
+    if value not in ((-1, 1), (0, 1), (0, 255)):
+        raise PydanticCustomError("range", "[-1, 1], [0, 1] or [0, 255]")
+    return value
+
+
+ImageRange = Annotated[tuple[int, int], AfterValidator(_known_range)]
+"""Of an image's values: black and white."""
+
+
+class OnnxGenerator(ClassConditional):
+    """A graph in the ONNX format: `model.onnx` + `generator.json`; sha256 is of model.onnx."""
+
+    family: Literal["onnx"]
+    inputs: OnnxInputs | None = None
+    """None: as its types and shapes say, where they can mean one thing only."""
+    class_as: Literal["index", "onehot"] | None = None
+    output: str | None = None
+    """Name of the image among the graph's outputs; None: the only one."""
+    range: ImageRange = (-1, 1)
+    """Of the values of the graph's image."""
+    image_range: ImageRange = (-1, 1)
+    """Of the values that it takes as its source image."""
+    layout: Literal["NCHW", "NHWC"] | None = None
+    sampling: OnnxSampling = OnnxSampling()
+
+
 class PaletteSampling(Spec):
     contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
 
@@ -171,6 +265,31 @@ class PaletteGenerator(Spec):
     classes: Annotated[list[ClassName], Field(min_length=1)]
     size: Annotated[int, Field(ge=4, le=4096)] = 32
     sampling: PaletteSampling = PaletteSampling()
+
+
+class TintSampling(Spec):
+    strength: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+
+
+class TintGenerator(Spec):
+    """A source image under a seeded coloured light, no weights. The fake that takes images."""
+
+    family: Literal["tint"]
+    size: Annotated[int, Field(ge=4, le=4096)] | None = None
+    """Side in pixels of the square images; None: as each source."""
+    sampling: TintSampling = TintSampling()
+
+
+class ResnetI2iGenerator(Translator):
+    """Residual image translator: CycleGAN, CUT, pix2pix with a resnet."""
+
+    family: Literal["resnet_i2i"]
+
+
+class UnetI2iGenerator(Translator):
+    """U-Net image translator: pix2pix, CycleGAN with a U-Net."""
+
+    family: Literal["unet_i2i"]
 
 
 class VaeSampling(Spec):
@@ -187,9 +306,14 @@ class VaeGenerator(ClassConditional):
 
 GeneratorSpec = Annotated[
     AutoregressiveGenerator
+    | CustomGenerator
     | DiffusersGenerator
     | DiffusionGenerator
+    | OnnxGenerator
     | PaletteGenerator
+    | ResnetI2iGenerator
+    | TintGenerator
+    | UnetI2iGenerator
     | VaeGenerator,
     Field(discriminator="family"),
 ]  # fmt: skip

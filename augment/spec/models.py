@@ -34,6 +34,11 @@ class SourceBase(Spec):
     (numbers that sum to 1: seeded, stratified by class). Never both in one source."""
     label_map: LabelMap | None = None
     max_per_class: Annotated[int, Field(ge=1)] | None = None
+    use: Literal["rows", "inputs", "label_maps"] = "rows"
+    """rows: its images are rows of the data set. inputs: only generators read them.
+    label_maps: the same, and what is made from one keeps it as `mask`."""
+    attributes: dict[Name, str] = {}
+    """What holds for all its images, for example {time_of_day: day}."""
     license: str | None = None
     digital_source_type: (
         Literal["digitalCapture", "negativeFilm", "positiveFilm", "print"] | None
@@ -86,7 +91,9 @@ class Fill(Spec):
 class From(Spec):
     """Which rows an augmentation takes as parents; None: all that may be taken."""
 
-    origin: Annotated[list[Literal["real", "synthetic"]], Field(min_length=1)] = ["real"]
+    origin: Annotated[list[Literal["real", "synthetic", "translated"]], Field(min_length=1)] = [
+        "real"
+    ]
     classes: list[ClassName] | None = None
     splits: list[Name] | None = None
 
@@ -105,8 +112,34 @@ class Augmentation(Spec):
     pipeline: str | None = None
 
 
+class InputFrom(Spec):
+    """Which images generators are fed; None: all that may be taken.
+
+    Images of protected splits never are. attributes: only sources that have all of these.
+    splits: None: the split that the rule's rows go to.
+    """
+
+    origin: Annotated[list[Literal["real"]], Field(min_length=1, max_length=1)] = ["real"]
+    sources: Annotated[list[Name], Field(min_length=1)] | None = None
+    classes: Annotated[list[ClassName], Field(min_length=1)] | None = None
+    splits: Annotated[list[Name], Field(min_length=1)] | None = None
+    attributes: dict[Name, str] = {}
+
+
+class Input(Spec):
+    """Rows are made from images. per_image: samples of one image at most."""
+
+    from_: InputFrom = Field(default=InputFrom(), alias="from")
+    per_image: Annotated[int, Field(ge=1, le=100_000)] = 1
+
+
 class Synthesize(Spec):
-    """Rows made by generators. Exactly one of fill and manifest."""
+    """Rows made by generators. Exactly one of fill and manifest; with `input` neither is
+    needed: then each image gives `per_image` samples.
+
+    label: of rows made from an image: its own (`keep`), or this class. set: attributes of
+    the rows; those that a source image has and that are not named here are kept.
+    """
 
     generators: (
         Annotated[list[Name], Field(min_length=1)]
@@ -114,6 +147,9 @@ class Synthesize(Spec):
     )
     fill: Fill | None = None
     manifest: str | None = None
+    input: Input | None = None
+    label: Literal["keep"] | ClassName = "keep"
+    set: dict[Name, str] = {}
     classes: list[ClassName] | None = None
     split: Name = "train"
 

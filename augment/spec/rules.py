@@ -116,7 +116,7 @@ def _check_parents(
 
 
 def _check_synthetic_parents(asked: Asked, draft: Draft, path: Path, parents: From) -> None:
-    if "synthetic" not in parents.origin:
+    if not {"synthetic", "translated"} & set(parents.origin):
         return
     place = (*path, "from", "origin")
     if not draft.synthesize:
@@ -161,7 +161,8 @@ def _check_synthesize(
     rule: Synthesize,
     classes: Names | None,
 ) -> None:
-    _check_one_of(asked, path, ("fill", "manifest"))
+    if rule.input is None or asked.has(*path, "fill") or asked.has(*path, "manifest"):
+        _check_one_of(asked, path, ("fill", "manifest"))
     names = asked.keys("generators")
     for n, name in enumerate(rule.generators):
         step = name if isinstance(rule.generators, dict) else n
@@ -173,6 +174,10 @@ def _check_synthesize(
         _add_no_effect(asked, (*path, "generators"), why, "a list of names")
     _check_split(asked, draft, (*path, "split"), rule.split)
     _check_classes(asked, (*path, "classes"), rule.classes, classes)
+    if rule.input is not None:
+        _check_classes(asked, (*path, "input", "from", "classes"), rule.input.from_.classes, None)
+        if rule.label != "keep" and classes is not None:
+            check_known(asked, (*path, "label"), rule.label, classes, "class")
     if rule.fill is not None:
         _check_fill(asked, (*path, "fill"), rule.fill, classes)
         if isinstance(rule.fill.to, dict) and rule.classes is not None:

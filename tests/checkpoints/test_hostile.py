@@ -1,17 +1,13 @@
-"""Files made to run code, to exhaust the reader or to lead it astray. Each is refused or
-read as data; the canary that their code would make never appears. That the same bytes do
-make it when they are unpickled is shown once, in a process of its own."""
+"""Files made to run code, to exhaust the reader or to lead it astray: each is refused, and
+the canary that their code would make never appears. That it could is shown in test_canary."""
 
 from __future__ import annotations
 
 import io
 import pickle
 import struct
-import subprocess
-import sys
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,6 @@ import cloudpickle
 import joblib
 import numpy as np
 import pytest
-import torch
 
 from augment.checkpoints.container import MAGIC
 from augment.checkpoints.nvidia import read_nvidia
@@ -35,32 +30,14 @@ from tests.checkpoints.assembly import (
     Raw,
     dumps,
     floats,
-    saved,
     system,
     tensor,
     zipped,
 )
+from tests.checkpoints.evil import GOOD, NUMBERS, Case, Evil, code, deep, shared
 from tests.checkpoints.nvidia_like import file, network, persistent
 
-GOOD = tensor(floats(2), (2,), (1,))
 DEFLATED = zipfile.ZIP_DEFLATED
-NUMBERS = {"a/data/0": bytes(8)}
-
-
-class Evil:
-    """Pickles itself as a call."""
-
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        import os
-
-        return os.system, (f"touch {self.canary}",)
-
-
-def code(canary: Path) -> str:
-    return f"open({str(canary)!r}, 'w').close()"
 
 
 def as_storage(value: Any) -> bytes:
@@ -77,17 +54,6 @@ def buffer(data: bytes) -> Call:
     state["_buffers"] = {"b": tensor(load, (1,), (1,))}
     return module
 
-
-def deep(levels: int) -> Raw:
-    return Raw(b"N" + b"\x85" * levels)
-
-
-def shared(levels: int) -> Raw:
-    """A tuple of itself twice, `levels` times: 2**levels values, few bytes."""
-    return Raw(b"N" + b"2\x86" * levels)
-
-
-Case = tuple[Callable[[bytes], object], Callable[[Path], bytes], str]
 
 CASES: dict[str, Case] = {
     # ---- calls ---------------------------------------------------------------------
@@ -318,11 +284,6 @@ def _module_bomb() -> Any:
     return persistent("G", modules={"a": inner}, _init_args=(), _init_kwargs={})
 
 
-@pytest.fixture
-def canary(tmp_path: Path) -> Path:
-    return tmp_path / "canary"
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_refused_and_nothing_runs(name: str, canary: Path) -> None:
     read, make, text = CASES[name]
@@ -333,108 +294,3 @@ def test_it_is_refused_and_nothing_runs(name: str, canary: Path) -> None:
     assert time.process_time() - started < 30
     sniff(data)
     assert not canary.exists()
-
-
-INERT: dict[str, Case] = {
-    "Lightning's hyper-parameters": (
-        read_torch,
-        lambda c: zipped({"state_dict": {"a": GOOD}, "hyper_parameters": system(c)}, NUMBERS),
-        "left aside: 'hyper_parameters' (names 'posix.system')",
-    ),
-    "a module's attribute": (
-        read_torch,
-        lambda c: zipped(_module(forward=system(c)), NUMBERS),
-        "classes not loaded: 'x.M'",
-    ),
-    "a module of a class from nowhere": (
-        read_torch, lambda c: zipped(_module(), NUMBERS), "classes not loaded: 'x.M'",
-    ),
-    "a discriminator": (
-        read_nvidia, lambda c: file(network(), D=system(c)),
-        "left aside: 'D' (names 'posix.system')",
-    ),
-    "a source text": (
-        read_nvidia, lambda c: file(network(source=code(c))), "left aside: 'training_set_kwargs'",
-    ),
-    "200,000 levels aside": (
-        read_nvidia, lambda c: file(network(), D=deep(200_000)), "left aside: 'D'",
-    ),
-    "2**60 values aside": (
-        read_nvidia, lambda c: file(network(), D=shared(60)), "left aside: 'D'",
-    ),
-}  # fmt: skip
-
-
-def _module(**attributes: Any) -> Call:
-    state = {"_parameters": {"a": GOOD}, "_buffers": {}, "_modules": {}, **attributes}
-    return Call(G("x", "M"), (), state=state, op=b"\x81")
-
-
-@pytest.mark.parametrize("name", INERT)
-def test_it_is_read_as_data_and_nothing_runs(name: str, canary: Path) -> None:
-    read, make, note = INERT[name]
-    found: Any = read(make(canary))
-    assert found.tensors
-    assert any(note in said for said in found.notes)
-    assert not canary.exists()
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda c: dumps(system(c)),
-        lambda c: dumps({"a": system(c)}, 4),
-        lambda c: pickle.dumps(Evil(c)),
-        lambda c: dumps(Raw(b"(" + f"X{chr(6 + len(str(c)))}".encode() + b"\0\0\0touch "
-                            + str(c).encode() + b"iposix\nsystem\n")),
-        lambda c: cloudpickle.dumps(Evil(c)),
-        lambda c: dumps(Call(G("builtins", "eval"), (code(c),))),
-        lambda c: dumps(Call(G("torch.storage", "_load_from_bytes"), (pickle.dumps(Evil(c)),))),
-    ],
-)  # fmt: skip
-def test_the_canary_can_sing(make: Callable[[Path], bytes], canary: Path, tmp_path: Path) -> None:
-    """The control: the standard library runs what the readers above refuse."""
-    bait = tmp_path / "bait.pkl"
-    bait.write_bytes(make(canary))
-    with pytest.raises(UnsafeCheckpoint):
-        read_torch(bait)
-    assert not canary.exists()
-    unpickle = "import pickle, sys; pickle.load(open(sys.argv[1], 'rb'))"
-    subprocess.run([sys.executable, "-W", "ignore", "-c", unpickle, bait], check=False)
-    assert canary.exists()
-
-
-def test_a_real_torchscript_and_a_real_export() -> None:
-    import warnings
-
-    script, exported = io.BytesIO(), io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit is deprecated
-        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), script)
-        program = torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),))
-        torch.export.save(program, exported)
-    with pytest.raises(UnsafeCheckpoint) as caught:
-        read_torch(script.getvalue(), "net.pt")
-    assert str(caught.value) == (
-        "net.pt: a TorchScript archive, which is a program; expected weights; save the model's "
-        "state_dict() with torch.save or as .safetensors"
-    )
-    with pytest.raises(UnsafeCheckpoint, match=r"a torch\.export archive"):
-        read_torch(exported.getvalue())
-
-
-WHOLE: dict[str, tuple[Callable[[bytes], object], bytes]] = {
-    "zip": (read_torch, saved({"a": torch.arange(6.0), "b": torch.ones(2)})),
-    "legacy": (read_torch, saved({"a": torch.arange(6.0), "b": torch.ones(2)}, new=False)),
-    "nvidia": (read_nvidia, file(network())),
-}
-
-
-@pytest.mark.parametrize("name", WHOLE)
-def test_cut_off_anywhere(name: str) -> None:
-    read, data = WHOLE[name]
-    read(data)
-    for length in {*range(0, len(data), 13), *range(len(data) - 40, len(data))}:
-        with pytest.raises(UnsafeCheckpoint):
-            read(data[:length])
-        sniff(data[:length])

@@ -17,7 +17,7 @@ Make = Callable[..., Prepared]
 
 
 def test_a_manifest_has_one_row_per_sample_to_be_made(prepared: Make, tmp_path: Path) -> None:
-    plan, _ = plan_job(prepared())
+    plan = plan_job(prepared()).plan
     target = tmp_path / "manifest.parquet"
     write_manifest(plan, target)
     table = pq.read_table(target)
@@ -34,12 +34,12 @@ def test_a_manifest_has_one_row_per_sample_to_be_made(prepared: Make, tmp_path: 
 def test_a_manifest_replaces_an_older_one(prepared: Make, tmp_path: Path) -> None:
     target = tmp_path / "manifest.parquet"
     target.write_text("older")
-    write_manifest(plan_job(prepared())[0], target)
+    write_manifest(plan_job(prepared()).plan, target)
     assert pq.read_table(target).num_rows == 64
 
 
 def test_a_manifest_that_cannot_be_written_leaves_nothing(prepared: Make, tmp_path: Path) -> None:
-    plan, _ = plan_job(prepared())
+    plan = plan_job(prepared()).plan
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(StorageError, match=r"m\.parquet: the manifest cannot be written: .*choose"):
         write_manifest(plan, tmp_path / "no" / "m.parquet")
@@ -51,12 +51,12 @@ def test_a_manifest_that_cannot_be_written_leaves_nothing(prepared: Make, tmp_pa
 
 def test_the_stock_of_a_pool_before_and_after(prepared: Make) -> None:
     asked = prepared()
-    plan, _ = plan_job(asked)
+    plan = plan_job(asked).plan
     assert pool_stock(asked, plan) == {"fake": {"needed": 64, "there": 0, "missing": 64}}
     assert fill_pool(asked.job, LocalEngine()).made_now == 64
     assert pool_stock(asked, plan) == {"fake": {"needed": 64, "there": 64, "missing": 0}}
     more = prepared(synthesize=[{"generators": ["fake"], "fill": {"to": 33}}])
-    stock = pool_stock(more, plan_job(more)[0])
+    stock = pool_stock(more, plan_job(more).plan)
     assert stock == {"fake": {"needed": 73, "there": 64, "missing": 9}}
 
 
@@ -64,7 +64,7 @@ def test_what_the_cap_forbids_is_not_missing(prepared: Make) -> None:
     """All were tried and rejected: nothing more will be made."""
     asked = prepared(filters=[{"degenerate": {"min_std": 127.0}}], max_attempts_per_sample=1)
     fill_pool(asked.job, LocalEngine())
-    stock = pool_stock(asked, plan_job(asked)[0])
+    stock = pool_stock(asked, plan_job(asked).plan)
     assert stock == {"fake": {"needed": 64, "there": 0, "missing": 0}}
 
 

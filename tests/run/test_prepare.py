@@ -38,9 +38,9 @@ def below(folder: Path) -> list[str]:
 
 def test_preparing_and_planning_touch_nothing(prepared: Make, tmp_path: Path) -> None:
     before = below(tmp_path)
-    plan, census = plan_job(prepared())
-    assert plan.rows("train") == 3 * 30
-    assert census.table.num_rows == 13 + 6
+    planned = plan_job(prepared())
+    assert planned.plan.rows("train") == 3 * 30
+    assert planned.census.table.num_rows == 13 + 6
     assert below(tmp_path) == before
 
 

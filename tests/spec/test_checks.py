@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from augment.generators.catalog import FAMILIES
 from augment.spec import Job
 
 Problems = Callable[..., list[str]]
 
+FAMILY_NAMES = ", ".join(family.name for family in FAMILIES)
 SHARES = {"train": 0.9, "validation": 0.1}
 WEIGHTS = {"generators.other": {"family": "palette", "classes": ["0"]}}
 NO_SHARE = "synthesize.0.fill"
@@ -32,8 +34,8 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"generators.fake.family": "palete"},
-        "generators.fake.family: got 'palete'; expected one of autoregressive, diffusers, "
-        "diffusion, palette, vae. Did you mean 'palette'?",
+        f"generators.fake.family: got 'palete'; expected one of {FAMILY_NAMES}. "
+        "Did you mean 'palette'?",
     ),
     (
         {"generators.fake.sampling": {"contrst": 1}},
@@ -189,7 +191,7 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"augmentations.0.from": {"origin": ["reel"]}},
-        "augmentations[0].from.origin[0]: got 'reel'; expected one of real, synthetic. "
+        "augmentations[0].from.origin[0]: got 'reel'; expected one of real, synthetic, translated. "
         "Did you mean 'real'?",
     ),
     (

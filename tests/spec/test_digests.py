@@ -131,4 +131,4 @@ def test_the_folder_of_the_job_does_not_matter(job: Load, tmp_path: Path) -> Non
 
 def test_golden(job: Load) -> None:
     """A change here starts every user's job anew: it must be meant."""
-    assert digest_of(job()) == "e4925abf235c4a89b6c962d5c0179980f1a2706c5d49074afb158124dd9c3d1d"
+    assert digest_of(job()) == "4ade5e97e3ef3824a22814323775a517141827540c8a1ef078beb2faea66c179"

@@ -1,0 +1,89 @@
+"""What a generator's options are told that have no effect or contradict one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Problems = Callable[..., list[str]]
+
+
+def translator(**preprocess: Any) -> dict[str, Any]:
+    return {
+        "generators.fake": {
+            "family": "unet_i2i",
+            "checkpoint": ".",
+            "direction": "AtoB",
+            "preprocess": preprocess,
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "text"),
+    [
+        (
+            {"resize": "crop", "load_size": 64},
+            "load_size: got 64, which has no effect: resize is crop; expected no such key",
+        ),
+        (
+            {"resize": "none", "crop_size": 64},
+            "crop_size: got 64, which has no effect: resize is none; expected no such key",
+        ),
+        (
+            {"load_size": 128},
+            "load_size: got crop_size 256 with load_size 128; expected a crop_size of at most "
+            "load_size",
+        ),
+        (
+            {"resize": "scale_width_and_crop", "load_size": 64, "crop_size": 65},
+            "crop_size: got crop_size 65 with load_size 64; expected a crop_size of at most "
+            "load_size",
+        ),
+        (
+            {"load_size": 286, "output": "input_size"},
+            "output: got input_size with resize: resize_and_crop, which cuts a part out; expected "
+            "model_size. The part would be stretched over the whole: use scale_width or none",
+        ),
+        (
+            {"resize": "crop", "output": "input_size"},
+            "output: got input_size with resize: crop, which cuts a part out; expected "
+            "model_size. The part would be stretched over the whole: use scale_width or none",
+        ),
+        (
+            {"resize": "scale"},
+            "resize: got 'scale'; expected one of crop, none, resize_and_crop, scale_width, "
+            "scale_width_and_crop. Did you mean 'scale_width'?",
+        ),
+        ({"load_size": 2}, "load_size: got 2; expected a number >= 4"),
+    ],
+)
+def test_preprocess(problems: Problems, preprocess: dict[str, Any], text: str) -> None:
+    assert problems(translator(**preprocess)) == [f"job: generators.fake.preprocess.{text}"]
+
+
+@pytest.mark.parametrize(
+    "preprocess",
+    [
+        {},
+        {"output": "input_size"},
+        {"load_size": 286},
+        {"resize": "crop", "crop_size": 64},
+        {"resize": "scale_width", "load_size": 64, "crop_size": 128, "output": "input_size"},
+        {"resize": "none", "output": "input_size"},
+    ],
+)
+def test_right_preprocesses(problems: Problems, preprocess: dict[str, Any]) -> None:
+    assert problems(translator(**preprocess)) == []
+
+
+def test_unknown_directions_and_modes(problems: Problems) -> None:
+    job = translator()
+    job["generators.fake"] |= {"direction": "AtoC", "sampling": {"norm_mode": "batch"}}
+    assert problems(job) == [
+        "job: generators.fake.direction: got 'AtoC'; expected one of AtoB, BtoA. "
+        "Did you mean 'AtoB'?",
+        "job: generators.fake.sampling.norm_mode: got 'batch'; expected one of per_sample, running",
+    ]

@@ -1,0 +1,92 @@
+"""`augment generators`: the list of families, and a class asked the contract's questions."""
+
+from __future__ import annotations
+
+import json
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augment.cli import main
+from augment.generators.catalog import FAMILIES
+from augment.policy import VARIABLE
+from augment.spec import generators
+
+Capture = pytest.CaptureFixture[str]
+
+GOOD = "tests.generators.test_contract:Good"
+BROKEN = "tests.generators.test_contract:OnePerClass"
+
+
+@pytest.fixture(autouse=True)
+def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "policy.yaml"
+    monkeypatch.setenv(VARIABLE, str(path))
+    return path
+
+
+def families() -> set[str]:
+    """The families that a job can name."""
+    union = typing.get_args(typing.get_args(generators.GeneratorSpec)[0])
+    return {typing.get_args(spec.model_fields["family"].annotation)[0] for spec in union}
+
+
+def test_every_family_that_a_job_can_name_has_a_row() -> None:
+    assert [f.name for f in FAMILIES] == sorted(families())
+
+
+def test_list_shows_every_family(capsys: Capture) -> None:
+    assert main(["generators", "list"]) == 0
+    said = capsys.readouterr().out
+    for family in FAMILIES:
+        assert f"\n{family.name}" in f"\n{said}"
+        assert family.loads in said
+    assert main(["generators", "list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == [f.name for f in FAMILIES]
+    assert set(rows[0]) == {"name", "loads", "takes", "conditions", "extra"}
+
+
+def test_a_good_class_passes(capsys: Capture, policy: Path) -> None:
+    assert main(["generators", "check", GOOD]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("pass  ") for line in said[:-2])
+    assert said[-2] == f"{len(said) - 2} of {len(said) - 2} questions passed"
+    assert said[-1] == f"policy: {policy} does not list it, so no job may use it here"
+
+
+def test_the_policy_is_told_where_it_lists_the_class(capsys: Capture, policy: Path) -> None:
+    policy.write_text(f"allow_code: ['{GOOD}']\n")
+    assert main(["generators", "check", GOOD, "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (found["ok"], found["allowed"], found["policy"]) == (True, True, str(policy))
+    assert found["class_path"] == GOOD
+
+
+def test_a_broken_class_is_exit_1_and_says_what(capsys: Capture) -> None:
+    assert main(["generators", "check", BROKEN]) == 1
+    said = capsys.readouterr().out
+    assert "FAIL  every sample differs: 2 images of 6 samples" in said
+    assert main(["generators", "check", BROKEN, "--json"]) == 1
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert not found["ok"]
+    failed = [q["name"] for q in found["questions"] if not q["ok"]]
+    assert "every sample differs" in failed
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["no class"], "got 'no class'; expected package.module:Class"),
+        (["json:JSONDecoder"], "json:JSONDecoder: it has no validate, batch_key, generate, info"),
+        (["json:Nope"], "json:Nope: got no such name; expected a class in json"),
+        ([GOOD, "--init", "{"], "--init: got '{'; expected a JSON object ("),
+        ([GOOD, "--init", "[]"], "--init: got '[]'; expected a JSON object of arguments"),
+        ([GOOD, "--init", '{"x": 1}'], "making it raised TypeError:"),
+    ],
+)
+def test_what_cannot_be_asked_is_exit_2(words: list[str], text: str, capsys: Capture) -> None:
+    assert main(["generators", "check", *words]) == 2
+    assert text in capsys.readouterr().err

@@ -1,0 +1,201 @@
+"""The operator's policy: what it allows, how it is refused, and that no job can replace it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augment.errors import CheckpointError, SpecError
+from augment.policy import MAX_BYTES, PATH, VARIABLE, Policy, PolicyRules, read_policy
+from augment.spec import load_spec
+
+
+def written(folder: Path, text: str | bytes, mode: int = 0o644) -> Path:
+    path = folder / "policy.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    path.chmod(mode)
+    return path
+
+
+def read(path: Path | str) -> Policy:
+    return read_policy({VARIABLE: str(path)})
+
+
+def refused(path: Path | str) -> str:
+    with pytest.raises(SpecError) as caught:
+        read(path)
+    return str(caught.value)
+
+
+def test_without_a_file_nothing_is_allowed_that_needs_allowing(tmp_path: Path) -> None:
+    policy = read(tmp_path / "none.yaml")
+    assert policy.rules == PolicyRules(allow_code=[], allowed_uris=None)
+    assert policy.path == str(tmp_path / "none.yaml")
+
+
+def test_the_path_is_fixed_where_the_operator_says_nothing() -> None:
+    assert PATH == "/etc/augment/policy.yaml"
+    assert read_policy({}).path == PATH
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n"])
+def test_an_empty_file_allows_nothing(tmp_path: Path, text: str) -> None:
+    assert read(written(tmp_path, text)).rules == PolicyRules()
+
+
+def test_listed_code_is_allowed_and_no_other(tmp_path: Path) -> None:
+    policy = read(written(tmp_path, "allow_code: ['pkg.mod:Good', 'other:Class']\n"))
+    policy.require_code("pkg.mod:Good", "generators.g.class_path")
+    with pytest.raises(CheckpointError) as caught:
+        policy.require_code("pkg.mod:Goo", "generators.g.class_path")
+    assert str(caught.value) == (
+        "generators.g.class_path: got 'pkg.mod:Goo', code that this machine does not allow; it "
+        "allows: pkg.mod:Good, other:Class. A job cannot allow it: ask the operator to list it "
+        f"under `allow_code` in {tmp_path}/policy.yaml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("- a\n", ": got a list; expected a mapping of keys"),
+        ("allow_code: [\n", ": got an error (while parsing a flow node"),
+        (b"\xff\xfe\x00", ": got an error ("),
+        ("a: !!python/object/apply:os.system [x]\n", "could not determine a constructor"),
+        ("allow_codes: []\n", ": allow_codes: got an unknown key; expected one of allow_code, all"),
+        ("allow_code: x\n", ": allow_code: got 'x'; expected Input should be a valid list"),
+        ("allow_code: ['os.system']\n", ": allow_code.0: got 'os.system'; expected String should"),
+        ("allow_code: ['a b:C']\n", ": allow_code.0: got 'a b:C'; expected String should match"),
+        ("allow_code: [1]\n", ": allow_code.0: got 1; expected Input should be a valid string"),
+        ("allowed_uris: ['']\n", ": allowed_uris.0: got ''; expected String should have at least"),
+        ("allow_code: []\nallow_code: ['a:B']\n", "got the key 'allow_code' twice; expected each"),
+        (b"#" * (MAX_BYTES + 1), f"got more than {MAX_BYTES} bytes; expected a small file"),
+    ],
+)
+def test_what_is_no_policy(tmp_path: Path, text: str | bytes, found: str) -> None:
+    path = written(tmp_path, text)
+    said = refused(path)
+    assert said.startswith(str(path))
+    assert found in said
+
+
+def test_a_file_that_anyone_can_write_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "allow_code: ['a:B']\n", mode=0o666)
+    assert refused(path) == (
+        f"{path}: got a file that anyone can write; expected one that its owner writes. "
+        f"Run `chmod o-w {path}` after looking at what is in it"
+    )
+
+
+def test_a_folder_where_anyone_can_replace_the_file_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    path = written(folder, "allow_code: ['a:B']\n")
+    folder.chmod(0o777)
+    assert refused(path).startswith(f"{path}: got a folder where anyone can replace it; expected")
+    folder.chmod(0o1777)  # a sticky folder, such as /tmp: only the owner can replace it
+    assert read(path).rules.allow_code == ["a:B"]
+
+
+def test_what_is_no_file_is_refused_and_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert "got something that is no file; expected a regular" in refused(tmp_path / "fifo")
+    assert "got something that is no file; expected a regular" in refused(tmp_path)
+
+
+def test_a_relative_path_is_refused() -> None:
+    assert refused("policy.yaml").startswith(
+        "AUGMENT_POLICY: got 'policy.yaml'; expected an absolute path"
+    )
+
+
+# ---- places --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uri", "allowed"),
+    [
+        ("s3://bucket/a", True),
+        ("s3://bucket/a/", True),
+        ("s3://bucket/a/b.parquet", True),
+        ("s3://bucket/abc", False),
+        ("s3://bucket/a/../b", False),
+        ("s3://bucket", False),
+        ("/data/x", True),
+        ("file:///data/x", True),
+        ("/data/../etc/passwd", False),
+        ("/database", False),
+    ],
+)
+def test_places_are_whole_folders(uri: str, allowed: bool) -> None:
+    policy = Policy("p", PolicyRules(allowed_uris=["s3://bucket/a", "/data"]))
+    assert policy.allows_uri(uri) is allowed
+    assert Policy("p").allows_uri(uri)
+
+
+def test_a_link_out_of_an_allowed_folder_lies_outside(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/link").symlink_to("/etc")
+    policy = Policy("p", PolicyRules(allowed_uris=[str(tmp_path / "in")]))
+    assert policy.allows_uri(str(tmp_path / "in/new"))
+    assert not policy.allows_uri(str(tmp_path / "in/link/passwd"))
+
+
+def job(root: Path, **more: Any) -> dict[str, Any]:
+    (root / "data/train/a").mkdir(parents=True, exist_ok=True)
+    source = {"format": "imagefolder", "uri": str(root / "data"), "splits": {"train": "train"}}
+    return {
+        "version": 1,
+        "name": "j",
+        "seed": 1,
+        "sources": {"r": source},
+        "generators": {"p": {"family": "palette", "classes": ["a"]}},
+        "synthesize": [{"generators": ["p"], "fill": {"to": 2}}],
+        "output": {"uri": str(root / "out")},
+        **more,
+    }
+
+
+def test_a_job_is_held_to_the_allowed_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    inside = job(tmp_path, pool=str(tmp_path / "pool"))
+    policy = written(tmp_path, f"allowed_uris: ['{tmp_path}']\n")
+    monkeypatch.setenv(VARIABLE, str(policy))
+    assert load_spec(inside).spec.name == "j"
+    assert load_spec(job(tmp_path)).spec.pool == str(tmp_path / "pool")
+    with pytest.raises(SpecError) as caught:
+        load_spec(inside | {"output": {"uri": "s3://elsewhere/out"}})
+    assert str(caught.value) == (
+        "job: output.uri: got 's3://elsewhere/out', where this machine lets no job go; expected "
+        f"a place in {tmp_path}. Ask the operator to list it under `allowed_uris` in {policy}"
+    )
+
+
+def test_a_default_pool_outside_is_refused_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ok").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv(VARIABLE, str(written(tmp_path, f"allowed_uris: ['{tmp_path}/ok']\n")))
+    with pytest.raises(SpecError, match=r"pool: got '.*/elsewhere/pool', where this machine"):
+        load_spec(job(tmp_path / "ok"))
+
+
+def test_a_bad_policy_stops_every_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(written(tmp_path, "nonsense: 1\n")))
+    with pytest.raises(SpecError, match="nonsense: got an unknown key"):
+        load_spec(job(tmp_path))
+
+
+def test_a_job_cannot_bring_its_own_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "none.yaml"))
+    with pytest.raises(SpecError, match="allow_code: got an unknown key"):
+        load_spec(job(tmp_path, allow_code=["pkg.mod:Class"]))
+    ours = written(tmp_path, "allowed_uris: ['/nowhere']\n")
+    assert load_spec(job(tmp_path), env={VARIABLE: str(ours)}).spec.name == "j"
