@@ -77,7 +77,9 @@ def bare(prepared: Prepared, samples: int, batch: int, folder: Path) -> Callable
     """The same network in a plain loop; the next batch is sampled while the last is encoded."""
     spec = prepared.job.spec.generators["vae"]
     assert isinstance(spec, VaeGenerator)
-    network = vae.load("vae", spec, prepared.infos["vae"], Placement(), {}).network
+    host = vae.load("vae", spec, prepared.infos["vae"], Placement(), {})
+    assert isinstance(host, vae.VaeHost)
+    network = host.network
     classes, latent = len(prepared.infos["vae"].classes), network.init.latent
     samples -= samples % classes
     count = encoders("cpu")

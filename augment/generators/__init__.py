@@ -21,6 +21,7 @@ from augment.generators.protocol import (
 from augment.seeds import digest
 from augment.spec.generators import (
     AutoregressiveGenerator,
+    BigGanGenerator,
     CustomGenerator,
     DiffusersGenerator,
     DiffusionGenerator,
@@ -28,6 +29,8 @@ from augment.spec.generators import (
     OnnxGenerator,
     PaletteGenerator,
     ResnetI2iGenerator,
+    StyleGan2Generator,
+    StyleGan3Generator,
     TintGenerator,
     UnetI2iGenerator,
     VaeGenerator,
@@ -47,9 +50,7 @@ __all__ = [
 ]
 
 
-def describe(  # noqa: C901 (one case a family)
-    name: str, spec: GeneratorSpec, options: Options = None
-) -> GeneratorInfo:
+def describe(name: str, spec: GeneratorSpec, options: Options = None) -> GeneratorInfo:
     """Facts of the job's generator `name`, its files checked, nothing of it loaded.
 
     options: fsspec options by protocol.
@@ -79,6 +80,10 @@ def describe(  # noqa: C901 (one case a family)
             from augment.generators import onnx
 
             return onnx.describe(name, spec, options)
+        case BigGanGenerator():
+            from augment.generators import biggan
+
+            return biggan.describe(name, spec, options)
         case PaletteGenerator():
             from augment.generators import palette
 
@@ -95,6 +100,14 @@ def describe(  # noqa: C901 (one case a family)
             from augment.generators import unet_i2i
 
             return unet_i2i.describe(name, spec, options)
+        case StyleGan2Generator():
+            from augment.generators import stylegan2
+
+            return stylegan2.describe(name, spec, options)
+        case StyleGan3Generator():
+            from augment.generators import stylegan3
+
+            return stylegan3.describe(name, spec, options)
         case VaeGenerator():
             from augment.generators import vae
 
@@ -103,7 +116,7 @@ def describe(  # noqa: C901 (one case a family)
             assert_never(spec)
 
 
-def load_host(  # noqa: C901 (one case a family)
+def load_host(
     name: str,
     spec: GeneratorSpec,
     info: GeneratorInfo,
@@ -140,6 +153,10 @@ def load_host(  # noqa: C901 (one case a family)
             from augment.generators import onnx
 
             return onnx.load(name, spec, info, placement or Placement(), options)
+        case BigGanGenerator():
+            from augment.generators import biggan
+
+            return biggan.load(name, spec, info, placement or Placement(), options)
         case PaletteGenerator():
             from augment.generators import palette
 
@@ -156,6 +173,14 @@ def load_host(  # noqa: C901 (one case a family)
             from augment.generators import unet_i2i
 
             return unet_i2i.load(name, spec, info, placement or Placement(), options)
+        case StyleGan2Generator():
+            from augment.generators import stylegan2
+
+            return stylegan2.load(name, spec, info, placement or Placement(), options)
+        case StyleGan3Generator():
+            from augment.generators import stylegan3
+
+            return stylegan3.load(name, spec, info, placement or Placement(), options)
         case VaeGenerator():
             from augment.generators import vae
 

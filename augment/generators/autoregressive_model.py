@@ -99,7 +99,7 @@ def model_of(
 
         return Model(ImageGpt(init.transformer, tensors).to(on), coloured)
     assert init.decoder is not None
-    decoder = VqDecoder(init.decoder, tensors).to(on, placement.channels_last)
+    decoder = VqDecoder(init.decoder, tensors).to(on, placement.lays_last())
     run, grid = compiled(decoder, placement), init.transformer.grid
 
     def decoded(tokens_BT: torch.Tensor) -> torch.Tensor:

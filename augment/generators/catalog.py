@@ -27,6 +27,12 @@ FAMILIES = (
         "class",
     ),
     Family(
+        "biggan",
+        "BigGAN-deep of huggingface/pytorch-pretrained-BigGAN, with its config.json",
+        "noise",
+        "class, truncation",
+    ),
+    Family(
         "custom",
         "a class of an installed package, where the operator's policy lists it",
         "what the class takes",
@@ -60,6 +66,18 @@ FAMILIES = (
         "a source image",
         "the source image",
     ),
+    Family(
+        "stylegan2",
+        "NVIDIA .pkl of stylegan2-ada-pytorch and stylegan3, safetensors",
+        "noise",
+        "class, truncation, noise mode",
+    ),
+    Family(
+        "stylegan3",
+        "NVIDIA .pkl of stylegan3, T and R, safetensors",
+        "noise",
+        "class, truncation",
+    ),
     Family("tint", "nothing: coloured light, for trying a job", "a source image", "nothing"),
     Family(
         "unet_i2i",
@@ -67,5 +85,10 @@ FAMILIES = (
         "a source image or label map",
         "the source image",
     ),
-    Family("vae", "augment's conditional VAE", "noise", "class"),
+    Family(
+        "vae",
+        "augment's conditional VAE, pythae folders, AutoencoderKL (needs augment[diffusers])",
+        "noise, or a source image (AutoencoderKL)",
+        "class, or the source image and a variation",
+    ),
 )

@@ -384,7 +384,7 @@ def _placed(pipe: Any, placement: Placement) -> Any:
         network = getattr(pipe, part, None)
         if network is None:
             continue
-        if placement.channels_last:
+        if placement.lays_last():
             network.to(memory_format=torch.channels_last)
         if part in ("unet", "transformer"):
             setattr(pipe, part, compiled(network, placement))

@@ -90,7 +90,7 @@ class DiffusionHost:
         self._placement = placement
         self._device = Device(placement.device, sampling.precision)
         self._network = compiled(
-            network.to(placement.device, channels_last=placement.channels_last), placement
+            network.to(placement.device, channels_last=placement.lays_last(on_cpu=True)), placement
         )
 
     def validate(self, request: SampleRequest) -> None:
@@ -149,7 +149,7 @@ class DiffusionHost:
 
         (array,) = padded([array], self._placement)
         tensor = self._device.send(array)
-        if self._placement.channels_last and tensor.dim() == 4:
+        if self._placement.lays_last(on_cpu=True) and tensor.dim() == 4:
             return tensor.contiguous(memory_format=torch.channels_last)
         return tensor
 

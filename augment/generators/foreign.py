@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from augment.errors import CheckpointError
+from augment.generators.checkpoint import differences
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,37 @@ class Foreign:
     tensors: Mapping[str, np.ndarray]
     config: Mapping[str, Any] = field(default_factory=dict)
 
+    def refusal(self, came: str, expected: str, way_out: str = "") -> CheckpointError:
+        """The error that says why a family cannot host this."""
+        end = f"; {way_out}" if way_out else ""
+        return CheckpointError(f"{self.place}: {came}; expected {expected}{end}")
+
+    def sizes(self, key: str, rank: int) -> tuple[int, ...]:
+        """The shape of a tensor that has `rank` axes.
+
+        Raises:
+            CheckpointError: it is missing, or has more or fewer.
+        """
+        if key not in self.tensors:
+            raise self.refusal(f"tensor {key!r} is missing", f"one with {rank} axes")
+        shape = self.tensors[key].shape
+        if len(shape) != rank:
+            raise self.refusal(f"tensor {key!r} has shape {list(shape)}", f"{rank} axes")
+        return shape
+
+    def fitted(self, model: type[M], init: Mapping[str, Any]) -> M:
+        """What was found as a family's architecture.
+
+        Raises:
+            CheckpointError: it is outside of what the family can be.
+        """
+        try:
+            return model.model_validate(dict(init))
+        except ValidationError as e:
+            found = [f"{'.'.join(map(str, p['loc']))}: {p['msg']}, got {p['input']!r:.80}"
+                     for p in e.errors()[:5]]  # fmt: skip
+            raise CheckpointError(f"{self.place}: cannot be hosted: {'; '.join(found)}") from None
+
 
 @dataclass(frozen=True)
 class Conversion:
@@ -44,3 +81,25 @@ class Conversion:
     num_classes: int = 0
     quirks: tuple[str, ...] = ()
     license_note: str | None = None
+
+
+def matched(
+    place: str, tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    """The tensors as contiguous float32, in the order of `shapes`.
+
+    Raises:
+        CheckpointError: they are not exactly those of `shapes`, or are no real numbers.
+    """
+    text = differences({key: array.shape for key, array in tensors.items()}, shapes)
+    if text:
+        raise CheckpointError(
+            f"{place}: its tensors are not those of the architecture that it shows ({text}); "
+            "expected the whole generator as its own program saved it"
+        )
+    for key in shapes:
+        if tensors[key].dtype.kind != "f":
+            raise CheckpointError(
+                f"{place}: tensor {key!r} has dtype {tensors[key].dtype}; expected real numbers"
+            )
+    return {key: np.array(tensors[key], dtype=np.float32, order="C") for key in shapes}

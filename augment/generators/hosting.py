@@ -74,18 +74,6 @@ class Device:
             yield
 
 
-def placed(parameters: Mapping[str, np.ndarray], placement: Placement) -> dict[str, torch.Tensor]:
-    """The parameters where `placement` says, those of convolutions laid out as it says."""
-    import torch
-
-    found = {}
-    for key, array in parameters.items():
-        last = placement.channels_last and array.ndim == 4
-        layout = torch.channels_last if last else torch.contiguous_format
-        found[key] = torch.from_numpy(array).to(placement.device).contiguous(memory_format=layout)
-    return found
-
-
 def compiled(network: Callable[P, R], placement: Placement) -> Callable[P, R]:
     """The network as `torch.compile` makes it in the mode asked for, itself with `off`."""
     if placement.compile == "off":
@@ -119,3 +107,21 @@ def finished(images_BCHW: np.ndarray) -> GeneratedBatch:
     images_BCHW[~finite_B] = 0.0
     np.clip(images_BCHW, -1.0, 1.0, out=images_BCHW)
     return GeneratedBatch(images_BCHW, tuple(None if ok else "nan" for ok in finite_B))
+
+
+def placed(
+    parameters: Mapping[str, np.ndarray] | Mapping[str, torch.Tensor],
+    placement: Placement,
+    on_cpu: bool = False,
+) -> dict[str, torch.Tensor]:
+    """A network's parameters where `placement` says, those of convolutions in its layout.
+    on_cpu: whether the family is faster channels last on a CPU."""
+    import torch
+
+    found = {}
+    for key, value in parameters.items():
+        tensor = torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        last = placement.lays_last(on_cpu) and tensor.dim() == 4
+        layout = torch.channels_last if last else torch.contiguous_format
+        found[key] = tensor.detach().to(placement.device, memory_format=layout)
+    return found

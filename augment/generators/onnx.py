@@ -44,6 +44,10 @@ _MOST_CLASSES = 1 << 31
 """Where neither the graph nor its importer says how many classes an index has."""
 
 
+_NO_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "bad allocation")
+"""How the runtime says so: it has no exception for it."""
+
+
 class OnnxInit(BaseModel):
     """`init` in `generator.json`. num_classes: of a class that is given as an index, which
     the graph does not tell; None: unknown."""
@@ -120,7 +124,7 @@ class OnnxHost:
 
         Raises:
             RequestError: a request that `validate` refuses. CheckpointError: the runtime
-                refuses the batch.
+                refuses the batch. MemoryError: the batch does not fit.
         """
         if not batch:
             return empty_batch(self.info)
@@ -143,7 +147,13 @@ class OnnxHost:
         """
         label = max(self._indexes, key=self._indexes.__getitem__, default="")
         source = np.zeros((8, 8, 3), np.uint8) if self._roles.source is not None else None
-        self.generate([SampleRequest("0" * 32, label, 0, source)])
+        try:
+            self.generate([SampleRequest("0" * 32, label, 0, source)])
+        except MemoryError as error:
+            raise CheckpointError(
+                f"generators.{self.info.name}: {MODEL}: one run of the graph does not fit into "
+                f"memory ({error}); expected a smaller graph, or a larger device"
+            ) from None
 
     def _feeds(self, batch: Sequence[SampleRequest]) -> dict[str, np.ndarray]:
         roles, feeds = self._roles, dict[str, np.ndarray]()
@@ -170,10 +180,11 @@ class OnnxHost:
         try:
             (out,) = self._session.run([image.value.name], dict(feeds))
         except Exception as error:  # the runtime has an exception class for each of its codes
+            if any(text in str(error).lower() for text in _NO_MEMORY):
+                raise MemoryError(_short(error)) from None
             raise CheckpointError(
                 f"generators.{self.info.name}: {MODEL}: the runtime refuses the batch "
-                f"({_short(error)}); expected indexes that the graph knows, and a device with "
-                "memory for the batch"
+                f"({_short(error)}); expected indexes and images that the graph knows"
             ) from None
         rows = len(next(iter(feeds.values())))
         x_BCHW = out if image.layout == "NCHW" else np.moveaxis(out, 3, 1)
@@ -334,7 +345,9 @@ def _session(name: str, data: bytes, placement: Placement) -> Any:
     options.intra_op_num_threads = _threads(os.environ)
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it logs as an error, it also raises
+    # else a file that is ONNX to our reader and the runtime's own format to the runtime gets by
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     # threads that wait for work must not take the cores from those that encode images
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     provider = _provider(place, placement.device, runtime.get_available_providers())
@@ -370,4 +383,6 @@ def _provider(place: str, device: str, available: Sequence[str]) -> tuple[str, d
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    """The end of what the runtime says, where the reason stands."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"...{text[-297:]}"

@@ -116,16 +116,23 @@ class GeneratorHost(Protocol):
 class Placement:
     """Where and how a host runs: nothing of it decides what a sample is.
 
-    device: `cpu`, `cuda` or `cuda:1`. channels_last: lay convolutions out so.
+    device: `cpu`, `cuda` or `cuda:1`. channels_last: lay convolutions out so; None: on a GPU,
+    and on a CPU where the family says that it is faster.
     compile: `torch.compile`'s mode; with one, batches are padded to `batch_size` rows, for a
     compiled network is made for one shape. (The numerics of compiled kernels may differ
     within `BATCH_TOLERANCE`; units record it.)
     """
 
     device: str = "cpu"
-    channels_last: bool = True
+    channels_last: bool | None = None
     compile: Literal["off", "default", "reduce-overhead"] = "off"
     batch_size: int = 64
+
+    def lays_last(self, on_cpu: bool = False) -> bool:
+        """Whether convolutions are laid out channels last. on_cpu: the family's wish there."""
+        if self.channels_last is None:
+            return on_cpu or self.device != "cpu"
+        return self.channels_last
 
 
 def class_index(info: GeneratorInfo, label_name: str) -> int:

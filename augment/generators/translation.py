@@ -221,7 +221,7 @@ class TranslatorHost(Generic[Init]):
     def _laid_out(self, x_BCHW: torch.Tensor) -> torch.Tensor:
         import torch
 
-        last = self._placement.channels_last
+        last = self._placement.lays_last()
         return x_BCHW.contiguous(
             memory_format=torch.channels_last if last else torch.contiguous_format
         )

@@ -1,8 +1,10 @@
-"""vae: decoder of a class-conditional variational autoencoder; network, loading, sampling.
+"""vae: variational autoencoders; augment's own decoder, loading, sampling.
 
-Images are sigmoid outputs of a small convolutional decoder over (z, class embedding).
-torch is imported inside functions, so that facts and checks need none of it. Knows nothing
-of Ray, of other families, or of how a checkpoint was trained.
+Three kinds of checkpoint, told apart by `init.kind`: none, augment's own decoder, whose
+images are sigmoid outputs of a small convolutional network over (z, class embedding);
+`pythae` (vae_pythae.py), another decoder over z; `autoencoder_kl` (vae_kl.py), which varies
+a source image. torch is imported inside functions, so that facts and checks need none of it.
+Knows nothing of Ray, of other families, or of how a checkpoint was trained.
 
 Shape letters: B batch, Z latent, C channels, H height, W width.
 Source of the method: Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014; the
@@ -14,12 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from augment.errors import RequestError
+from augment.errors import CheckpointError, RequestError
+from augment.generators import vae_kl, vae_pythae
 from augment.generators.checkpoint import (
     Config,
     own_classes,
@@ -27,7 +30,8 @@ from augment.generators.checkpoint import (
     read_weights,
     validated,
 )
-from augment.generators.hosting import Device, empty_batch, finished
+from augment.generators.foreign import Conversion, Foreign
+from augment.generators.hosting import Device, compiled, empty_batch, finished, padded, placed
 from augment.generators.labels import class_indexes
 from augment.generators.protocol import (
     GeneratedBatch,
@@ -38,9 +42,10 @@ from augment.generators.protocol import (
     must_match,
     unknown_class,
 )
+from augment.generators.vae_pythae import PythaeDecoder, PythaeInit
 from augment.sample import DigitalSourceType
 from augment.seeds import digest, normals
-from augment.spec.generators import VaeGenerator
+from augment.spec.generators import VaeGenerator, VaeSampling
 from augment.storage import Folder
 
 if TYPE_CHECKING:
@@ -74,6 +79,14 @@ class VaeInit(BaseModel):
     def side(self) -> int:
         """Height and width of the image in pixels."""
         return self.base << (len(self.widths) - 1)
+
+    @property
+    def height(self) -> int:
+        return self.side
+
+    @property
+    def width(self) -> int:
+        return self.side
 
 
 def parameter_shapes(init: VaeInit, classes: int) -> dict[str, tuple[int, ...]]:
@@ -119,16 +132,6 @@ class Decoder:
         """(B, C, H, W) float32 in [-1, 1]."""
         return self.logits(z_BZ, class_B).sigmoid() * 2.0 - 1.0
 
-    def to(self, device: str) -> Decoder:
-        """The same decoder on a device, convolutions laid out channels last."""
-        import torch
-
-        placed = {}
-        for key, value in self.parameters.items():
-            layout = torch.channels_last if value.dim() == 4 else torch.contiguous_format
-            placed[key] = value.detach().to(device, memory_format=layout)
-        return Decoder(self.init, placed)
-
 
 def _cat(*tensors: torch.Tensor) -> torch.Tensor:
     import torch
@@ -136,24 +139,35 @@ def _cat(*tensors: torch.Tensor) -> torch.Tensor:
     return torch.cat(tensors, dim=1)
 
 
+class LatentDecoder(Protocol):
+    """(B, Z) float32 and (B,) int64 class indexes -> (B, C, H, W) in [-1, 1]."""
+
+    @property
+    def init(self) -> VaeInit | PythaeInit: ...
+
+    def __call__(self, z_BZ: torch.Tensor, class_B: torch.Tensor) -> torch.Tensor: ...
+
+
 class VaeHost:
-    """A loaded decoder. network: on any device, it is moved. class_indexes: class -> the
-    network's index. temperature: standard deviation of z."""
+    """A loaded decoder. network: where `placement` says. class_indexes: class -> the
+    network's index."""
 
     def __init__(
         self,
-        network: Decoder,
+        network: LatentDecoder,
         info: GeneratorInfo,
         class_indexes: Mapping[str, int],
         placement: Placement | None = None,
-        temperature: float = 1.0,
+        sampling: VaeSampling | None = None,
     ) -> None:
-        placement = placement or Placement()
+        placement, sampling = placement or Placement(), sampling or VaeSampling()
         self.info = info
+        self.network = network
         self._indexes = class_indexes
-        self._device = Device(placement.device)
-        self.network = network.to(placement.device)
-        self._temperature = np.float32(temperature)
+        self._device = Device(placement.device, sampling.precision)
+        self._run = compiled(network, placement)
+        self._placement = placement
+        self._temperature = np.float32(sampling.temperature)
 
     def validate(self, request: SampleRequest) -> None:
         """Raises:
@@ -178,45 +192,82 @@ class VaeHost:
             self.validate(request)
         class_B = np.array([self._indexes[r.label_name] for r in batch], dtype=np.int64)
         z_BZ = normals([r.sample_id for r in batch], "z", self.network.init.latent)
-        z_BZ = z_BZ.astype(np.float32) * self._temperature
+        inputs = padded([z_BZ.astype(np.float32) * self._temperature, class_B], self._placement)
         with self._device.sampling():
-            x_BCHW = self.network(self._device.send(z_BZ), self._device.send(class_B))
-            return finished(self._device.fetch(x_BCHW))
+            x_BCHW = self._run(*(self._device.send(array) for array in inputs))
+            return finished(self._device.fetch(x_BCHW[: len(batch)]))
+
+
+# ---- from a checkpoint ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """What was read of a decoder. indexes: class -> the network's index."""
+
+    config: Config
+    init: VaeInit | PythaeInit
+    arrays: Mapping[str, np.ndarray]
+    indexes: Mapping[str, int]
+
+    def network(self, placement: Placement) -> LatentDecoder:
+        if isinstance(self.init, PythaeInit):
+            return PythaeDecoder(self.init, placed(self.arrays, placement))
+        return Decoder(self.init, placed(self.arrays, placement, on_cpu=True))
 
 
 def _read(
-    name: str, spec: VaeGenerator, options: Options
-) -> tuple[Config, VaeInit, dict[str, np.ndarray], dict[str, int]]:
-    """Configuration, architecture, tensors, and class -> index."""
-    folder = Folder(spec.checkpoint, options)
-    config = read_config(folder, name, "vae")
+    name: str, spec: VaeGenerator, config: Config, folder: Folder, options: Options
+) -> _Checkpoint:
+    _check_effects(f"generators.{name}", spec)
+    if config.init.get("kind") == "pythae":
+        pythae = validated(PythaeInit, config.init, name, at="init")
+        shapes = vae_pythae.parameter_shapes(pythae)
+        arrays = read_weights(folder, name, config, spec.sha256, shapes)
+        return _Checkpoint(config, pythae, arrays, class_indexes(name, spec, None, 0, options))
     init = validated(VaeInit, config.init, name, at="init")
     named = own_classes(config, name)
-    weights = read_weights(folder, name, config, spec.sha256, parameter_shapes(init, len(named)))
-    return config, init, weights, class_indexes(name, spec, named, len(named), options)
+    shapes = parameter_shapes(init, len(named))
+    arrays = read_weights(folder, name, config, spec.sha256, shapes)
+    indexes = class_indexes(name, spec, named, len(named), options)
+    return _Checkpoint(config, init, arrays, indexes)
 
 
-def _info(
-    name: str, spec: VaeGenerator, config: Config, init: VaeInit, indexes: Mapping[str, int]
-) -> GeneratorInfo:
+def _check_effects(place: str, spec: VaeGenerator) -> None:
+    """Options that only an AutoencoderKL knows."""
+    for option, given in (
+        ("sampling.variation", spec.sampling.variation),
+        ("preprocess", spec.preprocess),
+    ):
+        if given is not None:
+            raise CheckpointError(
+                f"{place}.{option}: has no effect, the checkpoint makes images from noise alone; "
+                "expected no such key, or an AutoencoderKL as checkpoint"
+            )
+
+
+def _info(name: str, spec: VaeGenerator, found: _Checkpoint) -> GeneratorInfo:
     identity = {
         "family": "vae",
         "version": _VERSION,
-        "weights": config.weights_sha256,
-        "init": init.model_dump(),
-        "classes": dict(indexes),
+        "weights": found.config.weights_sha256,
+        "init": found.init.model_dump(),
+        "classes": dict(found.indexes),
     }
+    sampling: dict[str, object] = {"temperature": spec.sampling.temperature}
+    if spec.sampling.precision != "fp32":
+        sampling["precision"] = spec.sampling.precision
     return GeneratorInfo(
         name=name,
         family="vae",
         identity=digest(identity),
-        sampling_digest=digest({"family": "vae", "sampling": spec.sampling.model_dump()}),
-        checkpoint_sha256=config.weights_sha256,
-        classes=tuple(indexes),
-        height=init.side,
-        width=init.side,
-        channels=init.channels,
-        license=spec.license or config.license,
+        sampling_digest=digest({"family": "vae", "sampling": sampling}),
+        checkpoint_sha256=found.config.weights_sha256,
+        classes=tuple(found.indexes),
+        height=found.init.height,
+        width=found.init.width,
+        channels=found.init.channels,
+        license=spec.license or found.config.license,
         digital_source_type=DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA.value,
     )
 
@@ -225,23 +276,37 @@ def describe(name: str, spec: VaeGenerator, options: Options) -> GeneratorInfo:
     """Facts of a checkpoint, after every check that needs no network.
 
     Raises:
-        CheckpointError: the folder does not hold what it must. StorageError: unreadable.
+        CheckpointError: the folder does not hold what it must, or an option has no effect.
+        StorageError: unreadable.
     """
-    config, init, _, indexes = _read(name, spec, options)
-    return _info(name, spec, config, init, indexes)
+    folder = Folder(spec.checkpoint, options)
+    config = read_config(folder, name, "vae")
+    if config.init.get("kind") == "autoencoder_kl":
+        return vae_kl.describe(name, spec, config, folder)
+    return _info(name, spec, _read(name, spec, config, folder, options))
 
 
 def load(
     name: str, spec: VaeGenerator, info: GeneratorInfo, placement: Placement, options: Options
-) -> VaeHost:
+) -> VaeHost | vae_kl.KlHost:
     """The host of a checkpoint that must still be the one that `info` describes.
 
     Raises:
         CheckpointError: as `describe`, or it has changed since. StorageError: unreadable.
     """
-    import torch
+    folder = Folder(spec.checkpoint, options)
+    config = read_config(folder, name, "vae")
+    if config.init.get("kind") == "autoencoder_kl":
+        return vae_kl.load(name, spec, config, folder, info, placement)
+    found = _read(name, spec, config, folder, options)
+    must_match(_info(name, spec, found), info)
+    return VaeHost(found.network(placement), info, found.indexes, placement, spec.sampling)
 
-    config, init, arrays, indexes = _read(name, spec, options)
-    must_match(_info(name, spec, config, init, indexes), info)
-    network = Decoder(init, {key: torch.from_numpy(array) for key, array in arrays.items()})
-    return VaeHost(network, info, indexes, placement, spec.sampling.temperature)
+
+def convert(foreign: Foreign) -> Conversion | None:
+    """A checkpoint of pythae or diffusers in our terms, None where it is neither.
+
+    Raises:
+        CheckpointError: it is one of theirs, but cannot be hosted.
+    """
+    return vae_pythae.convert(foreign) or vae_kl.convert(foreign)

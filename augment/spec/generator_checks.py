@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from augment.spec.asked import Asked
 from augment.spec.draft import Draft
-from augment.spec.generators import Preprocess, Translator
+from augment.spec.generators import Preprocess, Translator, VaeGenerator
 from augment.spec.text import Path
 
 _WITHOUT_EFFECT = {"crop": ("load_size",), "none": ("load_size", "crop_size")}
@@ -17,7 +17,7 @@ _WITHOUT_EFFECT = {"crop": ("load_size",), "none": ("load_size", "crop_size")}
 def check_generators(asked: Asked, draft: Draft) -> None:
     """Note options without effect and sizes that contradict one another."""
     for name, spec in draft.generators.items():
-        if isinstance(spec, Translator):
+        if isinstance(spec, Translator | VaeGenerator) and spec.preprocess is not None:
             _check_preprocess(asked, ("generators", name, "preprocess"), spec.preprocess)
 
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from augment.policy import ClassPath
@@ -101,6 +108,22 @@ class Translator(CheckpointBase):
     direction: Literal["AtoB", "BtoA"] | None = None
     preprocess: Preprocess = Preprocess()
     sampling: TranslationSampling = TranslationSampling()
+
+
+class Truncation(Spec):
+    """Of StyleGAN's w: variety given up for typical images."""
+
+    truncation_psi: Annotated[float, Field(ge=0.0, le=2.0)] = 1.0
+    """What is left of the distance to the average w; 1: all."""
+    truncation_cutoff: Annotated[int, Field(ge=1)] | None = None
+    """How many of the network's w are truncated, from the coarsest; None: all."""
+
+    @field_validator("truncation_cutoff")
+    @classmethod
+    def _must_have_an_effect(cls, cutoff: int | None, info: ValidationInfo) -> int | None:
+        if cutoff is not None and info.data.get("truncation_psi") == 1.0:
+            raise ValueError("has no effect where truncation_psi is 1.0")
+        return cutoff
 
 
 # ---- families ------------------------------------------------------------------------
@@ -254,6 +277,19 @@ class OnnxGenerator(ClassConditional):
     sampling: OnnxSampling = OnnxSampling()
 
 
+class BigGanSampling(Spec):
+    truncation: Annotated[float, Field(ge=0.02, le=1.0)] = 1.0
+    """Scale of z, whose numbers lie within +-2; the normalisation has statistics for each."""
+    precision: Precision = "fp32"
+
+
+class BigGanGenerator(ClassConditional):
+    """BigGAN-deep."""
+
+    family: Literal["biggan"]
+    sampling: BigGanSampling = BigGanSampling()
+
+
 class PaletteSampling(Spec):
     contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
 
@@ -292,26 +328,60 @@ class UnetI2iGenerator(Translator):
     family: Literal["unet_i2i"]
 
 
+class StyleGan2Sampling(Truncation):
+    noise_mode: Literal["const", "random", "none"] = "const"
+    """Of the noise that each layer adds: the checkpoint's own, the sample's own, or none."""
+    precision: Precision = "fp32"
+
+
+class StyleGan2Generator(ClassConditional):
+    """StyleGAN2 and StyleGAN2-ADA."""
+
+    family: Literal["stylegan2"]
+    sampling: StyleGan2Sampling = StyleGan2Sampling()
+
+
+class StyleGan3Sampling(Truncation):
+    precision: Precision = "fp32"
+
+
+class StyleGan3Generator(ClassConditional):
+    """StyleGAN3-T and StyleGAN3-R."""
+
+    family: Literal["stylegan3"]
+    sampling: StyleGan3Sampling = StyleGan3Sampling()
+
+
 class VaeSampling(Spec):
+    """temperature: standard deviation of the latent z. variation: of an AutoencoderKL, the
+    standard deviation of the noise that is added to a source's latent, in units of what
+    latents vary by over images (1 / scaling_factor); None: 0.25."""
+
     temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
-    """Standard deviation of the latent z."""
+    variation: Annotated[float, Field(gt=0.0, le=4.0)] | None = None
+    precision: Precision = "fp32"
 
 
 class VaeGenerator(ClassConditional):
-    """Class-conditional variational autoencoder: `weights.safetensors` + `generator.json`."""
+    """Variational autoencoder: augment's own, conditional on a class; pythae's default decoder;
+    diffusers' AutoencoderKL, which varies a source image. preprocess: of those sources."""
 
     family: Literal["vae"]
+    preprocess: Preprocess | None = None
     sampling: VaeSampling = VaeSampling()
 
 
 GeneratorSpec = Annotated[
     AutoregressiveGenerator
+    | BigGanGenerator
     | CustomGenerator
     | DiffusersGenerator
     | DiffusionGenerator
     | OnnxGenerator
     | PaletteGenerator
     | ResnetI2iGenerator
+    | StyleGan2Generator
+    | StyleGan3Generator
     | TintGenerator
     | UnetI2iGenerator
     | VaeGenerator,

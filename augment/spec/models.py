@@ -240,8 +240,8 @@ class GeneratorExecution(Spec):
     num_gpus: Annotated[float, Field(ge=0.0)] | None = None
     """GPUs of one actor; None: 1 where the cluster has any, else 0."""
     num_cpus: Annotated[float, Field(ge=0.0)] | None = None
-    channels_last: bool = True
-    """Lay convolutions out channels last (NHWC), which is how they run fastest."""
+    channels_last: bool | None = None
+    """Lay convolutions out channels last (NHWC); None: where the family is faster so."""
     compile: Literal["off", "default", "reduce-overhead"] = "off"
     """The mode of `torch.compile`; with one, batches are padded to `batch_size`."""
 

@@ -119,6 +119,23 @@ def translating(with_noise: bool = True) -> onnx.ModelProto:
     return model(nodes, inputs, [("image", FLOAT, ["b", 3, 6, 5])], [half])
 
 
+def greedy(values: int) -> onnx.ModelProto:
+    """The mean of `values` equal values a row, on the way to its image."""
+    nodes = [
+        helper.make_node("Shape", ["z"], ["rows"], end=1),
+        helper.make_node("Concat", ["rows", "values"], ["wide"], axis=0),
+        helper.make_node("Expand", ["z", "wide"], ["many"]),
+        helper.make_node("ReduceMean", ["many"], ["mean"], axes=[1], keepdims=1),
+        helper.make_node("Concat", ["rows", "size"], ["shape"], axis=0),
+        helper.make_node("Expand", ["mean4", "shape"], ["flat"]),
+        helper.make_node("Tanh", ["flat"], ["image"]),
+    ]
+    nodes.insert(4, helper.make_node("Unsqueeze", ["mean", "axes"], ["mean4"]))
+    weights = [constant("values", values), constant("size", 3, 4, 4), constant("axes", 2, 3)]
+    inputs, outputs = [("z", FLOAT, ["b", 1])], [("image", FLOAT, ["b", 3, 4, 4])]
+    return model(nodes, inputs, outputs, weights)
+
+
 def write(folder: Path, made: onnx.ModelProto | bytes, **keys: Any) -> OnnxGenerator:
     """A checkpoint folder and the spec that names it; `config_KEY` goes into generator.json."""
     folder.mkdir(parents=True, exist_ok=True)

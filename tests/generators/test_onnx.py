@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
 from augment.errors import CheckpointError, RequestError
 from augment.generators import GeneratorHost, Placement, SampleRequest, describe, load_host
-from augment.generators.onnx import _threads, latents
+from augment.generators.onnx import OnnxHost, _threads, latents
+from augment.generators.onnx_graph import read_graph
+from augment.generators.onnx_roles import roles_of
 from augment.seeds import stream
 from augment.spec.generators import OnnxGenerator, OnnxSampling
 from tests.contracts.generator_contract import (
@@ -25,6 +28,7 @@ from tests.generators.onnx_graphs import (
     Z,
     by_index,
     by_onehot,
+    greedy,
     plain,
     refused,
     translating,
@@ -247,6 +251,38 @@ def test_an_image_of_another_size_than_the_file_says(tmp_path: Path) -> None:
     spec = write(tmp_path, made, label="x")
     with pytest.raises(CheckpointError, match=r"as \(1, 3, 4, 4\); expected \(1, 3, 8, 2\)"):
         host_of(spec)
+
+
+def test_a_file_of_two_formats_is_what_our_reader_saw(tmp_path: Path) -> None:
+    """Bytes 4 to 7 are the mark of the runtime's own format, inside a producer's name."""
+    data = plain().SerializeToString()
+    two = write(tmp_path / "two", b"\x12\x06xxORTM" + data, label="x")
+    one = write(tmp_path / "one", data, label="x")
+    batch = requests(describe("m", one), ["x"], 2)
+    assert np.array_equal(host_of(two).generate(batch).images, host_of(one).generate(batch).images)
+
+
+def test_what_does_not_fit_into_memory(tmp_path: Path) -> None:
+    """Of a batch an error that halves it; of one row an error that names the graph."""
+    spec = write(tmp_path / "small", greedy(4), label="x")
+    host = host_of(spec)
+    assert host.generate(requests(host.info, ["x"], 2)).failed == (None, None)
+    spec = write(tmp_path / "large", greedy(1 << 42), label="x")
+    with pytest.raises(CheckpointError, match=r"one run of the graph does not fit .*allocate"):
+        host_of(spec)
+    session = onnxruntime.InferenceSession(
+        greedy(1 << 42).SerializeToString(), _quiet(), providers=["CPUExecutionProvider"]
+    )
+    roles = roles_of("mine", spec, read_graph(greedy(1).SerializeToString(), "m"))
+    host = OnnxHost(session, describe("mine", spec), roles, {"x": 0}, spec)
+    with pytest.raises(MemoryError):
+        host.generate(requests(host.info, ["x"], 2))
+
+
+def _quiet() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return options
 
 
 def test_options_of_torch_and_of_gpus(tmp_path: Path) -> None:

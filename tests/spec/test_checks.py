@@ -49,7 +49,8 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     (
         {"generators.fake.family": "vae", "generators.fake.checkpoint": "."},
         "generators.fake.classes: got an unknown key; expected one of checkpoint, class_index, "
-        "family, label, license, sampling, sha256, trained_on. Did you mean 'class_index'?",
+        "family, label, license, preprocess, sampling, sha256, trained_on. "
+        "Did you mean 'class_index'?",
     ),
     (
         {"name": "two words"},

@@ -1,0 +1,53 @@
+"""A family whose library is not installed says which extra to install, and only when it loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from augment.generators import describe
+from augment.spec.generators import OnnxGenerator, VaeGenerator
+from tests.generators import onnx_graphs, test_vae_kl
+
+_PROGRAM = """
+import sys
+library, family, folder, label = sys.argv[1:]
+sys.modules[library] = None  # as Python does for a module that cannot be imported
+from pydantic import TypeAdapter
+from augment.errors import CheckpointError
+from augment.generators import describe, load_host
+from augment.spec.generators import GeneratorSpec
+raw = {"family": family, "checkpoint": folder} | ({"label": label} if label else {})
+spec = TypeAdapter(GeneratorSpec).validate_python(raw)
+try:
+    load_host("g", spec, describe("g", spec))
+except CheckpointError as error:
+    print(error)
+"""
+
+
+def said_without(library: str, spec: OnnxGenerator | VaeGenerator) -> str:
+    words = [library, spec.family, spec.checkpoint, spec.label or ""]
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *words], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("library", ["onnxruntime", "diffusers"])
+def test_a_missing_library_names_the_extra(library: str, tmp_path: Path) -> None:
+    if library == "onnxruntime":
+        spec: OnnxGenerator | VaeGenerator = onnx_graphs.write(
+            tmp_path, onnx_graphs.plain(), label="x"
+        )
+        expected = "family onnx needs onnxruntime, which is not installed; install augment[onnx]"
+    else:
+        spec = test_vae_kl.write(tmp_path)
+        expected = (
+            "an AutoencoderKL needs diffusers, which is not installed; install augment[diffusers]"
+        )
+    assert describe("g", spec).family == spec.family
+    assert said_without(library, spec) == f"generators.g: {expected}"
