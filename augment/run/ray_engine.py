@@ -51,9 +51,11 @@ class _UnitActor:
 
 def _settle() -> None:
     """What a worker has imported and built stays for its life: the collector need not look at
-    a million such objects again with every unit."""
+    a million such objects again with every unit. Nor need it look at a unit's rows every 700
+    objects: they live until the unit ends (measured: 24 us of a copy's 1,300)."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 class RayEngine:
