@@ -12,11 +12,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from augment.codec import Style, encode, to_uint8
+from augment.codec import encode_pngs, to_uint8
 from augment.errors import StorageError
 from augment.filters import Filter, build_filters, judge, score
 from augment.generators import GeneratorHost, SampleRequest, load_host
@@ -208,22 +208,16 @@ class PoolWorker:
     ) -> list[Finished]:
         """Score, encode and mark some images; what failed comes back with its reason."""
         scores = score(SCORERS, images_NHWC)
+        files = encode_pngs(images_NHWC[..., : self._info.channels])
         return [
-            self._row(request, image, found)
+            self._row(request, data, found)
             if reason is None
             else (request.label_name, request.index, reason)
-            for request, image, found, reason in zip(
-                requests, images_NHWC, scores, failed, strict=True
-            )
+            for request, data, found, reason in zip(requests, files, scores, failed, strict=True)
         ]
 
-    def _row(
-        self, request: SampleRequest, image: np.ndarray, scores: Mapping[str, float]
-    ) -> PoolRow:
+    def _row(self, request: SampleRequest, data: bytes, scores: Mapping[str, float]) -> PoolRow:
         info = self._info
-        height, width = image.shape[:2]
-        mode: Literal["L", "RGB"] = "L" if info.channels == 1 else "RGB"
-        data = encode(image, Style("png", None, None, mode, width, height))
         data = add_xmp(data, request.sample_id, info.digital_source_type, self._system)
         return PoolRow(
             sample_id=request.sample_id,
@@ -231,8 +225,8 @@ class PoolWorker:
             label_name=request.label_name,
             origin=Origin.SYNTHETIC,
             digital_source_type=info.digital_source_type,
-            width=width,
-            height=height,
+            width=info.width,
+            height=info.height,
             sha256=hashlib.sha256(data).hexdigest(),
             generator=GeneratorRef(
                 self._generator_id,
