@@ -26,6 +26,14 @@ from augment.run.engine import Resources, Task, Worker, built, call
 
 _LOG = logging.getLogger("augment.ray")
 _SPARE_CPUS = 2
+_KEEP_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",  # Ray works in a thread, whose own arena could hold no shard
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
+}
+"""glibc as workers of our own Ray run it: a shard's buffers are kept for the next one, not
+given back and taken again page by page. Faults an image 13 -> 1, its CPU 1.77 -> 1.48 ms (on
+a virtual machine under memory pressure), peak memory unchanged."""
 
 
 class _UnitActor:
@@ -147,7 +155,10 @@ def _init_arguments(address: str | None) -> dict[str, Any]:
 
 def _start(ray: Any, address: str | None) -> None:
     try:
-        if address is not None:
+        if address is None:
+            for name, value in _KEEP_MEMORY.items():
+                os.environ.setdefault(name, value)
+        else:
             _reach(address)
         context = ray.init(**_init_arguments(address))
     except (OSError, RuntimeError, ValueError) as e:  # what Ray says in these is all there is
