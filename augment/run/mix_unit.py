@@ -83,7 +83,8 @@ class MixWorker:
         """Write the unit's shard and say what is in it."""
         made = Made()
         inputs = 0
-        for inputs, one in enumerate(self._inputs(unit), start=1):
+        for one in self._inputs(unit):
+            inputs += 1
             made.take(one)
         table = self._table(unit, made)
         record = {
