@@ -18,8 +18,7 @@ import numpy as np
 from augment import codec
 from augment.codec import Header, Picture, Style
 from augment.errors import SampleError
-from augment.mix import copies_of
-from augment.plan import Copies
+from augment.run.copying import Copying
 from augment.run.pool_unit import system_name
 from augment.run.prepare import Frozen
 from augment.sample import (
@@ -34,8 +33,7 @@ from augment.sample import (
     SampleRow,
 )
 from augment.seeds import augmented_id, canonical_json, real_id, stream
-from augment.spec.models import Augmentation
-from augment.transforms import Transformer, build_transformer
+from augment.transforms import build_transformer
 from augment.write import XmpMark, add_xmp, verify_mark
 
 _IPTC = {member.value.rsplit("/", 1)[1]: member.value for member in DigitalSourceType}
@@ -51,39 +49,6 @@ class Made:
     def take(self, other: Made) -> None:
         self.rows += other.rows
         self.bad += other.bad
-
-
-@dataclass(frozen=True)
-class Copying:
-    """One augmentation, ready: how many copies of which parents, and how they are made."""
-
-    spec: Augmentation
-    transformer: Transformer
-    quotas: dict[tuple[str, str], Copies]
-    """(split, class) -> quota."""
-
-    def position(self, split: str, label: str, generator: str | None, rank: int) -> int | None:
-        """A parent's place in the rule's order (real rows, then generators by name)."""
-        quota = self.quotas.get((split, label))
-        if quota is None:
-            return None
-        if generator is None:
-            return rank if rank < quota.real else None
-        before = quota.real
-        for name, n in quota.generators:
-            if name == generator:
-                return before + rank if rank < n else None
-            before += n
-        return None
-
-    def parents(self, split: str, label: str) -> int:
-        quota = self.quotas[split, label]
-        return quota.real + sum(n for _, n in quota.generators)
-
-    def count(self, split: str, label: str, position: int | None) -> int:
-        if position is None:
-            return 0
-        return copies_of(self.quotas[split, label].total, self.parents(split, label), position)
 
 
 @dataclass(frozen=True)
@@ -287,7 +252,7 @@ class RowMaker:
         pixels: np.ndarray,
         applied: tuple[AppliedOp, ...],
     ) -> SampleRow:
-        """A finished copy. One construction: `replace` twice cost 20 us of every copy."""
+        """A finished copy. One construction: in a profile, `replace` twice took 20 us of each."""
         row = parent.row
         origin, kind = _copied(row)
         file = self._file(pixels, parent.style, identity, kind, row.generator)
