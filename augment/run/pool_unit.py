@@ -12,11 +12,11 @@ import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from augment.codec import Style, encode, label_map, to_uint8
+from augment.codec import encode_pngs, label_map, to_uint8
 from augment.errors import StorageError
 from augment.filters import Filter, build_filters, judge, score
 from augment.generators import GeneratorInfo, Halving, Placement, load_host
@@ -225,27 +225,27 @@ class PoolWorker:
     ) -> list[Finished]:
         """Score, encode and mark some images; what failed comes back with its reason."""
         scores = score(SCORERS, images_NHWC)
+        files = encode_pngs(images_NHWC[..., : self._info.channels])
         return [
-            self._row(one, image, found, note)
+            self._row(one, (data, *images_NHWC.shape[1:3]), found, note)
             if reason is None
             else (one.request.label_name, one.request.index, reason)
-            for one, image, found, reason, note in zip(
-                asked, images_NHWC, scores, failed, notes, strict=True
+            for one, data, found, reason, note in zip(
+                asked, files, scores, failed, notes, strict=True
             )
         ]
 
     def _row(
         self,
         asked: Asked,
-        image: np.ndarray,
+        png: tuple[bytes, int, int],
         scores: Mapping[str, float],
         note: Mapping[str, Any] | None,
     ) -> PoolRow:
+        """png: an encoded image, its height and its width."""
         info, request, task = self._info, asked.request, self._task
-        height, width = image.shape[:2]
-        mode: Literal["L", "RGB"] = "L" if info.channels == 1 else "RGB"
         kind = self._digital_source_type
-        data = encode(image, Style("png", None, None, mode, width, height))
+        data, height, width = png
         data = add_xmp(data, request.sample_id, kind, self._system)
         mask = None
         if asked.source_map is not None:
