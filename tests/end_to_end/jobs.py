@@ -85,6 +85,21 @@ def pixels(row: Mapping[str, Any]) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB"))
 
 
+def assert_alike(found: Sequence[Mapping[str, Any]], expected: Sequence[Mapping[str, Any]]) -> None:
+    """Two runs' rows, by sample id: the same bytes of what was not generated; of what was, the
+    same words, and pixels that differ by a level in fewer than 1 of 100 places."""
+    assert [r["sample_id"] for r in found] == [r["sample_id"] for r in expected]
+    for mine, theirs in zip(found, expected, strict=True):
+        if not mine["generated"]:
+            assert mine == theirs
+            continue
+        for column in ("label", "split", "rank", "generator", "parents", "marks", "width"):
+            assert mine[column] == theirs[column]
+        difference = np.abs(pixels(mine).astype(int) - pixels(theirs).astype(int))
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.01
+
+
 def fingerprint(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """sample id -> sha256 of the image, as stored and as it is."""
     found = {}

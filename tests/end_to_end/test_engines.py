@@ -8,14 +8,19 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from augment.api import load_spec, open_dataset, run
 from augment.errors import InterruptedRun
 from augment.run import LocalEngine
 from augment.run.ray_engine import RayEngine
-from tests.end_to_end.jobs import fingerprint, job_document, pixels, rows_of, write_digits
+from tests.end_to_end.jobs import (
+    assert_alike,
+    fingerprint,
+    job_document,
+    rows_of,
+    write_digits,
+)
 
 CHECKPOINT = Path(__file__).parents[2] / "examples" / "digits" / "checkpoint"
 CLASSES = ("0", "1", "2")
@@ -76,16 +81,7 @@ def test_batch_size_and_actors_change_no_row(
     run(job, engine=ray_engine, clock=clock)
     expected = rows_of(open_dataset(str(local / "out")).to_table())
     found = rows_of(open_dataset(str(tmp_path / "out")).to_table())
-    assert [r["sample_id"] for r in found] == [r["sample_id"] for r in expected]
-    for mine, theirs in zip(found, expected, strict=True):
-        if not mine["generated"]:
-            assert mine == theirs
-            continue
-        for column in ("label", "split", "rank", "generator", "parents", "marks", "width"):
-            assert mine[column] == theirs[column]
-        difference = np.abs(pixels(mine).astype(int) - pixels(theirs).astype(int))
-        assert difference.max() <= 1
-        assert (difference > 0).mean() < 0.01
+    assert_alike(found, expected)
 
 
 def test_more_than_the_cluster_has_is_refused_at_once(
