@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from augment.codec import encode_pngs, label_map, to_uint8
-from augment.errors import StorageError
+from augment.errors import RequestError, StorageError
 from augment.filters import Filter, build_filters, judge, score
 from augment.generators import GeneratorInfo, Halving, Placement, load_host
 from augment.intervals import Intervals
@@ -38,6 +39,7 @@ from augment.spec.models import Degenerate, FilterSpec
 from augment.storage import Folder
 from augment.write import Work, add_xmp, write_shard
 
+_LOG = logging.getLogger("augment.run")
 Finished = PoolRow | Failed
 _GROUP_BYTES = 32 << 20
 
@@ -208,10 +210,23 @@ class PoolWorker:
     def _readable(self, points: Sequence[Point], lost: list[Failed]) -> Iterator[Asked]:
         """What can be asked for; a sample whose parent is bad is noted in `lost`."""
         for asked in self._ask(points):
-            if isinstance(asked, Asked):
-                yield asked
-            else:
+            if not isinstance(asked, Asked):
                 lost.append(asked)
+            elif not self._refused(asked, lost):
+                yield asked
+
+    def _refused(self, asked: Asked, lost: list[Failed]) -> bool:
+        """Whether the generator cannot take this image; classes were checked by the plan."""
+        if self._task.fed is None:
+            return False
+        try:
+            self._host.validate(asked.request)
+        except RequestError as error:
+            request = asked.request
+            _LOG.warning("sample %s: %s", request.sample_id, error)
+            lost.append((request.label_name, request.index, "source_refused"))
+            return True
+        return False
 
     def _key(self, asked: Asked) -> Hashable:
         return self._host.batch_key(asked.request)
