@@ -32,7 +32,6 @@ from augment.generators.vae import VaeHost
 from augment.spec.generators import (
     AutoregressiveGenerator,
     BigGanGenerator,
-    CheckpointBase,
     DiffusersGenerator,
     DiffusionGenerator,
     GeneratorSpec,
@@ -45,6 +44,7 @@ from augment.spec.generators import (
 )
 from augment.storage import Folder
 
+_Imported = AutoregressiveGenerator | DiffusionGenerator | ResnetI2iGenerator | UnetI2iGenerator
 Batch = Sequence[Path | None]
 Sampler = Callable[[Batch], np.ndarray]
 """Rows of a batch -> (N, C, H, W) float32."""
@@ -215,9 +215,9 @@ def _diffusers(spec: DiffusersGenerator, info: GeneratorInfo) -> Sampler:
     return sample
 
 
-def _config(spec: CheckpointBase) -> Any:
-    return read_config(Folder(spec.checkpoint, {}), "plain", spec.family).init  # type: ignore[attr-defined]
+def _config(spec: _Imported) -> Any:
+    return read_config(Folder(spec.checkpoint), "plain", spec.family).init
 
 
-def _tensors(spec: CheckpointBase) -> dict[str, torch.Tensor]:
+def _tensors(spec: _Imported) -> dict[str, torch.Tensor]:
     return dict(load_file(Path(spec.checkpoint) / "weights.safetensors"))
