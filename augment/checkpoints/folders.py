@@ -37,6 +37,7 @@ _WEIGHTS = re.compile(
     r"(?P<stem>.+?)(\.(?P<variant>[a-z][a-z0-9_]*))?(?P<shard>-\d{5}-of-\d{5})?\.safetensors"
 )
 _INDEX = re.compile(r".+\.safetensors\.index(\.(?P<variant>[a-z][a-z0-9_]*))?\.json")
+_PICKLED_WEIGHTS = re.compile(r"((diffusion_)?pytorch_model|model)\.(bin|pt)")
 _CONVERT = "convert it to .safetensors where you trust it"
 _NO_CODE = "take a model that needs no code of its own"
 
@@ -58,11 +59,14 @@ def scan_folder(
     folder: str | os.PathLike[str],
     *,
     variant: str | None = None,
+    pickled: bool = False,
     max_bytes: int = MAX_FILE_BYTES,
 ) -> FolderScan:
     """The folder, judged file by file.
 
     variant: takes the weights of this name, for example `fp16`, where a component has them.
+    pickled: takes `pytorch_model.bin` and the like where there are no safetensors, for a
+    caller that reads them inertly (`read_torch`).
     max_bytes: of one file.
 
     Raises:
@@ -72,6 +76,7 @@ def scan_folder(
     path = Path(folder)
     files, hidden = list_files(path)
     scan = _Scan(path, sniff(path).kind, files, variant, max_bytes)
+    scan.pickled = pickled
     scan.skipped.update(dict.fromkeys(hidden, "hidden"))
     return scan.result()
 
@@ -85,6 +90,7 @@ class _Scan:
         self._files = {file.inside: file for file in files}
         self._variant = variant
         self._max_bytes = max_bytes
+        self.pickled = False
         self.skipped: dict[str, str] = {}
         self._needed: dict[str, File] = {}
         self._notes: list[str] = []
@@ -160,9 +166,17 @@ class _Scan:
                 self.skipped[file.inside] = "not used"
             elif taken:
                 self.skipped[file.inside] = "a pickle beside safetensors"
+            elif self.pickled:
+                self._take_pickle(file)
             else:
                 came = "a pickle, and no safetensors beside it"
                 raise self._refused(file, came, ".safetensors weights", _CONVERT)
+
+    def _take_pickle(self, file: File) -> None:
+        if _PICKLED_WEIGHTS.fullmatch(file.name):
+            self._needed[file.inside] = file
+        else:
+            self.skipped[file.inside] = "a pickle, and not the weights"
 
     def _take_weights(self, inside: str, weights: list[File]) -> set[str]:
         """Names of the weights that are needed: of the variant, else the plain ones."""

@@ -20,8 +20,11 @@ from augment.generators.protocol import (
 )
 from augment.seeds import digest
 from augment.spec.generators import (
+    AutoregressiveGenerator,
     BigGanGenerator,
     CustomGenerator,
+    DiffusersGenerator,
+    DiffusionGenerator,
     GeneratorSpec,
     OnnxGenerator,
     PaletteGenerator,
@@ -57,10 +60,22 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
         StorageError: they cannot be read.
     """
     match spec:
+        case AutoregressiveGenerator():
+            from augment.generators import autoregressive
+
+            return autoregressive.describe(name, spec, options)
         case CustomGenerator():
             from augment.generators import custom
 
             return custom.describe(name, spec)
+        case DiffusersGenerator():
+            from augment.generators import diffusers_family
+
+            return diffusers_family.describe(name, spec, options)
+        case DiffusionGenerator():
+            from augment.generators import diffusion
+
+            return diffusion.describe(name, spec, options)
         case OnnxGenerator():
             from augment.generators import onnx
 
@@ -118,10 +133,22 @@ def load_host(
         StorageError: its files cannot be read.
     """
     match spec:
+        case AutoregressiveGenerator():
+            from augment.generators import autoregressive
+
+            return autoregressive.load(name, spec, info, placement or Placement(), options)
         case CustomGenerator():
             from augment.generators import custom
 
             return custom.load(name, spec, info, placement or Placement())
+        case DiffusersGenerator():
+            from augment.generators import diffusers_family
+
+            return diffusers_family.load(name, spec, info, placement or Placement(), options)
+        case DiffusionGenerator():
+            from augment.generators import diffusion
+
+            return diffusion.load(name, spec, info, placement or Placement(), options)
         case OnnxGenerator():
             from augment.generators import onnx
 

@@ -21,6 +21,12 @@ class Family(NamedTuple):
 
 FAMILIES = (
     Family(
+        "autoregressive",
+        "ImageGPT (transformers), and LlamaGen's class-conditional transformer with its VQGAN",
+        "noise",
+        "class",
+    ),
+    Family(
         "biggan",
         "BigGAN-deep of huggingface/pytorch-pretrained-BigGAN, with its config.json",
         "noise",
@@ -31,6 +37,20 @@ FAMILIES = (
         "a class of an installed package, where the operator's policy lists it",
         "what the class takes",
         "what the class knows",
+    ),
+    Family(
+        "diffusers",
+        "pipeline folders of diffusers: Stable Diffusion, SDXL, DiT, PixArt-alpha, Amused; "
+        "single-file Stable Diffusion with a folder of settings",
+        "noise; a source image, a source and a mask, or a control image",
+        "prompts made of the class, or the class",
+        "diffusers",
+    ),
+    Family(
+        "diffusion",
+        "class-conditional UNet2DModel folders of diffusers, with their noise schedule",
+        "noise, or a source image",
+        "class",
     ),
     Family(
         "onnx",

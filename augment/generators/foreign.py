@@ -27,12 +27,14 @@ class Foreign:
     `nvidia`, `state_dict`, `safetensors`, `diffusers`, `transformers`, `pythae` ...
     tensors: by the names that its own program gave them. config: what stood beside them as
     JSON values (constructor arguments, a config.json, metadata); {} where nothing did.
+    data: the bytes of a file that is more than tensors (a graph), and is judged as a whole.
     """
 
     place: str
     kind: str
     tensors: Mapping[str, np.ndarray]
     config: Mapping[str, Any] = field(default_factory=dict)
+    data: bytes | None = None
 
     def refusal(self, came: str, expected: str, way_out: str = "") -> CheckpointError:
         """The error that says why a family cannot host this."""
@@ -71,16 +73,20 @@ class Conversion:
     """A checkpoint in a family's own terms.
 
     init: the architecture, as `init` in `generator.json`. tensors: float32, by the family's
-    names. num_classes: of the network; 0: unconditional, or made from an image.
-    quirks: what was mended or left out on the way, for people.
+    names. num_classes: of the network; 0: unconditional, or made from an image; None: of a
+    graph that does not tell. quirks: what was mended or left out on the way, for people.
+    graph: the file that stands in the place of tensors. takes_image: whether its samples are
+    made from images.
     """
 
     family: str
     init: Mapping[str, Any]
     tensors: Mapping[str, np.ndarray]
-    num_classes: int = 0
+    num_classes: int | None = 0
     quirks: tuple[str, ...] = ()
     license_note: str | None = None
+    graph: bytes | None = None
+    takes_image: bool = False
 
 
 def matched(

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from augment.errors import CheckpointError, RequestError
 from augment.generators.checkpoint import MODEL, Config, read_config, read_model, validated
+from augment.generators.foreign import Conversion, Foreign
 from augment.generators.hosting import empty_batch, finished
 from augment.generators.labels import class_indexes
 from augment.generators.onnx_graph import read_graph
@@ -386,3 +387,22 @@ def _short(error: Exception) -> str:
     """The end of what the runtime says, where the reason stands."""
     text = " ".join(str(error).split())
     return text if len(text) <= 300 else f"...{text[-297:]}"
+
+
+def convert(foreign: Foreign) -> Conversion | None:
+    """A graph, judged as it is; None where it is no ONNX file.
+
+    Raises:
+        CheckpointError: it has what is refused (operators of its own, data outside, ...).
+    """
+    if foreign.kind != "onnx" or foreign.data is None:
+        return None
+    graph = read_graph(foreign.data, foreign.place)
+    try:
+        roles = roles_of("imported", OnnxGenerator(family="onnx", checkpoint="."), graph)
+    except CheckpointError as error:  # the job can say what nothing here tells
+        quirk = f"its inputs and outputs cannot be told apart without the job: {error}"
+        return Conversion("onnx", {}, {}, None, (quirk,), graph=foreign.data)
+    num_classes = 0 if roles.class_ is None else roles.num_classes
+    fed = roles.source is not None
+    return Conversion("onnx", {}, {}, num_classes, graph=foreign.data, takes_image=fed)

@@ -28,7 +28,7 @@ class GeneratorInfo:
     name: the job's name for it. identity: 64 hex digits over weights, configuration and
     everything else that changes pixels, but not sampling, which has its own digest.
     checkpoint_sha256: of the weights file, "" for a family without weights.
-    classes: the names it can make; empty where it takes an image and so any class.
+    classes: the names it can make; empty where any class can be made from an image.
     height, width, channels: of its images; for a family whose images follow their source,
     of a typical one.
     digital_source_type: IPTC URI of what it makes.
@@ -53,7 +53,7 @@ class GeneratorInfo:
 
     def makes(self, label_name: str) -> bool:
         """Whether it can make samples of that class."""
-        return self.takes_image or label_name in self.classes
+        return label_name in self.classes or (self.takes_image and not self.classes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ def converted(
         init.model_dump(),
         {key: value.astype(np.float32) for key, value in tensors.items()},
         quirks=(f"inferred from names and shapes: {said}", *quirks),
+        takes_image=True,
     )
 
 
@@ -138,4 +139,4 @@ def paired(
     }
     assert tensors.keys() == all_shapes(both).keys()
     quirks = tuple(dict.fromkeys((*a.quirks, *b.quirks)))
-    return Conversion(family.name, both.model_dump(), tensors, quirks=quirks)
+    return Conversion(family.name, both.model_dump(), tensors, quirks=quirks, takes_image=True)

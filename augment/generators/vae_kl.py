@@ -248,7 +248,7 @@ def _network(
         vae: Any = AutoencoderKL.from_config(config)
     tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
     vae.load_state_dict(tensors, strict=True, assign=True)
-    layout = torch.channels_last if placement.channels_last else torch.contiguous_format
+    layout = torch.channels_last if placement.lays_last() else torch.contiguous_format
     vae.eval().requires_grad_(False).to(placement.device, memory_format=layout)
 
     def varied(x_BCHW: torch.Tensor, noise_BLHW: torch.Tensor) -> torch.Tensor:
@@ -374,7 +374,7 @@ def convert(foreign: Foreign) -> Conversion | None:
             "again"
         )
     quirks = (f"renamed: {renamed} attention tensors of an older diffusers",) if renamed else ()
-    return Conversion("vae", init.model_dump(), tensors, 0, quirks)
+    return Conversion("vae", init.model_dump(), tensors, 0, quirks, takes_image=True)
 
 
 def _check_blocks(foreign: Foreign) -> None:

@@ -221,7 +221,11 @@ def _steps(key: str) -> list[str]:
 
 def _uri_paths(asked: Asked) -> list[Path]:
     found: list[Path] = [(*path, "uri") for path, _ in asked.items("sources")]
-    found += [(*path, "checkpoint") for path, _ in asked.items("generators")]
+    for path, _ in asked.items("generators"):
+        found += [(*path, key) for key in ("checkpoint", "config", "controlnet")]
+        adapters = asked.get(*path, "adapters")
+        count = len(adapters) if isinstance(adapters, list) else 0
+        found += [(*path, "adapters", n, "path") for n in range(count)]
     return [path for path in [*found, ("output", "uri"), ("pool",)] if asked.has(*path)]
 
 

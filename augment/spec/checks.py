@@ -138,7 +138,9 @@ def _check_checkpoints(asked: Asked) -> None:
         checkpoint = asked.get(*path, "checkpoint")
         if isinstance(checkpoint, str):
             place = (*path, "checkpoint")
-            check_local_file(asked, place, checkpoint, "the folder of a checkpoint", folder=True)
+            folder = not checkpoint.endswith(".safetensors")  # a single-file pipeline
+            what = "the folder of a checkpoint" if folder else "a single-file checkpoint"
+            check_local_file(asked, place, checkpoint, what, folder=folder)
 
 
 # ---- result --------------------------------------------------------------------------

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from augment.spec.load import Job
 
 DIGEST_VERSION = 1
-_NOT_OF_GENERATORS = {"checkpoint", "sha256"}  # their identity stands for them
+_NOT_OF_GENERATORS = {"checkpoint", "sha256", "config", "controlnet", "adapters"}
+"""Files: a generator's identity stands for what is in them."""
 
 
 def request_document(job: Job, generator_identities: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from augment.policy import ClassPath
@@ -122,6 +129,24 @@ class Truncation(Spec):
 # ---- families ------------------------------------------------------------------------
 
 
+class AutoregressiveSampling(Spec):
+    """temperature: divides the logits. top_k: the k likeliest tokens alone. top_p: the fewest
+    likeliest tokens that have this share together. guidance_scale: as of `diffusion`."""
+
+    temperature: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    guidance_scale: Annotated[float, Field(ge=1.0, le=100.0)] = 1.0
+    precision: Precision = "fp32"
+
+
+class AutoregressiveGenerator(ClassConditional):
+    """Images token by token: ImageGPT, or a class-conditional transformer over a VQGAN."""
+
+    family: Literal["autoregressive"]
+    sampling: AutoregressiveSampling = AutoregressiveSampling()
+
+
 class CustomGenerator(GeneratorBase):
     """A class of an installed package, where the operator's policy file allows it."""
 
@@ -131,6 +156,82 @@ class CustomGenerator(GeneratorBase):
     """Its constructor's arguments; part of what it is, so of its identity."""
     classes: Annotated[list[ClassName], Field(min_length=1)] | None = None
     """Those of its classes that may be asked for; None: all that it says it makes."""
+
+
+Texts = Annotated[list[str], Field(min_length=1)]
+
+
+class Prompts(Spec):
+    """What a text-driven pipeline is told: `{class}`, `{text}` (a text for the class; its
+    name with spaces for `_` where per_class has none) and `{variable}` in templates, which
+    take turns with a sample's index. A list in per_class is the templates of that class."""
+
+    templates: Texts = ["{text}"]
+    variables: dict[Name, Texts] = {}
+    negative_prompt: str | None = None
+    per_class: dict[ClassName, str | Texts] = {}
+
+
+class Lora(Spec):
+    """A low-rank adapter: changes pixels, so it is part of the identity."""
+
+    type: Literal["lora"]
+    path: str
+    scale: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
+
+
+class SchedulerChoice(BaseModel):
+    """A scheduler of diffusers by its class; every other key is one of its own options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    __pydantic_extra__: dict[str, Free] = Field(init=False)
+
+    class_: Annotated[str, Field(alias="class")]
+
+
+class DiffusersSampling(Spec):
+    """call: the pipeline's own arguments. scheduler: instead of the folder's."""
+
+    prompts: Prompts | None = None
+    call: dict[str, Free] = {}
+    scheduler: str | SchedulerChoice | None = None
+    precision: Precision = "fp32"
+
+
+class DiffusersGenerator(ClassConditional):
+    """A whole pipeline that diffusers saved, or a single-file Stable Diffusion with `config`,
+    a local folder of its settings.
+
+    sha256: of the single file. classes: what a text-driven pipeline may be asked for.
+    """
+
+    family: Literal["diffusers"]
+    config: str | None = None
+    pipeline: Literal["text2img", "img2img", "inpaint", "controlnet"] = "text2img"
+    controlnet: str | None = None
+    classes: Annotated[list[ClassName], Field(min_length=1)] | None = None
+    adapters: list[Lora] = []
+    sampling: DiffusersSampling = DiffusersSampling()
+
+
+class DiffusionSampling(Spec):
+    """eta: noise that each step of `ddim` puts back, 0 none, 1 as in ancestral sampling.
+    guidance_scale: of classifier-free guidance; above 1 the network needs a null class.
+    strength: None, or each image is made from a source image, noised this far first."""
+
+    scheduler: Literal["ddim", "dpmpp_2m", "euler"] = "ddim"
+    steps: Annotated[int, Field(ge=1, le=1000)] = 50
+    guidance_scale: Annotated[float, Field(ge=1.0, le=100.0)] = 1.0
+    eta: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    strength: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    precision: Precision = "fp32"
+
+
+class DiffusionGenerator(ClassConditional):
+    """Pixel diffusion with a (class-conditional) U-Net, diffusers' `UNet2DModel`."""
+
+    family: Literal["diffusion"]
+    sampling: DiffusionSampling = DiffusionSampling()
 
 
 class OnnxInputs(Spec):
@@ -271,8 +372,11 @@ class VaeGenerator(ClassConditional):
 
 
 GeneratorSpec = Annotated[
-    BigGanGenerator
+    AutoregressiveGenerator
+    | BigGanGenerator
     | CustomGenerator
+    | DiffusersGenerator
+    | DiffusionGenerator
     | OnnxGenerator
     | PaletteGenerator
     | ResnetI2iGenerator

@@ -1,0 +1,149 @@
+"""The limited process: reads one request from standard input, answers with one JSON line.
+
+    python -m augment.generators.importing.child < request.json
+
+Limits are set before the first byte of the checkpoint is read. While it is read, no library
+that runs code of a model is even imported; torch comes only for the smoke test, after the
+checkpoint has become plain numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import resource
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from augment.errors import AugmentError, CheckpointError
+
+
+def main() -> None:
+    """One request, one answer: `{"ok": ...}` or `{"error": [class, text]}`."""
+    request = json.load(sys.stdin)
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints must not stand in the answer
+    _limit(request["cpu_seconds"], request["memory"], request["smoke_memory"])
+    try:
+        said: dict[str, Any] = {"ok": _VERBS[request["verb"]](request)}
+    except AugmentError as error:
+        said = {"error": [type(error).__name__, str(error)]}
+    except MemoryError:
+        said = {"error": ["MemoryError", ""]}
+    except OSError as error:
+        full = error.errno == errno.ENOMEM  # a file that cannot be mapped
+        said = {"error": ["MemoryError" if full else "StorageError", str(error)]}
+    answer.write(json.dumps(said))
+    answer.close()
+
+
+def _limit(cpu_seconds: int, memory: int, smoke_memory: int) -> None:
+    """memory: of the address space in bytes while the checkpoint is read; smoke_memory: the
+    most that it may be raised to."""
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_AS, (memory, max(memory, smoke_memory)))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _widen() -> None:
+    """To what the trial of the network may use."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def _inspect(request: dict[str, Any]) -> dict[str, Any]:
+    """What it is; what cannot be hosted is part of the answer and no error."""
+    from augment.checkpoints.sniff import sniff
+    from augment.generators.importing.reading import read
+
+    path = Path(request["path"])
+    found = sniff(path)
+    report: dict[str, Any] = {
+        "place": found.place, "kind": found.kind, "bytes": found.size, "notes": list(found.notes),
+    }  # fmt: skip
+    try:
+        reading = read(path, request["variant"])
+        report |= {
+            "sha256": reading.sha256,
+            "embedded_sha256": list(reading.embedded_sha256),
+            "skipped": dict(reading.skipped or {}),
+            "notes": list(reading.notes),
+        }
+        report |= _recognised(reading)
+    except CheckpointError as error:
+        report["refused"] = str(error)
+    return report
+
+
+def _recognised(reading: Any) -> dict[str, Any]:
+    from augment.generators.importing.families import convert
+    from augment.generators.importing.writing import trial_spec, write_folder
+
+    if reading.pipeline:
+        return {"family": "diffusers", "pipeline": reading.pipeline}
+    conversion = convert(reading.foreigns)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_folder(folder, conversion, reading, None, None)
+        from augment.generators import describe
+
+        info = describe("inspected", trial_spec(folder, conversion, named=False))
+    return {
+        "family": conversion.family,
+        "init": dict(conversion.init),
+        "height": info.height,
+        "width": info.width,
+        "channels": info.channels,
+        "takes_image": info.takes_image,
+        "classes": conversion.num_classes,
+        "parameters": sum(int(array.size) for array in conversion.tensors.values()),
+        "quirks": list(conversion.quirks),
+        "license_note": conversion.license_note,
+    }
+
+
+def _import(request: dict[str, Any]) -> dict[str, Any]:
+    from augment.generators.importing.families import convert
+    from augment.generators.importing.reading import read
+    from augment.generators.importing.writing import (
+        add_smoke,
+        copy_pipeline,
+        smoke,
+        trial_spec,
+        write_folder,
+    )
+
+    folder, classes = Path(request["folder"]), request["classes"]
+    reading = read(Path(request["path"]), request["variant"])
+    if reading.pipeline:
+        copy_pipeline(folder, reading)
+        return {"family": "diffusers", "pipeline": reading.pipeline,
+                "skipped": dict(reading.skipped or {})}  # fmt: skip
+    conversion = convert(reading.foreigns)
+    write_folder(folder, conversion, reading, classes, request["license"])
+    _widen()
+    info, said = smoke(trial_spec(folder, conversion, named=classes is not None))
+    add_smoke(folder, said)
+    return {
+        "family": info.family,
+        "height": info.height,
+        "width": info.width,
+        "classes": conversion.num_classes,
+        "named": classes is not None,
+        "takes_image": info.takes_image,
+        "quirks": list(conversion.quirks),
+        "license_note": conversion.license_note,
+        "skipped": dict(reading.skipped or {}),
+        "smoke": said,
+    }
+
+
+_VERBS = {"inspect": _inspect, "import": _import}
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        main()

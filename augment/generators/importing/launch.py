@@ -1,0 +1,201 @@
+"""Starts the limited process and tells of its end; publishes what it made in one step.
+
+A remote checkpoint is fetched into a temporary folder first. Knows nothing of formats.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from augment import errors
+from augment.errors import CheckpointError, RequestError, StorageError
+from augment.storage import Folder, split_uri
+
+_GIB = 1 << 30
+_ROOM = 4 * _GIB
+"""Address space for Python, numpy and pydantic, of which little is used."""
+_TIMES_FILE = 6
+"""Address space per byte of the checkpoint: the mapped file, its numbers as float32, and the
+new file as it is written."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Of the child process. memory: GiB of address space while the checkpoint is read; None:
+    4 + 6 x its size. smoke_memory: GiB while its network is tried. cpu_seconds: in all."""
+
+    memory: float | None = None
+    smoke_memory: float = 64.0
+    cpu_seconds: int = 1800
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """source: a local path or URI. out: the folder to make. classes: names in the order of
+    the network's indexes. variant: of a folder's weights. license: SPDX expression."""
+
+    source: str
+    out: str
+    classes: Sequence[str] | None = None
+    variant: str | None = None
+    license: str | None = None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def inspect(
+    source: str,
+    *,
+    variant: str | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    bounds: Bounds | None = None,
+) -> dict[str, Any]:
+    """What a checkpoint is, by content: kind, family, resolution, classes, parameters,
+    licence note, digests; `refused` says why it cannot be hosted. Executes nothing of it.
+
+    Raises:
+        CheckpointError: there is nothing, or the limits were too small.
+        StorageError: it cannot be read.
+    """
+    with _local(source, options) as path:
+        request = {"verb": "inspect", "path": str(path), "variant": variant}
+        return _ask(request, path, bounds or Bounds(), source)
+
+
+def import_checkpoint(request: ImportRequest, bounds: Bounds | None = None) -> dict[str, Any]:
+    """Make the folder `request.out` of a checkpoint: whole, or not at all.
+
+    Raises:
+        CheckpointError: it is refused; says what came, what was expected, the way out.
+        RequestError: the folder exists already.
+        StorageError: the checkpoint cannot be read, or the folder not be written.
+    """
+    out = Path(request.out)
+    if out.exists():
+        raise RequestError(f"--out {out}: exists already; expected a folder that is not there yet")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{out.name}.part-", dir=out.parent))
+    except OSError as error:
+        raise StorageError(
+            f"--out {out}: cannot be written: {error}; choose another place"
+        ) from error
+    try:
+        with _local(request.source, request.options) as path:
+            asked = {
+                "verb": "import",
+                "path": str(path),
+                "folder": str(part),
+                "variant": request.variant,
+                "classes": None if request.classes is None else list(request.classes),
+                "license": request.license,
+            }
+            said = _ask(asked, path, bounds or Bounds(), request.source)
+        part.chmod(0o755)
+        part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return said
+
+
+def _ask(request: Mapping[str, Any], path: Path, bounds: Bounds, source: str) -> dict[str, Any]:
+    memory = _ROOM + _TIMES_FILE * _size(path) if bounds.memory is None else bounds.memory * _GIB
+    limits = {
+        "memory": int(memory),
+        "smoke_memory": int(bounds.smoke_memory * _GIB),
+        "cpu_seconds": bounds.cpu_seconds,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "augment.generators.importing.child"],
+        input=json.dumps({**request, **limits}),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": _search_path()},
+    )
+    if done.returncode or not done.stdout:
+        raise _ended(done, source, bounds)
+    answer = json.loads(done.stdout)
+    if "error" in answer:
+        raise _as_raised(*answer["error"], source=source, bounds=bounds)
+    said: dict[str, Any] = answer["ok"]
+    return said
+
+
+def _search_path() -> str:
+    """This checkout first, installed or not."""
+    root = str(Path(__file__).resolve().parents[3])
+    return os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
+
+
+def _ended(done: subprocess.CompletedProcess[str], source: str, bounds: Bounds) -> CheckpointError:
+    """Why a child that gave no answer ended."""
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        return CheckpointError(
+            f"{source}: the import used more than {bounds.cpu_seconds} s of CPU time, or was "
+            "killed; give it more with --cpu-seconds, if you trust the file"
+        )
+    last = "; ".join(done.stderr.strip().splitlines()[-2:])
+    return CheckpointError(
+        f"{source}: the importing process ended with {done.returncode} and no answer ({last}); "
+        "the file is damaged or made to harm: do not use it"
+    )
+
+
+def _as_raised(kind: str, text: str, *, source: str, bounds: Bounds) -> errors.AugmentError:
+    if kind == "MemoryError":
+        room = "4 GiB + 6 x its size" if bounds.memory is None else f"{bounds.memory:g} GiB"
+        return CheckpointError(
+            f"{source}: the import needs more than {room} of address space; give it more with "
+            "--memory, if you trust the file"
+        )
+    found: type[errors.AugmentError] = getattr(errors, kind)
+    return found(text)
+
+
+def _size(path: Path) -> int:
+    if not path.is_dir():
+        return path.stat().st_size if path.exists() else 0
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+
+
+@contextlib.contextmanager
+def _local(source: str, options: Mapping[str, Mapping[str, Any]] | None) -> Iterator[Path]:
+    """The checkpoint at a local path; what is remote is fetched for the time being."""
+    if "://" not in source or source.startswith("file://"):
+        path = Path(source.removeprefix("file://"))
+        if not path.exists():
+            raise CheckpointError(f"{source}: no such file or folder; expected a checkpoint")
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="augment-import-") as name:
+        yield _fetched(source, Path(name), options)
+
+
+def _fetched(source: str, into: Path, options: Mapping[str, Mapping[str, Any]] | None) -> Path:
+    folder, name = split_uri(source.rstrip("/"))
+    target = into / name
+    files = list(Folder(source, options).files())
+    if not files:
+        try:
+            target.write_bytes(Folder(folder, options).read(name))
+        except FileNotFoundError:
+            raise CheckpointError(
+                f"{source}: no such file or folder; expected a checkpoint"
+            ) from None
+        return target
+    for info in files:
+        path = target / info.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(Folder(source, options).read(info.path))
+    return target
