@@ -6,6 +6,7 @@ that make an image of a class are judged on `--each` images of every class. Tran
 judged on the test split of the domain that they start from, which they have not seen.
 
     python examples/digits/evaluate.py jobs/digits-gan.yaml [more jobs] [--each 200]
+    python examples/digits/evaluate.py jobs/digits-photos.yaml --sheet sheet.png
 
 Shape letters: N images, C channels, H height, W width.
 """
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import prepare
 import prepare_photos
+from PIL import Image
 from prepare import CLASSES
 from sklearn.svm import SVC
 
@@ -37,16 +39,22 @@ BATCH = 100
 
 def figures(spec: GeneratorSpec, each: int) -> Shares:
     """Agreement of judges with real test images and with what a generator makes."""
+    return agreements(*material(spec, each))
+
+
+def material(spec: GeneratorSpec, each: int) -> tuple[Labelled, Labelled, dict[str, Labelled]]:
+    """Real images of the train split and of the rest, of the appearance that a generator makes;
+    and what is judged: real test images and its own."""
     if not isinstance(spec, ResnetI2iGenerator):
         judged = {"real test": prepare.images("test"), "samples": sample(spec, each)}
-        return agreements(prepare.images("train"), prepare.images("rest"), judged)
+        return prepare.images("train"), prepare.images("rest"), judged
     clean, photos = (prepare_photos.images(domain, "test") for domain in prepare_photos.DOMAINS)
     if spec.direction == "BtoA":
         judged = {"real test": grey(clean), "translations": grey(translated(spec, photos))}
-        return agreements(prepare.images("train"), prepare.images("rest"), judged)
+        return prepare.images("train"), prepare.images("rest"), judged
     judged = {"real test": photos, "translations": translated(spec, clean)}
     train, rest = (prepare_photos.images("photos", split) for split in ("train", "rest"))
-    return agreements(train, rest, judged)
+    return train, rest, judged
 
 
 def agreements(train: Labelled, rest: Labelled, judged: Mapping[str, Labelled]) -> Shares:
@@ -77,6 +85,12 @@ def agreement(judge: SVC, pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def flat(pixels: np.ndarray) -> np.ndarray:
     """(N, features) of images, 0 to 1."""
     return np.asarray(pixels.reshape(len(pixels), -1) / 255.0)
+
+
+def spread(pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(10,) root mean square distance of every class's images from their mean."""
+    x = flat(pixels)
+    return np.array([x[labels == k].var(axis=0).sum() ** 0.5 for k in range(len(CLASSES))])
 
 
 def grey(rows: Labelled) -> Labelled:
@@ -115,6 +129,33 @@ def made(spec: GeneratorSpec, requests: Sequence[SampleRequest]) -> np.ndarray:
     return np.floor(x * 127.5 + 128.0).clip(0, 255).astype(np.uint8)
 
 
+# ---- sheets --------------------------------------------------------------------------
+
+
+def sheet(spec: GeneratorSpec) -> list[np.ndarray]:
+    """Pictures (H, W, 3) uint8 with a row for every class: real train images and samples; of a
+    translator, one of test images and their translations by turns."""
+    if isinstance(spec, ResnetI2iGenerator):
+        x, y = prepare_photos.images("photos" if spec.direction == "BtoA" else "clean", "test")
+        return [tiled(np.concatenate([x, translated(spec, (x, y))[0]], axis=2), y, columns=3)]
+    pair = prepare.images("train"), sample(spec, each=6)
+    return [tiled(np.repeat(x[..., None], 3, axis=3), y, columns=6) for x, y in pair]
+
+
+def tiled(pixels: np.ndarray, labels: np.ndarray, columns: int) -> np.ndarray:
+    """The first images of every class in a row."""
+    rows = [np.concatenate(list(pixels[labels == k][:columns]), axis=1) for k in range(10)]
+    return np.concatenate(rows)
+
+
+def draw(pictures: Sequence[np.ndarray], path: str) -> None:
+    """Side by side as PNG, twice as large and in 64 colours."""
+    spaced = [np.pad(x, ((0, 0), (0, 8), (0, 0)), constant_values=255) for x in pictures]
+    image = Image.fromarray(np.concatenate(spaced, axis=1)[:, :-8])
+    twice = image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST)
+    twice.quantize(64).save(path, optimize=True)
+
+
 # ---- the program ---------------------------------------------------------------------
 
 
@@ -122,20 +163,30 @@ def report(spec: GeneratorSpec, each: int = 200) -> None:
     """Prints all figures of a generator; none with `each` of 0."""
     if not each:
         return
-    for what, shares in figures(spec, each).items():
-        per_class = " ".join(f"{share:.2f}" for share in shares)
-        print(f"{what}: mean {shares.mean():.3f}; 0 to 9: {per_class}")
+    train, rest, judged = material(spec, each)
+    for what, shares in agreements(train, rest, judged).items():
+        print(f"{what}: {shown(shares)}")
+    real, made = (spread(*rows) for rows in judged.values())
+    print(f"spread within a class beside real test: {shown(made / real)}")
+
+
+def shown(per_class: np.ndarray) -> str:
+    """A number for every class, as text."""
+    return f"mean {per_class.mean():.3f}; 0 to 9: {' '.join(f'{x:.2f}' for x in per_class)}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("jobs", nargs="+")
     parser.add_argument("--each", type=int, default=200, help="samples of every class")
+    parser.add_argument("--sheet", help="also draw what the jobs' generators make (PNG)")
     arguments = parser.parse_args()
-    for path in arguments.jobs:
-        for name, spec in load_spec(path).spec.generators.items():
-            print(f"{path}: {name} ({spec.family})")
-            report(spec, arguments.each)
+    found = [(p, *item) for p in arguments.jobs for item in load_spec(p).spec.generators.items()]
+    for path, name, spec in found:
+        print(f"{path}: {name} ({spec.family})")
+        report(spec, arguments.each)
+    if arguments.sheet:
+        draw([picture for _, _, spec in found for picture in sheet(spec)], arguments.sheet)
 
 
 if __name__ == "__main__":
