@@ -209,7 +209,12 @@ def _plan(arguments: argparse.Namespace) -> int:
     from augment import console
     from augment.plan import findings
     from augment.run import plan_job, prepare
-    from augment.run.planning import build_pipelines, pool_stock, write_manifest
+    from augment.run.planning import (
+        build_pipelines,
+        pool_stock,
+        unknown_training,
+        write_manifest,
+    )
 
     job = _load(arguments)
     prepared = prepare(job)
@@ -217,13 +222,14 @@ def _plan(arguments: argparse.Namespace) -> int:
     planned = plan_job(prepared)
     plan, census = planned.plan, planned.census
     stock = pool_stock(prepared, plan)
+    found = [*findings(plan, job.spec.limits), *unknown_training(prepared)]
     if arguments.write:
         write_manifest(plan, arguments.write, planned.inputs)
     if arguments.json:
         more = {"pool": stock, "dropped": census.dropped}
-        _print(plan.to_json() | more | {"findings": findings(plan, job.spec.limits)})
+        _print(plan.to_json() | more | {"findings": found})
     else:
-        console.show_plan(plan, job.spec.limits, stock, census.dropped)
+        console.show_plan(plan, found, stock, census.dropped)
     return 0
 
 

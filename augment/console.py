@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from augment.plan import Line, Plan
     from augment.run import Reporter, RunResult
     from augment.run.synthesis import Account, Synthesis
-    from augment.spec import Job, Limits
+    from augment.spec import Job
 
 
 # ---- progress ------------------------------------------------------------------------
@@ -198,12 +198,13 @@ def _text(value: object) -> str:
 
 def show_plan(
     plan: Plan,
-    limits: Limits,
+    found: Sequence[str],
     stock: Mapping[str, Mapping[str, int]],
     dropped: Mapping[str, int],
 ) -> None:
-    """The plan as `augment plan` prints it: what each rule adds, the result, units, bytes, pool."""
-    from augment.plan import explain, findings, totals
+    """The plan as `augment plan` prints it: what each rule adds, the result, units, bytes, pool.
+    found: findings."""
+    from augment.plan import explain, totals
 
     for rule, lines in itertools.groupby(explain(plan), key=lambda line: line.rule):
         some = [x for x in lines if x.added or x.note or x.label_name is None]
@@ -219,7 +220,7 @@ def show_plan(
         )
     for what, n in dropped.items():
         print(f"left out: {what}: {n}")
-    for text in findings(plan, limits):
+    for text in found:
         print(f"finding: {text}")
 
 

@@ -16,6 +16,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
@@ -359,16 +360,14 @@ def _lists(rows: Sequence[Sequence[Any]], kind: pa.ListType) -> pa.Array:
     offsets = np.concatenate(([0], np.cumsum([len(items) for items in rows]))).astype(np.int32)
     items = [item for row in rows for item in row]
     fields = list(kind.value_type)
+    pairs = bool(items) and isinstance(items[0], tuple)
     columns = [
-        pa.array([_part(item, i, f.name) for item in items], f.type) for i, f in enumerate(fields)
+        pa.array(list(map(itemgetter(i) if pairs else attrgetter(f.name), items)), f.type)
+        for i, f in enumerate(fields)
     ]
     return pa.ListArray.from_arrays(
         pa.array(offsets), pa.StructArray.from_arrays(columns, fields=fields), type=kind
     )
-
-
-def _part(item: Any, position: int, name: str) -> Any:
-    return item[position] if isinstance(item, tuple) else getattr(item, name)
 
 
 def _table(columns: Mapping[str, Sequence[Any] | pa.Array], schema: pa.Schema, n: int) -> pa.Table:
@@ -386,7 +385,7 @@ def sample_table(rows: Sequence[SampleRow], stamp: Stamp) -> pa.Table:
     """The rows as a table of `SAMPLE_SCHEMA`, in the order given. Builds columns, not rows."""
     same = ("sample_id", "label", "label_name", "weight", "split", "generated", "rank",
             "digital_source_type", "width", "height", "sha256", "license")  # fmt: skip
-    columns: dict[str, Any] = {name: [getattr(r, name) for r in rows] for name in same}
+    columns: dict[str, Any] = {name: list(map(attrgetter(name), rows)) for name in same}
     columns["image"] = _image(
         [r.image for r in rows], [f"{r.sample_id}.{r.extension}" for r in rows]
     )
@@ -409,7 +408,7 @@ def sample_table(rows: Sequence[SampleRow], stamp: Stamp) -> pa.Table:
 def pool_table(rows: Sequence[PoolRow], stamp: Stamp) -> pa.Table:
     """The rows as a table of `POOL_SCHEMA`, in the order given."""
     same = ("sample_id", "label_name", "digital_source_type", "width", "height", "sha256")
-    columns: dict[str, Any] = {name: [getattr(r, name) for r in rows] for name in same}
+    columns: dict[str, Any] = {name: list(map(attrgetter(name), rows)) for name in same}
     columns["image"] = _image([r.image for r in rows], [f"{r.sample_id}.png" for r in rows])
     columns["mask"] = _masks(rows)
     columns["origin"] = [r.origin.value for r in rows]

@@ -291,7 +291,10 @@ def main() -> None:
         parser.error(f"--images must exceed {TINY}, --rounds be at least 1")
     names = args.only or [name for name in mix_peers.PEERS if name != "augment-local"]
     _become_subreaper()
-    results = run_rounds(names, mix_peers.workload(args.images), args.images, args.rounds)
+    home = mix_peers.workload(args.images)
+    for images in (TINY, args.images):
+        mix_peers.linked(home, images)  # before any clock runs
+    results = run_rounds(names, home, args.images, args.rounds)
     table = report(results)
     print_table(table, args.images, args.rounds)
     if args.json:

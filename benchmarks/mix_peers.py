@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -77,6 +76,21 @@ def files(home: Path, images: int) -> list[str]:
     if len(found) < images:
         raise SystemExit(f"{home} holds {len(found)} images; expected {images}: remove the folder")
     return [str(path) for path in found[:images]]
+
+
+def linked(home: Path, images: int) -> Path:
+    """An image folder of exactly the first `images` files, as hard links, made once: a job
+    takes whole folders, and making the links is no work of `augment`."""
+    source = home.with_name(f"{home.name}-first-{images}")
+    if source.exists():
+        return source
+    part = source.with_name(f"{source.name}.part-{os.getpid()}")
+    for path in map(Path, files(home, images)):
+        link = part / "train" / path.parent.name / path.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        os.link(path, link)
+    part.rename(source)
+    return source
 
 
 # ---- the work on one image -----------------------------------------------------------
@@ -243,7 +257,8 @@ def ray_data(paths: Sequence[str], out: Path, mark: Callable[[str], None]) -> No
 
 def ours(paths: Sequence[str], out: Path, mark: Callable[[str], None], engine: str = "ray") -> None:
     """`augment run` on the same files, from its command line."""
-    source, job = _linked(paths, out), out / "job.yaml"
+    job = out / "job.yaml"
+    source = linked(Path(paths[0]).parents[2], len(paths))
     job.write_text(json.dumps(job_document(source, out / "data", len(paths)), indent=1))
     command = [sys.executable, "-m", "augment", "run", str(job), "--engine", engine, "--json"]
     mark("start")
@@ -256,7 +271,6 @@ def ours(paths: Sequence[str], out: Path, mark: Callable[[str], None], engine: s
     written = json.loads(done.stdout)  # one document, and nothing beside it
     if not isinstance(written, dict):
         raise SystemExit(f"augment run --json printed {done.stdout[:200]!r}")
-    shutil.rmtree(source)
 
 
 def ours_local(paths: Sequence[str], out: Path, mark: Callable[[str], None]) -> None:
@@ -264,23 +278,14 @@ def ours_local(paths: Sequence[str], out: Path, mark: Callable[[str], None]) -> 
     ours(paths, out, mark, engine="local")
 
 
-def _linked(paths: Sequence[str], out: Path) -> Path:
-    """An image folder of exactly `paths`, as hard links."""
-    source = out / "source"
-    for path in map(Path, paths):
-        link = source / "train" / path.parent.name / path.name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        os.link(path, link)
-    return source
-
-
 def job_document(source: Path, output: Path, images: int) -> dict[str, Any]:
     """The job that does the peers' work; JSON is YAML.
 
-    Shards of 48 MB, smaller where that would leave a process without one: else a run on a
-    few images would start one worker, and the other's start-up would count as work.
+    Shards of `SHARD_ROWS` images and their copies, as the peers write them; smaller where that
+    would leave a process without one: else a run on a few images would start one worker, and
+    the other's start-up would count as work.
     """
-    shard = min(48 << 20, max(1 << 16, images * _PAIR_BYTES // (2 * PROCESSES)))
+    shard = _PAIR_BYTES * max(1, min(SHARD_ROWS, images // (2 * PROCESSES)))
     return {
         "version": 1,
         "name": "mix-benchmark",
@@ -294,7 +299,7 @@ def job_document(source: Path, output: Path, images: int) -> dict[str, Any]:
     }
 
 
-_PAIR_BYTES = 60_000  # an original and its copy
+_PAIR_BYTES = 77_700  # an original and its copy as the plan estimates them: twice the original
 PEERS: dict[str, Callable[[Sequence[str], Path, Callable[[str], None]], None]] = {
     "bare": bare,
     "bare-plain": bare_plain,

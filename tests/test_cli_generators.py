@@ -7,12 +7,15 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from augment.cli import main
 from augment.generators.catalog import FAMILIES
 from augment.policy import VARIABLE
 from augment.spec import generators
+from tests.generators.translators import arrays, resnet
 
 Capture = pytest.CaptureFixture[str]
 
@@ -90,3 +93,37 @@ def test_a_broken_class_is_exit_1_and_says_what(capsys: Capture) -> None:
 def test_what_cannot_be_asked_is_exit_2(words: list[str], text: str, capsys: Capture) -> None:
     assert main(["generators", "check", *words]) == 2
     assert text in capsys.readouterr().err
+
+
+# ---- inspect and import --------------------------------------------------------------
+
+
+@pytest.fixture
+def translator(tmp_path: Path) -> Path:
+    path = tmp_path / "latest_net_G.safetensors"
+    save_file(arrays(resnet()), path)
+    return path
+
+
+def test_inspect_and_import(translator: Path, capsys: Capture) -> None:
+    assert main(["generators", "inspect", str(translator), "--json"]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert (seen["family"], seen["takes_image"]) == ("resnet_i2i", True)
+    out = translator.parent / "out"
+    assert main(["generators", "import", str(translator), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "same_under_global_seeds: True" in said
+    assert f"generators: {{name: {{family: resnet_i2i, checkpoint: {out}}}}}" in said
+    assert sorted(p.name for p in out.iterdir()) == ["generator.json", "weights.safetensors"]
+
+
+def test_inspecting_what_cannot_be_hosted(tmp_path: Path, capsys: Capture) -> None:
+    save_file({"some.weight": np.ones(2, np.float32)}, tmp_path / "x.safetensors")
+    assert main(["generators", "inspect", str(tmp_path / "x.safetensors")]) == 2
+    assert "refused:      x.safetensors: of no family that is hosted" in capsys.readouterr().out
+
+
+def test_importing_what_is_not_there(tmp_path: Path, capsys: Capture) -> None:
+    out = str(tmp_path / "out")
+    assert main(["generators", "import", str(tmp_path / "x.pkl"), "--out", out]) == 2
+    assert "x.pkl: no such file or folder; expected a checkpoint" in capsys.readouterr().err

@@ -73,6 +73,12 @@ def test_publish_bytes_and_files(folder, tmp_path):
     assert sorted(f.path for f in folder.files("data")) == ["data/x.parquet", "data/y.parquet"]
 
 
+def test_a_large_file_is_published_whole(folder):
+    data = bytes(range(256)) * (8 << 10)  # 2 MB: local ones leave the page cache
+    folder.publish("data/large.parquet", memoryview(data))
+    assert folder.read("data/large.parquet") == data
+
+
 def test_open_is_seekable_and_independent(folder):
     folder.replace("x", b"0123456789")
     with folder.open("x") as one, folder.open("x") as two:

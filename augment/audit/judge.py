@@ -109,6 +109,7 @@ def audit(
             seen.add(facts)
     counts = seen.counter.table()
     checks, findings = _check(data, seen, counts, deep)
+    checks += _check_training(jobs)
     whole, splits, cells, groups = (
         tuple(shares(counts, seen.images, each)) for each in ((), ("split",), _CELL, words)
     )
@@ -131,6 +132,7 @@ def audit(
     )
 
 
+_MOST_NAMED = 5
 _CELL = ("split", "class")
 assert set(_CELL) <= set(GROUPS)
 
@@ -214,6 +216,29 @@ def _check_classes(seen: _Seen) -> tuple[list[Check], list[Finding]]:
     if not seen.classes:
         return [Check("classes", None, f"{asks}: not checked, no shard has one")], []
     return [Check("classes", True, f"{asks}: {len(seen.classes)} classes")], []
+
+
+def _check_training(jobs: Mapping[str, Mapping[str, Any]]) -> list[Check]:
+    """Whether it is known what each trained generator has seen; nothing where there is none."""
+    asks = "what generators were trained on is known"
+    known = {
+        f"{name} of {job}": facts.get("trained_on") not in (None, "unknown")
+        for job, body in sorted(jobs.items())
+        for name, facts in sorted(_mapping(body.get("generators")).items())
+        if isinstance(facts, Mapping) and facts.get("checkpoint_sha256")
+    }
+    if not known:
+        return []
+    unknown = [name for name, told in known.items() if not told]
+    if unknown:
+        more = ", ..." if len(unknown) > _MOST_NAMED else ""
+        named = ", ".join(unknown[:_MOST_NAMED]) + more
+        return [Check("trained_on", None, f"{asks}: unknown of {named}")]
+    return [Check("trained_on", True, f"{asks}: {len(known)} generators")]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _limits(

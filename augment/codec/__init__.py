@@ -17,6 +17,7 @@ from PIL import Image, features
 
 from augment.codec import jpeg, pillow
 from augment.codec.header import EXTENSIONS, Header, format_of, too_deep
+from augment.codec.png import encode_pngs
 from augment.errors import SampleError
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "codec_id",
     "decode",
     "encode",
+    "encode_pngs",
     "fit",
     "label_map",
     "read",

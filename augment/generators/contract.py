@@ -75,7 +75,7 @@ def sample_requests(info: GeneratorInfo, each: int = 3) -> list[SampleRequest]:
             key = (7, info.identity, info.sampling_digest, class_conditioning(label), index)
             sample_id = synthetic_id(*key)
             source = _noise(sample_id) if info.takes_image else None
-            made.append(SampleRequest(sample_id, label, index, source))
+            made.append(SampleRequest(sample_id, label, index, source, _half(info)))
     return made
 
 
@@ -83,6 +83,15 @@ def _copied(request: SampleRequest) -> SampleRequest:
     """With a source of its own, so that a host that writes into it spoils one answer only."""
     source = request.source
     return request if source is None else replace(request, source=source.copy())
+
+
+def _half(info: GeneratorInfo) -> np.ndarray | None:
+    """A mask that is white above."""
+    if not info.takes_mask:
+        return None
+    mask = np.zeros((_SIDE, _SIDE), np.uint8)
+    mask[: _SIDE // 2] = 255
+    return mask
 
 
 def _noise(sample_id: str) -> np.ndarray:

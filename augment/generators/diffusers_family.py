@@ -24,6 +24,7 @@ from augment.generators.diffusers_folder import (
     read_facts,
     versions,
 )
+from augment.generators.diffusers_images import fitted
 from augment.generators.diffusers_prompts import Prompt, check, prompt_for
 from augment.generators.hosting import Device, compiled, empty_batch, finished
 from augment.generators.labels import class_indexes
@@ -103,6 +104,7 @@ class DiffusersHost:
         if request.label_name not in self.info.classes:
             raise RequestError(unknown_class(self.info, request.label_name))
         place = f"generators.{self.info.name}"
+        given, request = request, self._fitted(request)
         needed = _SOURCES.get(self._spec.pipeline, ())
         for what in ("source", "mask", "control"):
             image = getattr(request, what)
@@ -111,22 +113,23 @@ class DiffusersHost:
                     f"{place}: got {'no' if image is None else 'a'} {what} image; pipeline "
                     f"{self._spec.pipeline} takes {' and '.join(needed) or 'none'}"
                 )
-        height, width = self._size(request)
-        scale = self._facts.scale
-        if height % scale or width % scale or max(height, width) > 4096:
+        height, width = self._size(given)
+        if max(height, width) > 4096:
             raise RequestError(
-                f"{place}: got an image of {height} x {width}; expected multiples of {scale}, at "
-                "most 4096; resize it in the job"
+                f"{place}: got an image of {height} x {width}; expected sides of at most 4096"
             )
-        if request.mask is not None and request.mask.shape != (height, width):
+        if given.mask is not None and given.mask.shape != (height, width):
             raise RequestError(
-                f"{place}: got a mask of {request.mask.shape}; expected {(height, width)}, its "
+                f"{place}: got a mask of {given.mask.shape}; expected {(height, width)}, its "
                 "source's size"
             )
 
     def batch_key(self, request: SampleRequest) -> Hashable:
         """Rows may share a batch where their images have one size."""
-        return self._size(request)
+        return self._size(self._fitted(request))
+
+    def _fitted(self, request: SampleRequest) -> SampleRequest:
+        return fitted(request, self._spec.pipeline == "controlnet", self._facts.scale)
 
     def generate(self, batch: Sequence[SampleRequest]) -> GeneratedBatch:
         """Images (N, 3, H, W); a row that is not finite or that the folder's safety checker
@@ -139,6 +142,7 @@ class DiffusersHost:
             return empty_batch(self.info)
         for request in batch:
             self.validate(request)
+        asked, batch = batch, [self._fitted(request) for request in batch]
         if self._facts.takes_list:
             images, unsafe = self._run(self._filled(batch))
         else:
@@ -151,7 +155,7 @@ class DiffusersHost:
             if flag:
                 failed[row] = "safety"
                 made.images[row] = 0.0
-        return GeneratedBatch(made.images, tuple(failed), self._notes(batch))
+        return GeneratedBatch(made.images, tuple(failed), self._notes(asked, batch))
 
     def _filled(self, batch: Sequence[SampleRequest]) -> list[SampleRequest]:
         """A compiled network is made for one shape: the last row is made again and again."""
@@ -229,11 +233,19 @@ class DiffusersHost:
     def _prompt(self, request: SampleRequest) -> Prompt:
         return prompt_for(self._prompts, request.label_name, request.index)
 
-    def _notes(self, batch: Sequence[SampleRequest]) -> tuple[dict[str, object], ...]:
+    def _notes(
+        self, asked: Sequence[SampleRequest], batch: Sequence[SampleRequest]
+    ) -> tuple[dict[str, object], ...]:
+        """Prompt and template; a size that the images had to be scaled to."""
         if self._indexes:
             return ()
         checker = "present" if self._facts.safety_checker else "absent"
-        return tuple({**self._prompt(r).note(), "safety_checker": checker} for r in batch)
+        sizes = [(self._size(a), self._size(b)) for a, b in zip(asked, batch, strict=True)]
+        rounded = [{} if a == b else {"rounded": list(b)} for a, b in sizes]
+        return tuple(
+            {**self._prompt(r).note(), "safety_checker": checker, **size}
+            for r, size in zip(batch, rounded, strict=True)
+        )
 
 
 # ---- loading -------------------------------------------------------------------------
@@ -321,6 +333,7 @@ def _info(
         license=spec.license,
         digital_source_type=DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA.value,
         takes_image=spec.pipeline != "text2img",
+        takes_mask=spec.pipeline == "inpaint",
     )
 
 

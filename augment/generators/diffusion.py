@@ -358,16 +358,17 @@ _LINSPACE = ("EulerDiscreteScheduler", "DPMSolverMultistepScheduler")
 
 
 def convert(foreign: Foreign) -> Conversion | None:
-    """Of a diffusers folder with a `UNet2DModel`: `config` is {"unet": unet/config.json (or
-    the folder's config.json), "scheduler": scheduler/scheduler_config.json}.
+    """Of a diffusers folder with a `UNet2DModel`: `config` is {"unet": unet/config.json,
+    "scheduler": scheduler/scheduler_config.json}, or of the network's own folder its
+    config.json, with the other under `scheduler_config`.
 
     Raises:
         CheckpointError: it is one, but with an option that is not hosted, or incomplete.
     """
-    unet = foreign.config.get("unet")
+    unet = foreign.config.get("unet", foreign.config)
     if not isinstance(unet, Mapping) or unet.get("_class_name") != "UNet2DModel":
         return None
-    scheduler = foreign.config.get("scheduler")
+    scheduler = foreign.config.get("scheduler", foreign.config.get("scheduler_config"))
     if not isinstance(scheduler, Mapping):
         raise CheckpointError(
             f"{foreign.place}: no scheduler_config.json; expected one beside the U-Net or in "
@@ -385,6 +386,7 @@ def convert(foreign: Foreign) -> Conversion | None:
         tensors={key: np.asarray(value, dtype=np.float32) for key, value in tensors.items()},
         num_classes=init.unet.num_class_embeds or 0,
         quirks=tuple(quirks),
+        null_class=init.unet.num_class_embeds is not None,
     )
 
 

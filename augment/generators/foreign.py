@@ -76,7 +76,8 @@ class Conversion:
     names. num_classes: of the network; 0: unconditional, or made from an image; None: of a
     graph that does not tell. quirks: what was mended or left out on the way, for people.
     graph: the file that stands in the place of tensors. takes_image: whether its samples are
-    made from images.
+    made from images. null_class: whether the last class may stand for none, so that names
+    may be one fewer.
     """
 
     family: str
@@ -87,6 +88,7 @@ class Conversion:
     license_note: str | None = None
     graph: bytes | None = None
     takes_image: bool = False
+    null_class: bool = False
 
 
 def matched(

@@ -32,7 +32,8 @@ class GeneratorInfo:
     height, width, channels: of its images; for a family whose images follow their source,
     of a typical one.
     digital_source_type: IPTC URI of what it makes.
-    takes_image: whether every sample is made from a source image.
+    takes_image: whether every sample is made from a source image; takes_mask: and from a
+    mask beside it.
     varies: whether two samples of one class (and source, where it takes one) can differ;
     False: more than one of them would be copies.
     """
@@ -49,6 +50,7 @@ class GeneratorInfo:
     license: str | None
     digital_source_type: str
     takes_image: bool = False
+    takes_mask: bool = False
     varies: bool = True
 
     def makes(self, label_name: str) -> bool:

@@ -27,13 +27,15 @@ from augment.spec.models import InputFrom, JobSpec, SourceSpec, Synthesize
 class InputList:
     """The parents of one generator. ranges: class of its rows -> (start, stop) in the table.
 
-    origin: of the rows. digest: 64 hex digits over the parents and their order.
+    origin: of the rows. digest: 64 hex digits over the parents and their order. masks: where
+    each parent has one, how many rows further down the table it stands.
     """
 
     per_image: int
     origin: Origin
     ranges: Mapping[str, tuple[int, int]]
     digest: str
+    masks: int | None = None
 
     @property
     def capacity(self) -> dict[str, int]:
@@ -47,7 +49,13 @@ class InputList:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> InputList:
         ranges = {label: (start, stop) for label, (start, stop) in value["ranges"].items()}
-        return cls(value["per_image"], Origin(value["origin"]), ranges, value["digest"])
+        return cls(
+            value["per_image"],
+            Origin(value["origin"]),
+            ranges,
+            value["digest"],
+            value["masks"],
+        )
 
     def parent(self, label: str, position: int) -> tuple[int, int]:
         """(row of the table, copy) of the sample at `position` of a class."""
@@ -83,11 +91,17 @@ def choose_inputs(spec: JobSpec, census: pa.Table, problems: list[Problem]) -> I
         if origin is None:
             continue
         for name in names:
+            assert rule.input is not None
             table, ranges = _ordered(found, rule, spec.seed, start)
+            masks = None
+            if rule.input.mask is not None:
+                masks = table.num_rows
+                beside = _masks_of(table, rule.input.mask, census, f"synthesize[{i}]", problems)
+                table = pa.concat_tables([table, beside])
             start += table.num_rows
             tables.append(table)
-            assert rule.input is not None
-            lists[name] = InputList(rule.input.per_image, origin, ranges, _digest(table, ranges))
+            digest_ = _digest(table, ranges)
+            lists[name] = InputList(rule.input.per_image, origin, ranges, digest_, masks)
     return Inputs(pa.concat_tables(tables), lists) if tables else Inputs()
 
 
@@ -105,6 +119,26 @@ def _parents(spec: JobSpec, rule: Synthesize, census: pa.Table) -> pa.Table:
         named = pa.array(wanted.classes, pa.string())
         mask = pc.and_(mask, pc.is_in(census["label_name"], value_set=named))
     return census.filter(mask)
+
+
+_ENDING = r"\.[^./]*$"
+
+
+def _masks_of(
+    parents: pa.Table, source: str, census: pa.Table, place: str, problems: list[Problem]
+) -> pa.Table:
+    """For each parent, in their order, the mask of the same place and name."""
+    masks = census.filter(pc.equal(census["source"], source))
+    names = pc.replace_substring_regex(masks["locator"], _ENDING, "").combine_chunks()
+    wanted = pc.replace_substring_regex(parents["locator"], _ENDING, "").combine_chunks()
+    at = pc.index_in(wanted, value_set=names)
+    if at.null_count:
+        first = parents["locator"][pc.index(pc.is_null(at), True).as_py()].as_py()
+        found = f"{at.null_count} images without a mask in {source!r}, for example {first}"
+        expected = "one of the same place and name for each image"
+        problems.append(Problem(f"{place}.input.mask", found, expected))
+        return parents.slice(0, 0)
+    return masks.take(at)
 
 
 def _takes(wanted: InputFrom, name: str, source: SourceSpec) -> bool:

@@ -27,8 +27,9 @@ class GeneratorFacts:
     name: the job's name for it. identity, sampling_digest: enter its samples' ids.
     universe: 64 hex digits of (seed, identity, sampling). classes: those it can make.
     image_bytes: expected encoded bytes of one image. takes_image: whether it makes samples
-    from images. varies: whether two samples of one image differ. capacity: of such a one,
-    class -> samples that its images can give (None: without end). origin: of its rows.
+    from images; takes_mask: and masks. varies: whether two samples of one image differ.
+    capacity: of such a one, class -> samples that its images can give (None: without end).
+    origin: of its rows.
     """
 
     name: str
@@ -39,6 +40,7 @@ class GeneratorFacts:
     image_bytes: int
     sampling_digest: str
     takes_image: bool = False
+    takes_mask: bool = False
     varies: bool = True
     capacity: Mapping[str, int] | None = None
     origin: Origin = Origin.SYNTHETIC

@@ -162,6 +162,11 @@ class Resolver:
                 found = f"{rule.input.per_image}, but {name!r} makes one sample of an image"
                 hint = "Its output is a function of the image alone: copies would be equal"
                 self.add(f"{place}.input.per_image", found, "1", hint)
+            elif rule.input is not None and fact.takes_mask != (rule.input.mask is not None):
+                found = f"{'no ' if fact.takes_mask else ''}mask, but {name!r} "
+                found += "paints where one says" if fact.takes_mask else "takes none"
+                expected = "the source of its masks" if fact.takes_mask else "no such key"
+                self.add(f"{place}.input.mask", found, expected)
             self._labelled(place, fact, rule)
 
     def _labelled(self, place: str, fact: GeneratorFacts, rule: Synthesize) -> None:

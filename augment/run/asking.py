@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from augment import codec
 from augment.errors import SampleError
 from augment.generators import GeneratorInfo, SampleRequest
@@ -30,6 +32,7 @@ Point = tuple[str, int]
 """Class and index."""
 Failed = tuple[str, int, str]
 """Class, index and reason of a sample that failed."""
+_Found = tuple[RealRow, bytes | SampleError]
 _READ_AHEAD = 64
 
 
@@ -91,8 +94,18 @@ class FromImages:
             places = [self._fed.parent(label, index) for label, index in some]
             rows = read_rows(self._prepared.work, self._table, [row for row, _ in places])
             data = self._read([rows[row] for row, _ in places])
-            for (label, index), (row, copy), found in zip(some, places, data, strict=True):
-                yield self._asked((label, index), rows[row], copy, found)
+            masks = self._masks([row for row, _ in places])
+            for point, (row, copy), found, mask in zip(some, places, data, masks, strict=True):
+                yield self._asked(point, (rows[row], copy), found, mask)
+
+    def _masks(self, parents: Sequence[int]) -> Sequence[_Found | None]:
+        """The mask of each parent, where the generator takes one."""
+        if self._fed.masks is None:
+            return [None] * len(parents)
+        places = [row + self._fed.masks for row in parents]
+        rows = read_rows(self._prepared.work, self._table, places)
+        found = self._read([rows[row] for row in places])
+        return [(rows[row], one) for row, one in zip(places, found, strict=True)]
 
     def _read(self, rows: Sequence[RealRow]) -> list[bytes | SampleError]:
         """The bytes of each row, in the order given; each source is asked once."""
@@ -107,24 +120,47 @@ class FromImages:
         return found
 
     def _asked(
-        self, point: Point, parent: RealRow, copy: int, data: bytes | SampleError
+        self,
+        point: Point,
+        parent: tuple[RealRow, int],
+        data: bytes | SampleError,
+        mask: _Found | None,
     ) -> Asked | Failed:
-        label, index = point
+        """parent: and the number of the copy."""
+        (label, index), (row, copy) = point, parent
         try:
-            if isinstance(data, SampleError):
-                raise data
-            image = codec.decode(data, self._max_pixels)
+            image, source = self._decoded(row, data)
+            parents, painted = [source], None
+            if mask is not None:
+                pixels, beside = self._decoded(*mask)
+                painted = _mask(pixels, image)
+                parents.append(beside)
         except SampleError as e:
             return label, index, f"parent_{e.reason}"
-        parent_id = real_id(parent.source, parent.locator)
         info, seed = self._info, self._prepared.job.spec.seed
-        sample_id = synthetic_id(
-            seed, info.identity, info.sampling_digest, class_conditioning(label), copy, parent_id
-        )
-        sha256 = hashlib.sha256(data).hexdigest()
+        key = (seed, info.identity, info.sampling_digest, class_conditioning(label), copy)
+        sample_id = synthetic_id(*key, source.sample_id)
         return Asked(
-            SampleRequest(sample_id, label, index, source=image),
-            canonical_json({"class": label, "copy": copy, "source": parent.source}),
-            (Parent(parent_id, sha256, parent.locator, "inputTo"),),
-            data if self._fed.origin is Origin.SYNTHETIC else None,
+            SampleRequest(sample_id, label, index, source=image, mask=painted),
+            canonical_json({"class": label, "copy": copy, "source": row.source}),
+            tuple(parents),
+            data if self._fed.origin is Origin.SYNTHETIC and isinstance(data, bytes) else None,
         )
+
+    def _decoded(self, row: RealRow, data: bytes | SampleError) -> tuple[np.ndarray, Parent]:
+        """(H, W, 3) uint8, and how the row names it. Raises: SampleError."""
+        if isinstance(data, SampleError):
+            raise data
+        image = codec.decode(data, self._max_pixels)
+        sha256 = hashlib.sha256(data).hexdigest()
+        identity = real_id(row.source, row.locator)
+        return image, Parent(identity, sha256, row.locator, "inputTo")
+
+
+def _mask(pixels: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """(H, W) uint8, 255 where it is white. Raises: SampleError mask_size."""
+    if pixels.shape != image.shape:
+        sizes = f"{pixels.shape[:2]} for an image of {image.shape[:2]}"
+        raise SampleError("mask_size", f"a mask of {sizes}; expected the same size")
+    painted: np.ndarray = np.where(pixels[..., 0] >= 128, np.uint8(255), np.uint8(0))
+    return painted

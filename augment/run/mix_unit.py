@@ -86,16 +86,19 @@ class MixWorker:
         for one in self._inputs(unit):
             inputs += 1
             made.take(one)
-        order = shuffled(len(made.rows), self._prepared.job.spec.seed, unit.name)
-        rows = [made.rows[i][0] for i in order]
-        table = sample_table(rows, self._frozen.stamp)
-        return {
-            "entry": self._write(unit, table),
+        table = self._table(unit, made)
+        record = {
             "inputs": inputs,
             "cube": count_cells(table),
             "cells": self._cells(made),
             "quarantine": [asdict(row) for row, _ in made.bad],
         }
+        del made  # a shard's images stand in memory once while it is written, not twice
+        return {"entry": self._write(unit, table), **record}
+
+    def _table(self, unit: MixUnit, made: Made) -> pa.Table:
+        order = shuffled(len(made.rows), self._prepared.job.spec.seed, unit.name)
+        return sample_table([made.rows[i][0] for i in order], self._frozen.stamp)
 
     def _write(self, unit: MixUnit, table: pa.Table) -> dict[str, Any] | None:
         if not table.num_rows:

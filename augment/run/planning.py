@@ -26,6 +26,16 @@ def build_pipelines(job: Job) -> None:
         build_transformer(augmentation, job.base, job.spec.execution.storage_options)
 
 
+def unknown_training(prepared: Prepared) -> list[str]:
+    """Trained generators of which the job does not say what they have seen."""
+    return [
+        f"generators.{name}.trained_on: unknown; name the sources and splits it has seen, so that "
+        "a protected split cannot come back through it"
+        for name, spec in prepared.job.spec.generators.items()
+        if prepared.infos[name].checkpoint_sha256 and getattr(spec, "trained_on", None) is None
+    ]
+
+
 def pool_stock(prepared: Prepared, plan: Plan) -> dict[str, dict[str, int]]:
     """generator -> samples needed, accepted ones that the pool holds, and missing ones."""
     stock: dict[str, dict[str, int]] = {}

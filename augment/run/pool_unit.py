@@ -9,15 +9,16 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from augment.codec import Style, encode, label_map, to_uint8
-from augment.errors import StorageError
+from augment.codec import encode_pngs, label_map, to_uint8
+from augment.errors import RequestError, StorageError
 from augment.filters import Filter, build_filters, judge, score
 from augment.generators import GeneratorInfo, Halving, Placement, load_host
 from augment.intervals import Intervals
@@ -38,6 +39,7 @@ from augment.spec.models import Degenerate, FilterSpec
 from augment.storage import Folder
 from augment.write import Work, add_xmp, write_shard
 
+_LOG = logging.getLogger("augment.run")
 Finished = PoolRow | Failed
 _GROUP_BYTES = 32 << 20
 
@@ -208,10 +210,23 @@ class PoolWorker:
     def _readable(self, points: Sequence[Point], lost: list[Failed]) -> Iterator[Asked]:
         """What can be asked for; a sample whose parent is bad is noted in `lost`."""
         for asked in self._ask(points):
-            if isinstance(asked, Asked):
-                yield asked
-            else:
+            if not isinstance(asked, Asked):
                 lost.append(asked)
+            elif not self._refused(asked, lost):
+                yield asked
+
+    def _refused(self, asked: Asked, lost: list[Failed]) -> bool:
+        """Whether the generator cannot take this image; classes were checked by the plan."""
+        if self._task.fed is None:
+            return False
+        try:
+            self._host.validate(asked.request)
+        except RequestError as error:
+            request = asked.request
+            _LOG.warning("sample %s: %s", request.sample_id, error)
+            lost.append((request.label_name, request.index, "source_refused"))
+            return True
+        return False
 
     def _key(self, asked: Asked) -> Hashable:
         return self._host.batch_key(asked.request)
@@ -225,27 +240,27 @@ class PoolWorker:
     ) -> list[Finished]:
         """Score, encode and mark some images; what failed comes back with its reason."""
         scores = score(SCORERS, images_NHWC)
+        files = encode_pngs(images_NHWC[..., : self._info.channels])
         return [
-            self._row(one, image, found, note)
+            self._row(one, (data, *images_NHWC.shape[1:3]), found, note)
             if reason is None
             else (one.request.label_name, one.request.index, reason)
-            for one, image, found, reason, note in zip(
-                asked, images_NHWC, scores, failed, notes, strict=True
+            for one, data, found, reason, note in zip(
+                asked, files, scores, failed, notes, strict=True
             )
         ]
 
     def _row(
         self,
         asked: Asked,
-        image: np.ndarray,
+        png: tuple[bytes, int, int],
         scores: Mapping[str, float],
         note: Mapping[str, Any] | None,
     ) -> PoolRow:
+        """png: an encoded image, its height and its width."""
         info, request, task = self._info, asked.request, self._task
-        height, width = image.shape[:2]
-        mode: Literal["L", "RGB"] = "L" if info.channels == 1 else "RGB"
         kind = self._digital_source_type
-        data = encode(image, Style("png", None, None, mode, width, height))
+        data, height, width = png
         data = add_xmp(data, request.sample_id, kind, self._system)
         mask = None
         if asked.source_map is not None:

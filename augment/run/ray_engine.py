@@ -26,6 +26,14 @@ from augment.run.engine import Resources, Task, Worker, built, call
 
 _LOG = logging.getLogger("augment.ray")
 _SPARE_CPUS = 2
+_KEEP_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",  # Ray works in a thread, whose own arena could hold no shard
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
+}
+"""glibc as workers of our own Ray run it: a shard's buffers are kept for the next one, not
+given back and taken again page by page. Measured in one process: 13 -> 1 faults an image, CPU
+1.77 -> 1.48 ms (a busy virtual machine, runs one after the other), the same peak memory."""
 
 
 class _UnitActor:
@@ -51,9 +59,11 @@ class _UnitActor:
 
 def _settle() -> None:
     """What a worker has imported and built stays for its life: the collector need not look at
-    a million such objects again with every unit."""
+    a million such objects again with every unit. Nor need it look at a unit's rows every 700
+    objects: they live until the unit ends (1.8 % of a worker's CPU in a profile)."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 class RayEngine:
@@ -145,7 +155,10 @@ def _init_arguments(address: str | None) -> dict[str, Any]:
 
 def _start(ray: Any, address: str | None) -> None:
     try:
-        if address is not None:
+        if address is None:
+            for name, value in _KEEP_MEMORY.items():
+                os.environ.setdefault(name, value)
+        else:
             _reach(address)
         context = ray.init(**_init_arguments(address))
     except (OSError, RuntimeError, ValueError) as e:  # what Ray says in these is all there is

@@ -10,7 +10,7 @@ from augment.spec.base import Spec
 from augment.spec.draft import Draft
 from augment.spec.generator_checks import cuts
 from augment.spec.generators import Translator
-from augment.spec.models import Synthesize
+from augment.spec.models import Input, Synthesize
 from augment.spec.problems import nearest, one_of, shown
 from augment.spec.text import Path
 
@@ -45,6 +45,8 @@ def _check_rule(asked: Asked, draft: Draft, path: Path, rule: Synthesize) -> Non
     _check_splits(asked, draft, (*place, "splits"), wanted.splits or ())
     _check_attributes(asked, draft, (*place, "attributes"), rule)
     _check_masks(asked, draft, rule)
+    if rule.input.mask is not None:
+        _check_mask(asked, draft, (*path, "input"), rule.input)
 
 
 def _check_known(
@@ -93,6 +95,26 @@ def _check_masks(asked: Asked, draft: Draft, rule: Synthesize) -> None:
             asked.add(place, found, "one that keeps all of it", hint)
 
 
+def _check_mask(asked: Asked, draft: Draft, path: Path, wanted: Input) -> None:
+    """Masks are found by name, so they and the images lie in folders."""
+    assert wanted.mask is not None
+    place: Path = (*path, "mask")
+    if not _check_known(asked, place, wanted.mask, asked.keys("sources"), "source"):
+        return
+    source = draft.sources.get(wanted.mask)
+    if source is not None and (source.use != "inputs" or source.format != "imagefolder"):
+        found = f"{shown(wanted.mask)}: format {source.format}, use {source.use}"
+        asked.add(place, found, "an imagefolder with use: inputs")
+    if wanted.from_.sources is None:
+        found = "no sources, so that the masks themselves would be images to paint on"
+        asked.add((*path, "from", "sources"), found, "the sources of the images")
+    for n, name in enumerate(wanted.from_.sources or ()):
+        fed = draft.sources.get(name)
+        if fed is not None and fed.format != "imagefolder":
+            found = f"{shown(name)} of format {fed.format} beside `mask`"
+            asked.add((*path, "from", "sources", n), found, "an imagefolder")
+
+
 def _check_one_input(asked: Asked, draft: Draft) -> None:
     """A generator's samples are numbered over one list of images, with one label rule."""
     first: dict[str, tuple[int, Spec | None, str, dict[str, str]]] = {}
@@ -119,7 +141,8 @@ def _check_uses(asked: Asked, draft: Draft) -> None:
     if inputs and len(inputs) == len(draft.sources):
         asked.add(("sources",), "no source with use: rows", "real images that are rows")
     feeding = [r.input for r in draft.synthesize if r is not None and r.input is not None]
-    for name in sorted(inputs):
+    masks = {i.mask for i in feeding}
+    for name in sorted(inputs - masks):
         if not any(i.from_.sources is None or name in i.from_.sources for i in feeding):
             found = f"{known[name].use}, but no rule of `synthesize` takes its images"
             asked.add(("sources", name, "use"), found, "rows, or an `input` that takes them")

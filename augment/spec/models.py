@@ -127,10 +127,15 @@ class InputFrom(Spec):
 
 
 class Input(Spec):
-    """Rows are made from images. per_image: samples of one image at most."""
+    """Rows are made from images. per_image: samples of one image at most.
+
+    mask: an image folder with `use: inputs` that holds, for each of the images, one of the
+    same place and name but for the ending: where an inpainting generator paints (white).
+    """
 
     from_: InputFrom = Field(default=InputFrom(), alias="from")
     per_image: Annotated[int, Field(ge=1, le=100_000)] = 1
+    mask: Name | None = None
 
 
 class Synthesize(Spec):

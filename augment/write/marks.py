@@ -33,6 +33,7 @@ _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _DC = "http://purl.org/dc/elements/1.1/"
 _IPTC_EXT = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 
+_NO_XML = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">'
@@ -124,13 +125,20 @@ def has_marks(data: bytes) -> tuple[str, ...]:
 
 
 def _packet(mark: XmpMark) -> bytes:
-    values = (mark.sample_id, mark.digital_source_type, mark.system)
-    return (_PACKET % tuple(_attribute(v) for v in values)).encode()
+    before, after = _around(mark.digital_source_type, mark.system)
+    return b"".join((before, _attribute(mark.sample_id).encode(), after))
 
 
 @functools.lru_cache(maxsize=64)
+def _around(digital_source_type: str, system: str) -> tuple[bytes, bytes]:
+    """The packet before and after the sample id: a run's marks differ in nothing else."""
+    text = _PACKET % ("\0", _attribute(digital_source_type), _attribute(system))
+    before, after = text.encode().split(b"\0")
+    return before, after
+
+
 def _attribute(value: str) -> str:
-    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]", value):
+    if _NO_XML.search(value):
         raise ValueError(f"{value!r} holds characters that cannot stand in an XMP packet")
     return quoteattr(value)
 

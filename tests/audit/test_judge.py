@@ -13,6 +13,7 @@ import pytest
 from augment.audit import audit
 from augment.errors import RequestError
 from augment.sample import SampleRow
+from tests.audit.conftest import JOB, JOB_FACTS
 
 TRAIN_0 = "data/train/digits-0123456789ab/train-00000-aaaaaaaaaaaa.parquet"
 TRAIN_1 = "data/train/digits-0123456789ab/train-00001-bbbbbbbbbbbb.parquet"
@@ -330,3 +331,31 @@ def test_deep_finds_a_mark_of_another_kind(changed: Changed) -> None:
     uri = changed(is_generated, lambda row: replace(row, digital_source_type=other))
     (found,) = findings(uri, deep=True)
     assert found.endswith(f"its XMP packet does not say {other}, which the row says")
+
+
+@pytest.mark.parametrize(
+    ("told", "passed", "text"),
+    [
+        ("unknown", None, "what generators were trained on is known: unknown of vae of {job}"),
+        (None, None, "what generators were trained on is known: unknown of vae of {job}"),
+        (
+            [{"source": "digits", "splits": ["train"]}],
+            True,
+            "what generators were trained on is known: 1 generators",
+        ),
+    ],
+)
+def test_what_a_generator_has_seen(
+    builder: Any, small_rows: Any, told: Any, passed: bool | None, text: str
+) -> None:
+    """Not knowing fails no audit, but it is said; a procedural generator has seen nothing."""
+    builder.build(small_rows)
+    facts = {
+        "vae": {"checkpoint_sha256": "ab" * 32, "trained_on": told},
+        "palette": {"checkpoint_sha256": "", "trained_on": "unknown"},
+    }
+    builder.job({**JOB_FACTS, "generators": facts})
+    report = audit(builder.uri)
+    (check,) = [c for c in report.checks if c.name == "trained_on"]
+    assert (check.passed, check.text) == (passed, text.format(job=JOB))
+    assert report.ok

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,10 @@ def test_an_error_in_a_worker_arrives_as_itself(
     with pytest.raises(InterruptedRun, match="pool"):
         run(load_spec(vae_job(data, tmp_path)), engine=ray_engine, clock=clock)
     assert fingerprint([]) == {}
+
+
+def test_workers_of_our_own_ray_keep_their_memory(ray_engine: RayEngine) -> None:
+    import ray
+
+    value = ray.remote(lambda: os.environ.get("MALLOC_ARENA_MAX")).remote()
+    assert ray.get(value) == os.environ["MALLOC_ARENA_MAX"]

@@ -389,6 +389,28 @@ def test_images_of_two_sizes_do_not_share_a_batch(saved: Path) -> None:
     assert host.generate([large]).images.shape == (1, 3, 24, 24)
 
 
+def test_sides_are_rounded_to_what_the_pipeline_makes(saved: Path) -> None:
+    """The mask with them, each of its values one that it had."""
+    spec = image_spec(saved, "stable_diffusion", "inpaint")
+    host = load_host("m", spec, describe("m", spec))
+    odd = image_requests("inpaint", 1, 17)
+    made = host.generate(odd)
+    assert made.images.shape == (1, 3, 16, 16)
+    assert made.notes[0]["rounded"] == [16, 16]
+    assert host.batch_key(odd[0]) == host.batch_key(image_requests("inpaint", 1, 16)[0])
+    assert "rounded" not in host.generate(image_requests("inpaint", 1, 16)).notes[0]
+
+
+def test_the_one_image_of_a_job_steers_a_controlnet(saved: Path) -> None:
+    import dataclasses
+
+    spec = image_spec(saved, "stable_diffusion", "controlnet")
+    host = load_host("m", spec, describe("m", spec))
+    (steered,) = image_requests("controlnet", 1)
+    given = dataclasses.replace(steered, source=steered.control, control=None)
+    assert np.array_equal(host.generate([given]).images, host.generate([steered]).images)
+
+
 @pytest.mark.parametrize(
     ("kind", "change", "text"),
     [
@@ -405,8 +427,8 @@ def test_images_of_two_sizes_do_not_share_a_batch(saved: Path) -> None:
         ("controlnet", {"control": None}, "got no control image; pipeline controlnet takes "
             "control"),
         (
-            "img2img", {"source": np.zeros((17, 16, 3), np.uint8)},
-            "got an image of 17 x 16; expected multiples of 2, at most 4096; resize it in the job",
+            "img2img", {"source": np.zeros((4097, 1, 3), np.uint8)},
+            "got an image of 4097 x 1; expected sides of at most 4096",
         ),
     ],
 )  # fmt: skip

@@ -10,7 +10,12 @@ import pytest
 
 from augment.errors import PlanError, StorageError
 from augment.run import LocalEngine, Prepared, fill_pool, plan_job
-from augment.run.planning import build_pipelines, pool_stock, write_manifest
+from augment.run.planning import (
+    build_pipelines,
+    pool_stock,
+    unknown_training,
+    write_manifest,
+)
 from augment.sample import MANIFEST_SCHEMA
 
 Make = Callable[..., Prepared]
@@ -73,3 +78,21 @@ def test_pipelines_are_built_for_real(prepared: Make) -> None:
     gray = {"name": "gray", "copies": 1, "ops": [{"ToGray": {"num_output_channels": 1}}]}
     with pytest.raises(PlanError, match=r"ops\[0\]\.ToGray: got a result of"):
         build_pipelines(prepared(augmentations=[gray]).job)
+
+
+def test_a_trained_generator_says_what_it_has_seen(prepared: Make) -> None:
+    checkpoint = str(Path(__file__).parents[2] / "examples" / "digits" / "checkpoint")
+    vae = {"family": "vae", "checkpoint": checkpoint}
+    generators = {"fake": {"family": "palette", "classes": ["0"]}, "vae": vae}
+    rules = [
+        {"generators": [name], "fill": {"to": {"0": n}}}
+        for name, n in zip(generators, (20, 30), strict=True)
+    ]
+    asked = prepared(generators=generators, synthesize=rules)
+    assert unknown_training(asked) == [
+        "generators.vae.trained_on: unknown; name the sources and splits it has seen, so that a "
+        "protected split cannot come back through it"
+    ]
+    seen = [{"source": "digits", "splits": ["train"]}]
+    told = prepared(generators={**generators, "vae": {**vae, "trained_on": seen}}, synthesize=rules)
+    assert unknown_training(told) == []

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from augment.errors import CheckpointError
 from augment.generators import (
+    autoregressive,
     biggan,
+    diffusion,
     onnx,
     resnet_i2i,
     stylegan2,
@@ -26,6 +28,8 @@ _FAMILIES: Mapping[str, Callable[[Foreign], Conversion | None]] = {
     "resnet_i2i": resnet_i2i.convert,
     "unet_i2i": unet_i2i.convert,
     "vae": vae.convert,
+    "diffusion": diffusion.convert,
+    "autoregressive": autoregressive.convert,
     "onnx": onnx.convert,
 }
 _SHOWN = 5

@@ -41,11 +41,7 @@ def write_folder(
     Raises:
         CheckpointError: more or fewer class names than the network has classes.
     """
-    if classes is not None and conversion.num_classes not in (None, len(classes)):
-        raise CheckpointError(
-            f"--classes: got {len(classes)} names; expected {conversion.num_classes}, one for "
-            "each of the checkpoint's classes"
-        )
+    _check_names(conversion, classes)
     data = _weights(conversion)
     (folder / (WEIGHTS if conversion.graph is None else MODEL)).write_bytes(data)
     document = {
@@ -58,6 +54,19 @@ def write_folder(
         "imported": imported(conversion, reading),
     }
     (folder / CONFIG).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def _check_names(conversion: Conversion, classes: Sequence[str] | None) -> None:
+    known = conversion.num_classes
+    if classes is None or known is None or len(classes) == known:
+        return
+    if conversion.null_class and len(classes) == known - 1:
+        return
+    fewer = f" (or {known - 1}, where the last is no class)" if conversion.null_class else ""
+    raise CheckpointError(
+        f"--classes: got {len(classes)} names; expected {known}{fewer}, one for each of the "
+        "checkpoint's classes"
+    )
 
 
 def _weights(conversion: Conversion) -> bytes:
