@@ -83,7 +83,7 @@ def test_the_translators_learned_from_both_train_splits(
 def test_samples_are_the_digits_asked_for(
     job: str, name: str, examples: dict[str, ModuleType]
 ) -> None:
-    shares = examples["evaluate"].figures(generator(job, name), each=30)
+    shares = examples["evaluate"].figures(generator(job, name), each=20)
     judged = {what: s.mean() for what, s in shares.items() if what.endswith("samples")}
     assert len(judged) == 2  # one judge of the train split, one of all that is not test
     assert min(judged.values()) >= 0.90, judged
