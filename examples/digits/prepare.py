@@ -27,6 +27,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 SIDE = 32
+CLASSES = [str(digit) for digit in range(10)]
 COMMON = ("0", "1", "2", "3", "4")
 TRAIN_COMMON = 80
 TRAIN_RARE = 10
@@ -76,18 +77,19 @@ def prepare(out: Path) -> dict[str, int]:
         for number, label in rows:
             path = out / split / label / f"{number:04d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, _png(enlarge(scans[number])))
+            write(path, png(enlarge(scans[number])))
         counts[split] = len(rows)
     return counts
 
 
-def _png(image: np.ndarray) -> bytes:
+def png(image: np.ndarray) -> bytes:
+    """The image as a PNG file."""
     data = io.BytesIO()
     Image.fromarray(image).save(data, format="PNG", optimize=True)
     return data.getvalue()
 
 
-def _write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes) -> None:
     """Leaves a file that is already right alone: its time is part of what a plan freezes."""
     if path.exists() and path.read_bytes() == data:
         return

@@ -89,8 +89,13 @@ def test_the_job_in_the_readme_is_accepted(home: Path) -> None:
 
 @pytest.mark.parametrize("job", sorted(p.name for p in (ROOT / "jobs").glob("*.yaml")))
 def test_every_job_file_meets_its_own_limits(home: Path, job: str) -> None:
-    if job == "photos.yaml":
-        prepare = [sys.executable, "examples/photos/prepare.py", "--out", "data/photos"]
+    prepares = {
+        "photos.yaml": ("examples/photos/prepare.py", "data/photos"),
+        "digits-photos.yaml": ("examples/digits/prepare_photos.py", "data/digits-photos"),
+    }
+    if job in prepares:
+        script, out = prepares[job]
+        prepare = [sys.executable, script, "--out", out]
         subprocess.run(prepare, cwd=home, check=True, capture_output=True)
     result = run(load_spec(home / "jobs" / job), engine="local")
     assert result.ok
