@@ -208,15 +208,15 @@ def label_map(data: bytes, width: int, height: int, max_pixels: int) -> bytes:
 
 
 def to_uint8(x_NCHW: np.ndarray) -> np.ndarray:
-    """(N, H, W, 3) uint8 from floats in [-1, 1], shape (N, C, H, W) with C 1 or 3; values
+    """(N, H, W, C) uint8 from floats in [-1, 1], shape (N, C, H, W) with C 1 or 3; values
     outside are clipped. floor(x * 127.5 + 128), as StyleGAN2-ADA's generate.py does."""
     if x_NCHW.ndim != 4 or x_NCHW.shape[1] not in (1, 3):
         raise ValueError(f"images have the shape {x_NCHW.shape}; expected (N, 1 or 3, H, W)")
     levels = x_NCHW.astype(np.float32) * np.float32(127.5) + np.float32(128)
     if not np.isfinite(levels).all():
         raise ValueError("images hold NaN or infinity; expected numbers in [-1, 1]")
-    pixels = np.clip(levels, 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:3], 3)))
+    pixels = np.clip(levels, 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
 
 
 def codec_id() -> dict[str, str]:

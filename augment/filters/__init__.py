@@ -42,7 +42,7 @@ def score_names(filters: Sequence[Filter]) -> tuple[str, ...]:
 
 
 def score(filters: Sequence[Filter], images_NHWC: np.ndarray) -> list[dict[str, float]]:
-    """All scores of each of the images (N, H, W, 3) uint8 RGB."""
+    """All scores of each of the images, (N, H, W, 1 or 3) uint8: grey or RGB."""
     columns = [item for f in filters for item in f.score(images_NHWC).items()]
     names = [name for name, _ in columns]
     rows = zip(*(values.tolist() for _, values in columns), strict=True)

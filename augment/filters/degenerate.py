@@ -34,7 +34,7 @@ class DegenerateFilter:
         Sums are whole numbers, so the scores are the same everywhere.
 
         Args:
-            images_NHWC: (N, H, W, 3) uint8, not empty.
+            images_NHWC: (N, H, W, 1 or 3) uint8, not empty; grey has the scores of its RGB.
         """
         n, height, width, channels = images_NHWC.shape
         pixels = height * width

@@ -103,10 +103,15 @@ def empty_batch(info: GeneratorInfo) -> GeneratedBatch:
 def finished(images_BCHW: np.ndarray) -> GeneratedBatch:
     """The batch of what a network gave: clipped to [-1, 1]; a row that is not finite becomes
     zeros and fails with `nan`. Writes into its argument."""
-    finite_B = np.isfinite(images_BCHW).all(axis=(1, 2, 3))
-    images_BCHW[~finite_B] = 0.0
+    failed: tuple[str | None, ...] = (None,) * len(images_BCHW)
+    if images_BCHW.min() >= -1.0 and images_BCHW.max() <= 1.0:  # not so where there is a NaN
+        return GeneratedBatch(images_BCHW, failed)
+    if not np.isfinite(images_BCHW).all():  # rare, and dearer to ask row by row
+        finite_B = np.isfinite(images_BCHW).all(axis=(1, 2, 3))
+        images_BCHW[~finite_B] = 0.0
+        failed = tuple(None if ok else "nan" for ok in finite_B)
     np.clip(images_BCHW, -1.0, 1.0, out=images_BCHW)
-    return GeneratedBatch(images_BCHW, tuple(None if ok else "nan" for ok in finite_B))
+    return GeneratedBatch(images_BCHW, failed)
 
 
 def placed(

@@ -40,7 +40,6 @@ from augment.storage import Folder
 from augment.write import Work, add_xmp, write_shard
 
 _LOG = logging.getLogger("augment.run")
-Finished = PoolRow | Failed
 _GROUP_BYTES = 32 << 20
 
 
@@ -53,6 +52,16 @@ def encoders(device: str) -> int:
 SCORERS: tuple[Filter, ...] = tuple(build_filters([FilterSpec(degenerate=Degenerate())]))
 """Every filter that needs the image alone. A pool row holds all their scores, whichever its
 job asked for: so another job's thresholds need no pixels."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some finished samples of a unit. rejected: those of its rows that the job's filters
+    reject, and why."""
+
+    rows: list[PoolRow]
+    rejected: dict[Point, str]
+    failed: list[Failed]
 
 
 @dataclass(frozen=True)
@@ -132,18 +141,18 @@ class PoolWorker:
 
     def _build(self, unit: PoolUnit, stamp: Stamp, batch_size: int) -> dict[str, Any]:
         points = unit.samples()
-        rows: list[PoolRow] = []
-        failed: list[Failed] = []
-        for row in self._rows(points, batch_size):
-            if isinstance(row, PoolRow):
-                rows.append(row)
-            else:
-                failed.append(row)
-        # batches of several keys end out of turn; a shard's rows stand as its unit says
-        turn = {point: i for i, point in enumerate(points)}
-        rows.sort(key=lambda row: turn[row.label_name, row.generator.index])
-        failed.sort(key=lambda lost: turn[lost[0], lost[1]])
-        groups = self._groups(rows)
+        parts = list(self._parts(points, batch_size))
+        rows = [row for part in parts for row in part.rows]
+        failed = [lost for part in parts for lost in part.failed]
+        made = [(row.label_name, row.generator.index) for row in rows]
+        if failed or made != points:
+            # batches of several keys end out of turn; a shard's rows stand as its unit says
+            turn = {point: i for i, point in enumerate(points)}
+            rows.sort(key=lambda row: turn[row.label_name, row.generator.index])
+            failed.sort(key=lambda lost: turn[lost[0], lost[1]])
+            made.sort(key=turn.__getitem__)
+        rejected = {point: reason for part in parts for point, reason in part.rejected.items()}
+        groups = self._groups(made)
         entry = None
         if rows:
             entry = write_shard(
@@ -162,38 +171,30 @@ class PoolWorker:
             "channels_last": self._task.placement.channels_last,
             "compile": self._task.placement.compile,
             "entry": entry,
-            "groups": [_by_class((r.label_name, r.generator.index) for r in g) for g in groups],
+            "groups": [_by_class(g) for g in groups],
             "failed": failed,
-            "verdicts": {self._filters_digest: [self._rejected(g) for g in groups]},
+            "verdicts": {self._filters_digest: [_by_reason(g, rejected) for g in groups]},
         }
 
-    def _groups(self, rows: list[PoolRow]) -> list[list[PoolRow]]:
+    def _groups(self, made: list[Point]) -> list[list[Point]]:
         info = self._info
         each = max(1, _GROUP_BYTES // max(1, info.height * info.width * info.channels))
-        return [rows[i : i + each] for i in range(0, len(rows), each)]
+        return [made[i : i + each] for i in range(0, len(made), each)]
 
-    def _rejected(self, rows: Sequence[PoolRow]) -> dict[str, dict[str, list[list[int]]]]:
-        """reason -> class -> intervals of what the job's filters reject."""
-        found: dict[str, list[Point]] = {}
-        for row in rows:
-            verdict = judge(self._filters, dict(row.scores))
-            if not verdict.accepted:
-                found.setdefault(verdict.reason or "", []).append(
-                    (row.label_name, row.generator.index)
-                )
-        return {reason: _by_class(points) for reason, points in found.items()}
-
-    def _rows(self, points: Sequence[Point], size: int) -> Iterator[Finished]:
+    def _parts(self, points: Sequence[Point], size: int) -> Iterator[_Part]:
         """Sample batch by batch; threads finish one batch while the next is sampled."""
         count = encoders(self._task.placement.device)
         lost: list[Failed] = []
         with ThreadPoolExecutor(count) as threads:
-            waiting: list[Future[list[Finished]]] = []
-            for asked in batches(self._readable(points, lost), self._key, size):
+            waiting: list[Future[_Part]] = []
+            cut = batches(self._readable(points, lost), self._key, size)
+            upcoming = threads.submit(next, cut, None)
+            while (asked := upcoming.result()) is not None:
+                upcoming = threads.submit(next, cut, None)  # reads sources beside the network
                 batch = self._host.generate([a.request for a in asked])
                 images_NHWC = to_uint8(batch.images)
                 for done in waiting:
-                    yield from done.result()
+                    yield done.result()
                 each = -(-len(asked) // count)
                 cuts = [slice(i, i + each) for i in range(0, len(asked), each)]
                 notes = batch.notes or (None,) * len(asked)
@@ -204,8 +205,8 @@ class PoolWorker:
                     for c in cuts
                 ]
             for done in waiting:
-                yield from done.result()
-        yield from lost
+                yield done.result()
+        yield _Part([], {}, lost)
 
     def _readable(self, points: Sequence[Point], lost: list[Failed]) -> Iterator[Asked]:
         """What can be asked for; a sample whose parent is bad is noted in `lost`."""
@@ -237,18 +238,22 @@ class PoolWorker:
         images_NHWC: np.ndarray,
         failed: Sequence[str | None],
         notes: Sequence[Mapping[str, Any] | None],
-    ) -> list[Finished]:
-        """Score, encode and mark some images; what failed comes back with its reason."""
+    ) -> _Part:
+        """Score, encode, mark and judge some images; what failed stands with its reason."""
         scores = score(SCORERS, images_NHWC)
-        files = encode_pngs(images_NHWC[..., : self._info.channels])
-        return [
-            self._row(one, (data, *images_NHWC.shape[1:3]), found, note)
-            if reason is None
-            else (one.request.label_name, one.request.index, reason)
-            for one, data, found, reason, note in zip(
-                asked, files, scores, failed, notes, strict=True
-            )
-        ]
+        files = encode_pngs(images_NHWC)
+        part = _Part([], {}, [])
+        size = images_NHWC.shape[1:3]
+        for one, data, found, reason, note in zip(asked, files, scores, failed, notes, strict=True):
+            point = (one.request.label_name, one.request.index)
+            if reason is not None:
+                part.failed.append((*point, reason))
+                continue
+            part.rows.append(self._row(one, (data, *size), found, note))
+            verdict = judge(self._filters, found)
+            if not verdict.accepted:
+                part.rejected[point] = verdict.reason or ""
+        return part
 
     def _row(
         self,
@@ -330,3 +335,14 @@ def _by_class(points: Any) -> dict[str, list[list[int]]]:
     for label, index in points:
         members.setdefault(label, []).append(index)
     return {label: Intervals.of(found).to_json() for label, found in sorted(members.items())}
+
+
+def _by_reason(
+    points: Sequence[Point], rejected: Mapping[Point, str]
+) -> dict[str, dict[str, list[list[int]]]]:
+    """reason -> class -> intervals, of those of the points that were rejected."""
+    found: dict[str, list[Point]] = {}
+    for point in points if rejected else ():
+        if (reason := rejected.get(point)) is not None:
+            found.setdefault(reason, []).append(point)
+    return {reason: _by_class(some) for reason, some in found.items()}
