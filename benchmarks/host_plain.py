@@ -28,7 +28,7 @@ from augment.generators.solvers import walk
 from augment.generators.translation import TranslatorHost
 from augment.generators.unet2d import Unet
 from augment.generators.unet_i2i import UnetInit
-from augment.generators.vae import VaeHost
+from augment.generators.vae import Latent
 from augment.spec.generators import (
     AutoregressiveGenerator,
     BigGanGenerator,
@@ -77,8 +77,9 @@ def _drawn_classes(info: GeneratorInfo, n: int) -> torch.Tensor:
 
 def _vae(spec: VaeGenerator, info: GeneratorInfo) -> Sampler:
     host = load_host("plain", spec, info)
-    assert isinstance(host, VaeHost)
-    network = host.network
+    assert isinstance(host, OnePassHost)
+    assert isinstance(host.network, Latent)
+    network = host.network.decoder
 
     @torch.inference_mode()
     def sample(batch: Batch) -> np.ndarray:

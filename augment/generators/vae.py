@@ -14,14 +14,14 @@ Conditional Generative Models", NeurIPS 2015. The network is our own.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from augment.errors import CheckpointError, RequestError
+from augment.errors import CheckpointError
 from augment.generators import vae_kl, vae_pythae
 from augment.generators.checkpoint import (
     Config,
@@ -31,21 +31,14 @@ from augment.generators.checkpoint import (
     validated,
 )
 from augment.generators.foreign import Conversion, Foreign
-from augment.generators.hosting import Device, compiled, empty_batch, finished, padded, placed
+from augment.generators.hosting import placed
 from augment.generators.labels import class_indexes
-from augment.generators.protocol import (
-    GeneratedBatch,
-    GeneratorInfo,
-    Options,
-    Placement,
-    SampleRequest,
-    must_match,
-    unknown_class,
-)
+from augment.generators.one_pass import Drawn, OnePassHost
+from augment.generators.protocol import GeneratorInfo, Options, Placement, must_match
 from augment.generators.vae_pythae import PythaeDecoder, PythaeInit
 from augment.sample import DigitalSourceType
 from augment.seeds import digest, normals
-from augment.spec.generators import VaeGenerator, VaeSampling
+from augment.spec.generators import VaeGenerator
 from augment.storage import Folder
 
 if TYPE_CHECKING:
@@ -148,54 +141,26 @@ class LatentDecoder(Protocol):
     def __call__(self, z_BZ: torch.Tensor, class_B: torch.Tensor) -> torch.Tensor: ...
 
 
-class VaeHost:
-    """A loaded decoder. network: where `placement` says. class_indexes: class -> the
-    network's index."""
+@dataclass(frozen=True)
+class Latent:
+    """A decoder of which z is drawn: a network of one pass. decoder: where it runs already.
+    temperature: standard deviation of z."""
 
-    def __init__(
-        self,
-        network: LatentDecoder,
-        info: GeneratorInfo,
-        class_indexes: Mapping[str, int],
-        placement: Placement | None = None,
-        sampling: VaeSampling | None = None,
-    ) -> None:
-        placement, sampling = placement or Placement(), sampling or VaeSampling()
-        self.info = info
-        self.network = network
-        self._indexes = class_indexes
-        self._device = Device(placement.device, sampling.precision)
-        self._run = compiled(network, placement)
-        self._placement = placement
-        self._temperature = np.float32(sampling.temperature)
+    decoder: LatentDecoder
+    temperature: float = 1.0
 
-    def validate(self, request: SampleRequest) -> None:
-        """Raises:
-        RequestError: the class is not one of the checkpoint's.
-        """
-        if request.label_name not in self._indexes:
-            raise RequestError(unknown_class(self.info, request.label_name))
+    def draw(self, sample_ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """z (B, Z) float32, from the stream `z` of each sample."""
+        z_BZ = normals(sample_ids, "z", self.decoder.init.latent).astype(np.float32)
+        return {"z": z_BZ * np.float32(self.temperature)}
 
-    def batch_key(self, request: SampleRequest) -> Hashable:
-        """All rows may share a batch, whatever their class."""
-        return self.info.family
+    def to(self, placement: Placement) -> Latent:
+        """Itself: decoders are read where they run."""
+        return self
 
-    def generate(self, batch: Sequence[SampleRequest]) -> GeneratedBatch:
-        """Images (N, C, H, W); a row that is not finite is zeros and fails with `nan`.
-
-        Raises:
-            RequestError: the class is not one of the checkpoint's.
-        """
-        if not batch:
-            return empty_batch(self.info)
-        for request in batch:
-            self.validate(request)
-        class_B = np.array([self._indexes[r.label_name] for r in batch], dtype=np.int64)
-        z_BZ = normals([r.sample_id for r in batch], "z", self.network.init.latent)
-        inputs = padded([z_BZ.astype(np.float32) * self._temperature, class_B], self._placement)
-        with self._device.sampling():
-            x_BCHW = self._run(*(self._device.send(array) for array in inputs))
-            return finished(self._device.fetch(x_BCHW[: len(batch)]))
+    def __call__(self, class_B: torch.Tensor, drawn: Drawn) -> torch.Tensor:
+        """(B, C, H, W) in [-1, 1]."""
+        return self.decoder(drawn["z"], class_B)
 
 
 # ---- from a checkpoint ---------------------------------------------------------------
@@ -288,7 +253,7 @@ def describe(name: str, spec: VaeGenerator, options: Options) -> GeneratorInfo:
 
 def load(
     name: str, spec: VaeGenerator, info: GeneratorInfo, placement: Placement, options: Options
-) -> VaeHost | vae_kl.KlHost:
+) -> OnePassHost | vae_kl.KlHost:
     """The host of a checkpoint that must still be the one that `info` describes.
 
     Raises:
@@ -300,7 +265,8 @@ def load(
         return vae_kl.load(name, spec, config, folder, info, placement)
     found = _read(name, spec, config, folder, options)
     must_match(_info(name, spec, found), info)
-    return VaeHost(found.network(placement), info, found.indexes, placement, spec.sampling)
+    network = Latent(found.network(placement), spec.sampling.temperature)
+    return OnePassHost(network, info, found.indexes, placement, spec.sampling.precision)
 
 
 def convert(foreign: Foreign) -> Conversion | None:

@@ -15,7 +15,8 @@ from safetensors.numpy import save
 from augment.errors import CheckpointError
 from augment.generators import GeneratorHost, describe, load_host
 from augment.generators.checkpoint import MAX_CONFIG_BYTES
-from augment.generators.vae import Decoder, VaeHost, VaeInit, parameter_shapes
+from augment.generators.one_pass import OnePassHost
+from augment.generators.vae import Decoder, Latent, VaeInit, parameter_shapes
 from augment.seeds import stream
 from augment.spec.generators import VaeGenerator, VaeSampling
 from tests.contracts.generator_contract import TrainedGeneratorContract, requests
@@ -65,9 +66,8 @@ class TestVaeContract(TrainedGeneratorContract):
     def broken_host(self, spec: VaeGenerator, broken_class: str) -> GeneratorHost:
         values = arrays()
         values["embedding.weight"][CLASSES.index(broken_class)] = np.nan
-        return VaeHost(
-            network(values), describe("mine", spec), {c: i for i, c in enumerate(CLASSES)}
-        )
+        indexes = {c: i for i, c in enumerate(CLASSES)}
+        return OnePassHost(Latent(network(values)), describe("mine", spec), indexes)
 
 
 # ---- the network and its sampling ----------------------------------------------------
