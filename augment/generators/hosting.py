@@ -104,7 +104,8 @@ def finished(images_BCHW: np.ndarray) -> GeneratedBatch:
     """The batch of what a network gave: clipped to [-1, 1]; a row that is not finite becomes
     zeros and fails with `nan`. Writes into its argument."""
     failed: tuple[str | None, ...] = (None,) * len(images_BCHW)
-    if images_BCHW.min() >= -1.0 and images_BCHW.max() <= 1.0:  # not so where there is a NaN
+    least, greatest = images_BCHW.min(initial=0.0), images_BCHW.max(initial=0.0)
+    if least >= -1.0 and greatest <= 1.0:  # not so where there is a NaN
         return GeneratedBatch(images_BCHW, failed)
     if not np.isfinite(images_BCHW).all():  # rare, and dearer to ask row by row
         finite_B = np.isfinite(images_BCHW).all(axis=(1, 2, 3))
