@@ -39,6 +39,7 @@ from augment.api import load_spec
 from augment.codec import Style, encode, encode_pngs, to_uint8
 from augment.generators import Placement
 from augment.plan import PoolUnit
+from augment.run.engine import settle
 from augment.run.pool_unit import PoolTask, PoolWorker, encoders
 from augment.run.prepare import freeze, prepare
 from augment.sample import Stamp
@@ -218,6 +219,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the network")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    settle()  # all peers, as the worker of a run is
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # ONNX Runtime is told so
     for family in arguments.family:
         load = WORKLOADS[family]

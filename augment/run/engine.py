@@ -7,6 +7,7 @@ this process: for tests, debugging and tiny jobs. `ray_engine.RayEngine` is the 
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,16 @@ def _failed(what: str, error: Exception) -> UnitFailed:
         f"{what}: {type(error).__name__}: {error}; the log has the traceback; "
         "mend the cause and run the same command again"
     )
+
+
+def settle() -> None:
+    """What a worker has imported and built stays for its life: the collector need not look at
+    a million such objects again with every unit. Nor need it look at a unit's rows every 700
+    objects: they live until the unit ends (1.8 % of a worker's CPU in a profile). For a process
+    that does nothing else."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 class LocalEngine:

@@ -11,7 +11,6 @@ as a row, because Ray would retry it or drop its whole block.
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import os
@@ -22,7 +21,7 @@ from typing import Any
 
 from augment import errors
 from augment.errors import AugmentError, InterruptedRun
-from augment.run.engine import Resources, Task, Worker, built, call
+from augment.run.engine import Resources, Task, Worker, built, call, settle
 
 _LOG = logging.getLogger("augment.ray")
 _SPARE_CPUS = 2
@@ -51,19 +50,10 @@ class _UnitActor:
         try:
             if self._worker is None:
                 self._worker = built(self._task)
-                _settle()
+                settle()
             return call(self._worker, unit), ""
         except AugmentError as e:
             return "", json.dumps([type(e).__name__, str(e), traceback.format_exc()])
-
-
-def _settle() -> None:
-    """What a worker has imported and built stays for its life: the collector need not look at
-    a million such objects again with every unit. Nor need it look at a unit's rows every 700
-    objects: they live until the unit ends (1.8 % of a worker's CPU in a profile)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 class RayEngine:

@@ -44,9 +44,17 @@ def main() -> None:
 def _limit(cpu_seconds: int, memory: int, smoke_memory: int) -> None:
     """memory: of the address space in bytes while the checkpoint is read; smoke_memory: the
     most that it may be raised to."""
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (memory, max(memory, smoke_memory)))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _set(resource.RLIMIT_CPU, cpu_seconds, cpu_seconds)
+    _set(resource.RLIMIT_AS, memory, max(memory, smoke_memory))
+    _set(resource.RLIMIT_CORE, 0, 0)
+
+
+def _set(what: int, soft: int, hard: int) -> None:
+    """Never above what this process was given itself."""
+    _, given = resource.getrlimit(what)
+    if given != resource.RLIM_INFINITY:
+        soft, hard = min(soft, given), min(hard, given)
+    resource.setrlimit(what, (soft, hard))
 
 
 def _widen() -> None:
