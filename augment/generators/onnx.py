@@ -374,7 +374,7 @@ def _provider(place: str, device: str, available: Sequence[str]) -> tuple[str, d
     if "CUDAExecutionProvider" not in available:
         raise CheckpointError(
             f"{place}: got the device {device}, and the installed onnxruntime has no CUDA; "
-            f"install onnxruntime-gpu in its place, or set execution.{place}.num_gpus to 0"
+            f"install onnxruntime-gpu in its place, or set execution.{place}.resources.gpus to 0"
         )
     number = device.partition(":")[2] or "0"
     # TF32 keeps 10 bits of mantissa: rows would move with their batch

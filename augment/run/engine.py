@@ -33,11 +33,17 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Resources:
-    """What one worker takes, and how many there are. gpus may be a fraction."""
+    """What one worker takes, and how many there are: `workers` from the start, up to `most`
+    (None: no more) while units wait. gpus may be a fraction. memory: bytes set aside on the
+    node. labels: of the node, by name."""
 
     workers: int = 1
     cpus: float = 1.0
     gpus: float = 0.0
+    most: int | None = None
+    memory: int | None = None
+    accelerator_type: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 class Engine(Protocol):

@@ -26,7 +26,7 @@ from augment.run.progress import Reporter
 from augment.run.verdicts import Universe
 from augment.sample import POOL_SCHEMA, Stamp
 from augment.seeds import digest
-from augment.spec.models import GeneratorExecution
+from augment.spec.execution import GeneratorExecution
 from augment.storage import Folder
 from augment.write import (
     Claim,
@@ -302,14 +302,23 @@ def lease_folder(pool: Folder) -> Folder:
 
 def place(execution: GeneratorExecution, engine: Engine) -> tuple[Resources, Placement]:
     """What one actor takes, and how it runs: on a GPU where there is one."""
-    gpus = execution.num_gpus
+    asked = execution.resources
+    gpus = asked.gpus
     if gpus is None:
         gpus = 1.0 if engine.gpus() >= 1 else 0.0
-    cpus = execution.num_cpus if execution.num_cpus is not None else 1.0
     placement = Placement(
         "cuda" if gpus else "cpu", execution.channels_last, execution.compile, execution.batch_size
     )
-    return Resources(execution.actors, cpus, gpus), placement
+    resources = Resources(
+        workers=execution.replicas.min,
+        cpus=1.0 if asked.cpus is None else asked.cpus,
+        gpus=gpus,
+        most=execution.replicas.most,
+        memory=asked.memory,
+        accelerator_type=asked.accelerator_type,
+        labels=tuple(sorted(asked.labels.items())),
+    )
+    return resources, placement
 
 
 def _wants(prepared: Prepared, plan: Plan, generator: str) -> dict[str, Want]:

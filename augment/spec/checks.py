@@ -10,6 +10,7 @@ from augment.errors import SpecError
 from augment.policy import read_policy
 from augment.spec.asked import MISSING, Asked, local_path, scheme_of
 from augment.spec.draft import Draft
+from augment.spec.execution import GeneratorExecution
 from augment.spec.files import read_classes, read_label_map
 from augment.spec.generator_checks import check_generators
 from augment.spec.inputs import check_inputs
@@ -219,12 +220,35 @@ def _check_execution(asked: Asked, draft: Draft) -> None:
     if draft.execution.engine == "local" and draft.execution.address is not None:
         found = f"{shown(asked.written(('execution', 'address')))}, which has no effect"
         asked.add(("execution", "address"), found, "no address with engine: local")
+    for name, execution in draft.execution.generators.items():
+        _check_actors(asked, ("execution", "generators", name), execution)
+    _check_autoscale(asked, draft)
     used = {scheme_of(uri) for uri in _uris(asked)}
     for protocol in asked.keys("execution", "storage_options"):
         if protocol not in used:
             found = f"options for {shown(protocol)}, which no URI of the job uses"
             path: Path = ("execution", "storage_options", protocol)
             asked.add(path, found, one_of(used), nearest(protocol, used))
+
+
+def _check_actors(asked: Asked, path: Path, execution: GeneratorExecution) -> None:
+    """Note what no node can give and what Ray would take as something else."""
+    gpus, replicas = execution.resources.gpus, execution.replicas
+    if gpus is not None and gpus > 1 and not gpus.is_integer():
+        found = f"{gpus:g}, more than one GPU and a part of another"
+        asked.add((*path, "resources", "gpus"), found, "a whole number, or a fraction below 1")
+    if gpus == 0 and execution.resources.accelerator_type is not None:
+        found = f"{shown(execution.resources.accelerator_type)}, which has no effect"
+        asked.add((*path, "resources", "accelerator_type"), found, "no such key with gpus: 0")
+    if replicas.max is not None and replicas.max < replicas.min:
+        found = f"{replicas.max}, less than min ({replicas.min})"
+        asked.add((*path, "replicas", "max"), found, f"at least {replicas.min}")
+
+
+def _check_autoscale(asked: Asked, draft: Draft) -> None:
+    if draft.execution.autoscale is not None and draft.execution.address is None:
+        found = "what an embedded Ray cannot do"
+        asked.add(("execution", "autoscale"), found, "no such key, or the address of a cluster")
 
 
 def _uris(asked: Asked) -> Iterator[str]:

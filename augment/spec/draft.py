@@ -12,14 +12,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from augment.spec.asked import Asked
+from augment.spec.execution import Execution
 from augment.spec.generators import GeneratorSpec
 from augment.spec.models import (
     Augmentation,
     Classes,
-    Execution,
     FilterSpec,
+    JobLimits,
     JobSpec,
-    Limits,
     Output,
     SourceSpec,
     Synthesize,
@@ -38,7 +38,7 @@ class Draft:
     filters: list[FilterSpec | None]
     classes: Classes | None
     output: Output | None
-    limits: Limits
+    limits: JobLimits
     execution: Execution
     splits: frozenset[str]
     """Of all sources, also of malformed ones as far as they can be read."""
@@ -88,7 +88,7 @@ def _parts(asked: Asked) -> dict[str, Any]:
         "filters": [f for _, f in each(FilterSpec, "filters")],
         "classes": _valid(TypeAdapter(Classes), asked.get("classes")),
         "output": _valid(TypeAdapter(Output), asked.get("output")),
-        "limits": _valid(TypeAdapter(Limits), asked.get("limits")) or Limits(),
+        "limits": _valid(TypeAdapter(JobLimits), asked.get("limits")) or JobLimits(),
         "execution": _valid(TypeAdapter(Execution), asked.get("execution")) or Execution(),
     }
 

@@ -18,7 +18,8 @@ from augment.spec.asked import MISSING, Asked, document_of, read_document
 from augment.spec.base import Spec
 from augment.spec.checks import check_job, check_limits
 from augment.spec.draft import draft_of
-from augment.spec.models import Execution, JobSpec, Limits
+from augment.spec.execution import Execution
+from augment.spec.models import JobSpec, Limits
 from augment.spec.problems import shown
 from augment.spec.text import parse
 from augment.spec.translate import add_validation_errors

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from augment.spec.base import ClassName, Free, Name, Share, Spec
+from augment.spec.execution import Execution
 from augment.spec.generators import GeneratorSpec
 from augment.spec.text import resolve
 
@@ -212,6 +213,13 @@ class Limits(Spec):
     min_unique_real_per_class: dict[Name, Annotated[int, Field(ge=0)]] | None = None
 
 
+class JobLimits(Limits):
+    """The limits of a job: of its result, and of what it may cost."""
+
+    gpu_hours: Annotated[float, Field(ge=0.0)] | None = None
+    """GPU hours that a job may plan to spend; a measured plan above it is refused."""
+
+
 class Errors(Spec):
     """A run stops when bad inputs > max(min_count, max_share x inputs)."""
 
@@ -236,30 +244,7 @@ class Classes(Spec):
     names: list[ClassName] | None = None
 
 
-# ---- execution -----------------------------------------------------------------------
-
-
-class GeneratorExecution(Spec):
-    batch_size: Annotated[int, Field(ge=1, le=65536)] = 64
-    actors: Annotated[int, Field(ge=1, le=4096)] = 1
-    num_gpus: Annotated[float, Field(ge=0.0)] | None = None
-    """GPUs of one actor; None: 1 where the cluster has any, else 0."""
-    num_cpus: Annotated[float, Field(ge=0.0)] | None = None
-    channels_last: bool | None = None
-    """Lay convolutions out channels last (NHWC); None: where the family is faster so."""
-    compile: Literal["off", "default", "reduce-overhead"] = "off"
-    """The mode of `torch.compile`; with one, batches are padded to `batch_size`."""
-
-
-class Execution(Spec):
-    engine: Literal["ray", "local"] = "ray"
-    address: str | None = None
-    """A running Ray cluster ("auto", "ray://..."); None: an embedded one."""
-    workers: Annotated[int, Field(ge=1, le=65536)] | None = None
-    """Mix units at once; None: one per CPU."""
-    generators: dict[Name, GeneratorExecution] = {}
-    storage_options: dict[str, dict[str, Free]] = {}
-    """fsspec options by protocol, for example {s3: {endpoint_url: ...}}."""
+# ---- the job ----------------------------------------------------------------------------
 
 
 class JobSpec(Spec):
@@ -281,6 +266,6 @@ class JobSpec(Spec):
     filters: list[FilterSpec] = []
     pool: str = "pool"
     output: Output
-    limits: Limits = Limits()
+    limits: JobLimits = JobLimits()
     errors: Errors = Errors()
     execution: Execution = Execution()

@@ -76,7 +76,9 @@ def test_both_engines_write_equal_bytes(
 def test_batch_size_and_actors_change_no_row(
     data: Path, local: Path, tmp_path: Path, ray_engine: RayEngine, batch_size: int, actors: int
 ) -> None:
-    generators = {"vae": {"batch_size": batch_size, "actors": actors, "num_cpus": 0.5}}
+    generators = {
+        "vae": {"batch_size": batch_size, "replicas": {"min": actors}, "resources": {"cpus": 0.5}}
+    }
     job = load_spec(vae_job(data, tmp_path, generators=generators))
     run(job, engine=ray_engine, clock=clock)
     expected = rows_of(open_dataset(str(local / "out")).to_table())
@@ -87,7 +89,7 @@ def test_batch_size_and_actors_change_no_row(
 def test_more_than_the_cluster_has_is_refused_at_once(
     data: Path, tmp_path: Path, ray_engine: RayEngine
 ) -> None:
-    job = load_spec(vae_job(data, tmp_path, generators={"vae": {"num_gpus": 8}}))
+    job = load_spec(vae_job(data, tmp_path, generators={"vae": {"resources": {"gpus": 8}}}))
     with pytest.raises(InterruptedRun, match=r"1 workers with 8.0 GPU each need 8.0; the cluster"):
         run(job, engine=ray_engine, clock=clock)
 

@@ -88,7 +88,7 @@ def document(data: Path, root: Path) -> dict[str, Any]:
         output={"uri": str(root / "out"), "shard": {"target_bytes": 65536}},
         execution={
             "workers": 2,
-            "generators": {name: {"actors": 2, "num_cpus": 1} for name in generators},
+            "generators": {name: {"replicas": {"min": 2}} for name in generators},
         },
     )
 

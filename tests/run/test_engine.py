@@ -15,7 +15,7 @@ from augment.run import LocalEngine, Resources, Task, Worker
 from augment.run.engine import call
 from augment.run.ray_engine import _as_raised
 from augment.run.synthesis import place
-from augment.spec.models import GeneratorExecution
+from augment.spec.execution import GeneratorExecution
 
 
 @dataclass
@@ -161,11 +161,19 @@ class Machine:
 @pytest.mark.parametrize(
     ("asked", "has_gpus", "expected"),
     [
-        ({}, 0.0, (Resources(1, 1.0, 0.0), Placement("cpu"))),
-        ({}, 2.0, (Resources(1, 1.0, 1.0), Placement("cuda"))),
-        ({"num_gpus": 0.0}, 2.0, (Resources(1, 1.0, 0.0), Placement("cpu"))),
-        ({"num_gpus": 0.25, "actors": 4}, 1.0, (Resources(4, 1.0, 0.25), Placement("cuda"))),
-        ({"num_cpus": 0.5, "actors": 3}, 0.0, (Resources(3, 0.5, 0.0), Placement("cpu"))),
+        ({}, 0.0, (Resources(1, 1.0, 0.0, 1), Placement("cpu"))),
+        ({}, 2.0, (Resources(1, 1.0, 1.0, 1), Placement("cuda"))),
+        ({"resources": {"gpus": 0.0}}, 2.0, (Resources(1, 1.0, 0.0, 1), Placement("cpu"))),
+        (
+            {"resources": {"gpus": 0.25}, "replicas": {"min": 4}},
+            1.0,
+            (Resources(4, 1.0, 0.25, 4), Placement("cuda")),
+        ),
+        (
+            {"resources": {"cpus": 0.5}, "replicas": {"min": 3, "max": 5}},
+            0.0,
+            (Resources(3, 0.5, 0.0, 5), Placement("cpu")),
+        ),
     ],
 )
 def test_an_actor_takes_a_gpu_where_there_is_one(

@@ -355,6 +355,29 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
         "expected no address with engine: local",
     ),
     (
+        {"execution": {"generators": {"fake": {"resources": {"gpus": 1.5}}}}},
+        "execution.generators.fake.resources.gpus: got 1.5, more than one GPU and a part of "
+        "another; expected a whole number, or a fraction below 1",
+    ),
+    (
+        {
+            "execution": {
+                "generators": {"fake": {"resources": {"gpus": 0, "accelerator_type": "T4"}}}
+            }
+        },
+        "execution.generators.fake.resources.accelerator_type: got 'T4', which has no effect; "
+        "expected no such key with gpus: 0",
+    ),
+    (
+        {"execution": {"generators": {"fake": {"replicas": {"min": 3, "max": 2}}}}},
+        "execution.generators.fake.replicas.max: got 2, less than min (3); expected at least 3",
+    ),
+    (
+        {"execution": {"autoscale": {"gpus": 8}}},
+        "execution.autoscale: got what an embedded Ray cannot do; expected no such key, or the "
+        "address of a cluster",
+    ),
+    (
         {"execution": {"storage_options": {"s3": {"anon": True}}}},
         "execution.storage_options.s3: got options for 's3', which no URI of the job uses; "
         "expected file",

@@ -124,13 +124,13 @@ def test_home_folder(load_text: Load, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_execution_from_a_file_and_from_overrides(load_text: Load, tmp_path: Path) -> None:
-    (tmp_path / "gpu.yaml").write_text("workers: 4\ngenerators: {fake: {actors: 2}}\n")
+    (tmp_path / "gpu.yaml").write_text("workers: 4\ngenerators: {fake: {replicas: {min: 2}}}\n")
     text = TEXT + "execution: {workers: 1, generators: {fake: {batch_size: 8}}}\n"
     overrides = ["engine=local", "execution.generators.fake.batch_size=16"]
     spec = load_text(text, env=ENV, execution=tmp_path / "gpu.yaml", overrides=overrides).spec
     assert (spec.execution.workers, spec.execution.engine) == (4, "local")
     assert spec.execution.generators["fake"].batch_size == 16
-    assert spec.execution.generators["fake"].actors == 2
+    assert spec.execution.generators["fake"].replicas.min == 2
 
 
 def test_an_override_of_a_generator_whose_name_holds_dots(load_text: Load) -> None:
@@ -149,12 +149,13 @@ def test_wrong_execution(load_text: Load, tmp_path: Path) -> None:
         "--set engine=dask: execution.engine: got 'dask'; expected one of local, ray",
         "--set workers=0: execution.workers: got 0; expected a number >= 1",
         "--set generators.fake.batch_sise=3: execution.generators.fake.batch_sise: got an unknown "
-        "key; expected one of actors, batch_size, channels_last, compile, num_cpus, num_gpus. "
-        "Did you mean 'batch_size'?",
-        "gpu.yaml:2: execution.workrs: got an unknown key; expected one of address, engine, "
-        "generators, storage_options, workers. Did you mean 'workers'?",
-        "--set seed=3: execution.seed: got an unknown key; expected one of address, engine, "
-        "generators, storage_options, workers. It belongs to the request: change the job file",
+        "key; expected one of batch_size, batch_timeout_s, channels_last, compile, replicas, "
+        "resources. Did you mean 'batch_size'?",
+        "gpu.yaml:2: execution.workrs: got an unknown key; expected one of address, "
+        "autoscale, engine, generators, storage_options, workers. Did you mean 'workers'?",
+        "--set seed=3: execution.seed: got an unknown key; expected one of address, "
+        "autoscale, engine, generators, storage_options, workers. It belongs to the "
+        "request: change the job file",
     ]
 
 
