@@ -106,7 +106,8 @@ def open_engine(
     elif kind == "ray":
         from augment.run.ray_engine import RayEngine
 
-        opened = RayEngine(job.spec.execution.address)
+        execution = job.spec.execution
+        opened = RayEngine(execution.address, execution.autoscale)
         try:
             yield opened
         finally:

@@ -146,8 +146,9 @@ def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bo
     with Lease(prepared.work.folder, time.time) as own:
         _wait_for_turn(prepared.work.folder, own, reporter)
         done = finished(frozen)
-        arrangement, made_now = _arranged(frozen, done, engine, reporter, fill=fill)
-        records = build(frozen, arrangement, done, engine, reporter)
+        crew = Crew(engine, own, reporter, frozen.stamp)
+        arrangement, made_now = _arranged(frozen, done, crew, fill=fill)
+        records = build(frozen, arrangement, done, crew)
         result = committed(prepared) or commit(frozen, arrangement, records)
         if not result.already:
             reporter.note(f"committed version {result.version}")
@@ -167,7 +168,7 @@ def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bo
 
 
 def _arranged(
-    frozen: Frozen, done: Mapping[str, Record], engine: Engine, reporter: Reporter, *, fill: bool
+    frozen: Frozen, done: Mapping[str, Record], crew: Crew, *, fill: bool
 ) -> tuple[Arrangement, int]:
     """The frozen arrangement, and how many samples were generated to get it, or to have
     again what it draws from."""
@@ -178,7 +179,7 @@ def _arranged(
         synthesis = inspect_pool(frozen.prepared, frozen.plan)
         refuse_short_pool(frozen, synthesis)
         return arrange(frozen, synthesis), 0
-    synthesis = _filled(frozen, engine, reporter)
+    synthesis = _filled(frozen, crew.engine, crew.reporter)
     return arrange(frozen, synthesis), synthesis.made_now
 
 

@@ -15,18 +15,17 @@ from typing import Any
 
 from augment.errors import StorageError
 from augment.filters import build_filters
-from augment.generators import Placement
 from augment.intervals import Intervals
 from augment.mix import PoolGroup
 from augment.plan import Plan, PoolUnit, considered, cut_pool_units, next_needs, pool_unit_rows
-from augment.run.engine import Engine, Resources
+from augment.run.engine import Engine
+from augment.run.placing import place, refuse_infeasible
 from augment.run.pool_unit import PoolTask, filters_digest, universe_work
 from augment.run.prepare import Frozen, FrozenInputs, Prepared
 from augment.run.progress import Reporter
 from augment.run.verdicts import Universe
 from augment.sample import POOL_SCHEMA, Stamp
 from augment.seeds import digest
-from augment.spec.execution import GeneratorExecution
 from augment.storage import Folder
 from augment.write import (
     Claim,
@@ -108,11 +107,19 @@ def synthesize(frozen: Frozen, crew: Crew) -> Synthesis:
     """Make what the plan draws and the pool lacks, generator after generator.
 
     Raises:
+        RequestError: the engine can never start the actors that one of them needs.
         StorageError, CheckpointError, UnitFailed, InterruptedRun: see the worker.
     """
     result = Synthesis()
-    for generator in _generators(frozen.plan):
-        filling = _Filling(frozen.prepared, frozen.plan, generator, frozen.inputs)
+    fillings = [
+        _Filling(frozen.prepared, frozen.plan, generator, frozen.inputs)
+        for generator in _generators(frozen.plan)
+    ]
+    for filling in fillings:
+        filling.read_records()
+    lacking = [filling.generator for filling in fillings if filling.needs()]
+    refuse_infeasible(frozen.prepared.job.spec.execution, lacking, crew.engine)
+    for filling in fillings:
         filling.fill(crew)
         filling.report(result)
     return result
@@ -143,7 +150,7 @@ class _Filling:
         inputs: FrozenInputs | None = None,
     ) -> None:
         """inputs: what generators are fed; only needed to make samples."""
-        self._prepared, self._generator, self._inputs = prepared, generator, inputs
+        self._prepared, self.generator, self._inputs = prepared, generator, inputs
         self._pool = prepared.pool
         self._universe_id = plan.generator(generator).universe
         self._work = universe_work(self._pool, self._universe_id)
@@ -157,8 +164,7 @@ class _Filling:
     def fill(self, crew: Crew) -> None:
         """Rounds until nothing is needed any more, then commit."""
         claims = Claims(self._work.folder, crew.lease.id)
-        self.read_records()
-        while needs := self._needs():
+        while needs := self.needs():
             claims.claim(needs, self._rows_per_unit())
             mine, theirs = self._pending(claims, needs, crew.lease)
             if mine:
@@ -185,7 +191,7 @@ class _Filling:
     def _await(self, units: Sequence[PoolUnit], reporter: Reporter) -> None:
         """Another job that is alive makes these: look again in a moment."""
         if not self._told:
-            reporter.note(f"waiting for samples of {self._generator} that another job makes")
+            reporter.note(f"waiting for samples of {self.generator} that another job makes")
             self._told = True
         time.sleep(_POLL_S)
         for unit in units:
@@ -200,7 +206,7 @@ class _Filling:
         result.made_now += self._made_now
         for label, want in sorted(self._wants.items()):
             accepted = want.within(self._universe.accepted(label))
-            result.accepted[self._generator, label] = accepted
+            result.accepted[self.generator, label] = accepted
             result.accounts.append(self._account(label, want, accepted))
 
     def _account(self, label: str, want: Want, accepted: Intervals) -> Account:
@@ -215,7 +221,7 @@ class _Filling:
             for reason, by_class in sorted(self._universe.rejected.items())
         }
         return Account(
-            generator=self._generator,
+            generator=self.generator,
             label_name=label,
             target=want.quota,
             cap=want.cap,
@@ -226,7 +232,8 @@ class _Filling:
             selected=selected,
         )
 
-    def _needs(self) -> dict[str, Intervals]:
+    def needs(self) -> dict[str, Intervals]:
+        """Indexes to make now, by class, as far as it is known what the pool holds."""
         found = {
             label: want.needs(self._universe.decided(label), self._universe.accepted(label))
             for label, want in self._wants.items()
@@ -234,7 +241,7 @@ class _Filling:
         return {label: need for label, need in found.items() if need}
 
     def _rows_per_unit(self) -> int:
-        info = self._prepared.infos[self._generator]
+        info = self._prepared.infos[self.generator]
         return pool_unit_rows(info.height * info.width * info.channels)
 
     def _pending(
@@ -253,7 +260,7 @@ class _Filling:
     def _units(self, claim: Claim, needs: Mapping[str, Intervals]) -> Iterator[PoolUnit]:
         if not any(claim.needs.get(label, Intervals()) & need for label, need in needs.items()):
             return
-        units = cut_pool_units(self._universe_id, self._generator, claim.needs, claim.rows_per_unit)
+        units = cut_pool_units(self._universe_id, self.generator, claim.needs, claim.rows_per_unit)
         for unit in units:
             if any(needs.get(c, Intervals()) & Intervals([(a, b)]) for c, a, b in unit.ranges):
                 yield unit
@@ -262,20 +269,20 @@ class _Filling:
         return owner != lease.id and alive(lease_folder(self._pool), owner)
 
     def _make(self, units: Sequence[PoolUnit], crew: Crew) -> None:
-        execution = self._prepared.job.spec.execution.generators.get(
-            self._generator, GeneratorExecution()
-        )
+        execution = self._prepared.job.spec.execution.of(self.generator)
         resources, placement = place(execution, crew.engine)
         task = PoolTask(
             self._prepared,
-            self._generator,
+            self.generator,
             self._universe_id,
             crew.stamp,
             placement,
             self._inputs.file if self._inputs else "",
-            self._inputs.lists.get(self._generator) if self._inputs else None,
+            self._inputs.lists.get(self.generator) if self._inputs else None,
+            run=crew.lease.id,
+            gpus=resources.gpus,
         )
-        crew.reporter.stage(f"synthesize {self._generator}", len(units))
+        crew.reporter.stage(f"synthesize {self.generator}", len(units))
         texts = [json.dumps(unit.to_json()) for unit in units]
         for done, result in enumerate(crew.engine.run(task, texts, resources), start=1):
             record = json.loads(result)
@@ -298,27 +305,6 @@ class _Filling:
 def lease_folder(pool: Folder) -> Folder:
     """Where the jobs that fill a pool keep their leases."""
     return pool.child("_work")
-
-
-def place(execution: GeneratorExecution, engine: Engine) -> tuple[Resources, Placement]:
-    """What one actor takes, and how it runs: on a GPU where there is one."""
-    asked = execution.resources
-    gpus = asked.gpus
-    if gpus is None:
-        gpus = 1.0 if engine.gpus() >= 1 else 0.0
-    placement = Placement(
-        "cuda" if gpus else "cpu", execution.channels_last, execution.compile, execution.batch_size
-    )
-    resources = Resources(
-        workers=execution.replicas.min,
-        cpus=1.0 if asked.cpus is None else asked.cpus,
-        gpus=gpus,
-        most=execution.replicas.most,
-        memory=asked.memory,
-        accelerator_type=asked.accelerator_type,
-        labels=tuple(sorted(asked.labels.items())),
-    )
-    return resources, placement
 
 
 def _wants(prepared: Prepared, plan: Plan, generator: str) -> dict[str, Want]:

@@ -69,3 +69,7 @@ class Execution(Spec):
     autoscale: Autoscale | None = None
     storage_options: dict[str, dict[str, Free]] = {}
     """fsspec options by protocol, for example {s3: {endpoint_url: ...}}."""
+
+    def of(self, generator: str) -> GeneratorExecution:
+        """How a generator is run."""
+        return self.generators.get(generator, GeneratorExecution())
