@@ -48,10 +48,12 @@ def run(
     engine: Literal["ray", "local"] | Engine | None = None,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    takeover: bool = False,
 ) -> RunResult:
     """Carry the job out, or finish what an earlier run of the same request began.
 
     engine: None as the job's `execution` says. clock: the creation time of a new plan.
+    takeover: do not wait for a run that holds the job's lease, stop it instead.
 
     Raises:
         RequestError, GateError, InterruptedRun: see `augment.errors`.
@@ -59,7 +61,7 @@ def run(
     from augment.run import run as run_job
 
     with open_engine(job, engine) as chosen:
-        return run_job(job, chosen, reporter=reporter, clock=clock)
+        return run_job(job, chosen, reporter=reporter, clock=clock, takeover=takeover)
 
 
 def audit(

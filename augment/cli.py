@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from augment import __version__, cli_generators
 from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
+from augment.stopping import Terminated, heed_sigterm
 
 if TYPE_CHECKING:
     from augment.spec import Job
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argparse does."""
     given = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    heed_sigterm()
     try:
         arguments = _parse(given)
         code: int = arguments.verb(arguments)
@@ -41,8 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 3
     except AugmentError as e:
         return _report(e, given)
-    except KeyboardInterrupt:
-        kept = "interrupted: finished units are kept; the same command resumes"
+    except KeyboardInterrupt as e:
+        what = "terminated" if isinstance(e, Terminated) else "interrupted"
+        kept = f"{what}: finished units are kept; the same command resumes"
         return _report(InterruptedRun(kept), given)
     except Exception as e:  # Python's own exit code, 1, would say that a limit failed
         traceback.print_exc()
@@ -106,6 +109,11 @@ def parser() -> argparse.ArgumentParser:
     ):
         sub = _job_verb(verbs, name, verb, text)
         sub.add_argument("--engine", choices=("ray", "local"), help="default: the job's execution")
+        sub.add_argument(
+            "--takeover",
+            action="store_true",
+            help="stop a run of this job that hangs, and go on from what it left",
+        )
     _audit_verb(verbs)
     trace = _verb(verbs, "trace", _trace, "the whole ancestry of one row")
     trace.add_argument("dataset", metavar="DATASET")
@@ -254,7 +262,7 @@ def _carry_out(arguments: argparse.Namespace, verb: Any) -> int:
         console.session(job, quiet=arguments.json) as session,
         open_engine(job, arguments.engine) as engine,
     ):
-        result = verb(job, engine, reporter=session.reporter)
+        result = verb(job, engine, reporter=session.reporter, takeover=arguments.takeover)
     if arguments.json:
         _print(console.result_json(result, session.log))
     else:
@@ -272,7 +280,7 @@ def _synthesize(arguments: argparse.Namespace) -> int:
         console.session(job, quiet=arguments.json) as session,
         open_engine(job, arguments.engine) as engine,
     ):
-        result = fill_pool(job, engine, reporter=session.reporter)
+        result = fill_pool(job, engine, reporter=session.reporter, takeover=arguments.takeover)
     if arguments.json:
         _print(console.synthesis_json(result, job.spec.pool, session.log))
     else:

@@ -101,6 +101,7 @@ def build(
     texts = [json.dumps(unit.to_json()) for unit in missing]
     results = engine.run(MixTask(frozen, crew.lease.id), texts, Resources(workers=workers))
     for number, text in enumerate(results, start=1):
+        crew.watch()
         record = json.loads(text)
         records[record["unit"]] = record
         reporter.advance(number, 0 if record["entry"] is None else record["entry"]["rows"])

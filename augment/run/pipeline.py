@@ -14,12 +14,12 @@ before the commit, and nothing is lost after it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from augment.audit import AuditReport, audit
 from augment.run.commit import (
@@ -52,7 +52,7 @@ from augment.run.synthesis import (
 )
 from augment.spec import Job
 from augment.storage import Folder
-from augment.write import Lease, card_is_current, holders, write_card
+from augment.write import Holder, Lease, card_is_current, holders, write_card
 
 _POLL_S = 0.5
 
@@ -89,14 +89,17 @@ def run(
     *,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    takeover: bool = False,
 ) -> RunResult:
     """Carry a job out, or finish what an earlier run of the same request began.
 
+    takeover: do not wait for a run that holds the job's lease, stop it instead.
+
     Raises:
         RequestError: the request is wrong; nothing was started.
-        InterruptedRun: it broke half-way; calling again resumes.
+        InterruptedRun: it broke half-way, or another run took it over; calling again resumes.
     """
-    return _run(job, engine, reporter or Silent(), clock or now, fill=True)
+    return _run(job, Way(engine, reporter or Silent(), clock or now, takeover), fill=True)
 
 
 def mix(
@@ -105,13 +108,14 @@ def mix(
     *,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    takeover: bool = False,
 ) -> RunResult:
     """As `run`, from what the pool holds: no generator is loaded.
 
     Raises:
         RequestError: the pool lacks samples that the plan needs. Others: see `run`.
     """
-    return _run(job, engine, reporter or Silent(), clock or now, fill=False)
+    return _run(job, Way(engine, reporter or Silent(), clock or now, takeover), fill=False)
 
 
 def fill_pool(
@@ -120,38 +124,48 @@ def fill_pool(
     *,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    takeover: bool = False,
 ) -> Synthesis:
     """The first half: fill the pool with what the job's plan draws.
 
     Raises: see `run`.
     """
-    reporter, clock = reporter or Silent(), clock or now
-    prepared = prepare(job)
-    frozen = freeze(prepared, clock)
-    return _filled(frozen, engine, reporter)
+    way = Way(engine, reporter or Silent(), clock or now, takeover)
+    frozen = freeze(prepare(job), way.clock)
+    with _turn(frozen, way) as crew:
+        return _filled(frozen, crew)
 
 
-def _filled(frozen: Frozen, engine: Engine, reporter: Reporter) -> Synthesis:
+@dataclass(frozen=True)
+class Way:
+    """How a job is carried out, as its caller says."""
+
+    engine: Engine
+    reporter: Reporter
+    clock: Clock
+    takeover: bool
+
+
+def _filled(frozen: Frozen, crew: Crew) -> Synthesis:
     """The pool holds what the plan draws; one that draws nothing leaves no trace there."""
     if not frozen.plan.draws:
         return Synthesis()
     with Lease(lease_folder(frozen.prepared.pool), time.time) as lease:
-        return synthesize(frozen, Crew(engine, lease, reporter, frozen.stamp))
+        return synthesize(frozen, replace(crew, lease=lease, also=crew.lease))
 
 
-def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bool) -> RunResult:
+def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
     prepared = prepare(job)
     refuse_foreign_output(prepared)
-    frozen = freeze(prepared, clock)
-    with Lease(prepared.work.folder, time.time) as own:
-        _wait_for_turn(prepared.work.folder, own, reporter)
+    frozen = freeze(prepared, way.clock)
+    with _turn(frozen, way) as crew:
         done = finished(frozen)
-        crew = Crew(engine, own, reporter, frozen.stamp)
         arrangement, made_now = _arranged(frozen, done, crew, fill=fill)
         records = build(frozen, arrangement, done, crew)
+        crew.lease.check()
         result = committed(prepared) or commit(frozen, arrangement, records)
         if not result.already:
-            reporter.note(f"committed version {result.version}")
+            way.reporter.note(f"committed version {result.version}")
         _card(prepared.output, result.version)
     return RunResult(
         job_id=prepared.job_id,
@@ -179,7 +193,7 @@ def _arranged(
         synthesis = inspect_pool(frozen.prepared, frozen.plan)
         refuse_short_pool(frozen, synthesis)
         return arrange(frozen, synthesis), 0
-    synthesis = _filled(frozen, crew.engine, crew.reporter)
+    synthesis = _filled(frozen, crew)
     return arrange(frozen, synthesis), synthesis.made_now
 
 
@@ -192,17 +206,45 @@ def _card(output: Folder, version: int) -> None:
         write_card(output)
 
 
+@contextlib.contextmanager
+def _turn(frozen: Frozen, way: Way) -> Iterator[Crew]:
+    """Under the job's lease, once nobody holds an older one: nothing is made twice."""
+    prepared = frozen.prepared
+    with Lease(prepared.work.folder, time.time) as own:
+        if way.takeover:
+            _take_over(prepared, own, way.reporter)
+        _wait_for_turn(prepared.work.folder, own, way.reporter)
+        yield Crew(way.engine, own, way.reporter, frozen.stamp)
+
+
 def _wait_for_turn(folder: Folder, own: Lease, reporter: Reporter) -> None:
-    """A second driver of the same request waits for the first: nothing is made twice."""
     told = False
     while (first := _first(holders(folder), own)) is not None:
         if not told:
-            reporter.note(f"{first} runs this job already; waiting for it to end")
+            reporter.note(
+                f"{first} runs this job already, since {first.since_when()}; waiting for it to end "
+                "(if it hangs, --takeover goes on without it)"
+            )
             told = True
         time.sleep(_POLL_S)
+        own.check()
 
 
-def _first(found: Sequence[Any], own: Lease) -> Any | None:
+def _take_over(prepared: Prepared, own: Lease, reporter: Reporter) -> None:
+    """Whoever holds an older lease of the job loses it, and what its process holds of the
+    pool."""
+    pool = lease_folder(prepared.pool)
+    in_pool = holders(pool) if prepared.job.spec.synthesize else []
+    while (first := _first(holders(prepared.work.folder), own)) is not None:
+        own.take_over(prepared.work.folder, first)
+        for holder in in_pool:
+            if holder.is_process_of(first):
+                own.take_over(pool, holder)
+        reporter.note(f"took over from {first}, which ran this job since {first.since_when()}")
+
+
+def _first(found: Sequence[Holder], own: Lease) -> Holder | None:
+    """Who is before `own`: nobody is where it has been lost itself."""
     return found[0] if found and found[0].id != own.id else None
 
 

@@ -11,10 +11,13 @@ as a row, because Ray would retry it or drop its whole block.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import signal
 import socket
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -155,7 +158,8 @@ def _start(ray: Any, address: str | None) -> None:
                 os.environ.setdefault(name, value)
         else:
             _reach(address)
-        context = ray.init(**_init_arguments(address))
+        with _own_signals():
+            context = ray.init(**_init_arguments(address))
     except (OSError, RuntimeError, ValueError) as e:  # what Ray says in these is all there is
         where = "embedded" if address is None else f"at {address}"
         raise InterruptedRun(
@@ -165,6 +169,19 @@ def _start(ray: Any, address: str | None) -> None:
     folder = getattr(context, "address_info", {}).get("session_dir")  # a ray:// client has none
     if folder:
         _LOG.info("Ray's own logs are in %s/logs", folder)
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray takes SIGTERM for itself and leaves with code 15: whoever had it keeps it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _reach(address: str) -> None:

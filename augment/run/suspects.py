@@ -2,8 +2,9 @@
 
 A try that begins after another left no record is careful: it notes what it is busy with. A
 batch that a try died at is tried again row by row, each alone; a row at which two tries died
-alone is given up until the next run, its neighbours are made. Rows are named by their positions in the unit.
-Where a batch kills although none of its rows does, batches are halved. Knows no generator.
+alone is given up until the next run, its neighbours are made. Rows are named by their
+positions in the unit. Where a batch kills although none of its rows does, batches are halved.
+Knows no generator.
 """
 
 from __future__ import annotations

@@ -95,12 +95,22 @@ class Want:
 
 @dataclass(frozen=True)
 class Crew:
-    """Who makes samples: an engine, under a lease, telling a reporter; and their stamp."""
+    """Who works: an engine, under a lease (and perhaps another), telling a reporter; and the
+    stamp of what it makes."""
 
     engine: Engine
     lease: Lease
     reporter: Reporter
     stamp: Stamp
+    also: Lease | None = None
+
+    def watch(self) -> None:
+        """Raises:
+        InterruptedRun: another run took the work over.
+        """
+        self.lease.check()
+        if self.also is not None:
+            self.also.check()
 
 
 def synthesize(frozen: Frozen, crew: Crew) -> Synthesis:
@@ -285,6 +295,7 @@ class _Filling:
         crew.reporter.stage(f"synthesize {self.generator}", len(units))
         texts = [json.dumps(unit.to_json()) for unit in units]
         for done, result in enumerate(crew.engine.run(task, texts, resources), start=1):
+            crew.watch()
             record = json.loads(result)
             rows = sum(stop - start for _, start, stop in record["ranges"])
             self._made_now += rows if record["made"] else 0  # else another job was faster
