@@ -49,11 +49,13 @@ def run(
     reporter: Reporter | None = None,
     clock: Clock | None = None,
     takeover: bool = False,
+    measure: bool = False,
 ) -> RunResult:
     """Carry the job out, or finish what an earlier run of the same request began.
 
     engine: None as the job's `execution` says. clock: the creation time of a new plan.
     takeover: do not wait for a run that holds the job's lease, stop it instead.
+    measure: time a few batches first, so that the cost can be foreseen and compared.
 
     Raises:
         RequestError, GateError, InterruptedRun: see `augment.errors`.
@@ -61,7 +63,9 @@ def run(
     from augment.run import run as run_job
 
     with open_engine(job, engine) as chosen:
-        return run_job(job, chosen, reporter=reporter, clock=clock, takeover=takeover)
+        return run_job(
+            job, chosen, reporter=reporter, clock=clock, takeover=takeover, measure=measure
+        )
 
 
 def audit(

@@ -29,6 +29,7 @@ from augment.run.commit import (
     committed,
     refuse_foreign_output,
 )
+from augment.run.cost import Estimate, Spent
 from augment.run.engine import Engine
 from augment.run.mixing import (
     Arrangement,
@@ -48,6 +49,7 @@ from augment.run.synthesis import (
     Synthesis,
     inspect_pool,
     lease_folder,
+    read_estimates,
     synthesize,
 )
 from augment.spec import Job
@@ -72,6 +74,10 @@ class RunResult:
     accounts: tuple[Account, ...]
     audit: AuditReport
     on_shortfall: str
+    estimates: tuple[Estimate, ...]
+    """What was measured before samples were made, by this run or an earlier one."""
+    spent: Mapping[str, Spent]
+    """generator -> what was spent on its samples until the data set was arranged."""
 
     @property
     def shortfall(self) -> int:
@@ -90,16 +96,18 @@ def run(
     reporter: Reporter | None = None,
     clock: Clock | None = None,
     takeover: bool = False,
+    measure: bool = False,
 ) -> RunResult:
     """Carry a job out, or finish what an earlier run of the same request began.
 
     takeover: do not wait for a run that holds the job's lease, stop it instead.
+    measure: time a few batches first, so that the cost can be foreseen and compared.
 
     Raises:
         RequestError: the request is wrong; nothing was started.
         InterruptedRun: it broke half-way, or another run took it over; calling again resumes.
     """
-    return _run(job, Way(engine, reporter or Silent(), clock or now, takeover), fill=True)
+    return _run(job, Way(engine, reporter or Silent(), clock or now, takeover, measure), fill=True)
 
 
 def mix(
@@ -109,13 +117,14 @@ def mix(
     reporter: Reporter | None = None,
     clock: Clock | None = None,
     takeover: bool = False,
+    measure: bool = False,
 ) -> RunResult:
     """As `run`, from what the pool holds: no generator is loaded.
 
     Raises:
         RequestError: the pool lacks samples that the plan needs. Others: see `run`.
     """
-    return _run(job, Way(engine, reporter or Silent(), clock or now, takeover), fill=False)
+    return _run(job, Way(engine, reporter or Silent(), clock or now, takeover, measure), fill=False)
 
 
 def fill_pool(
@@ -125,12 +134,13 @@ def fill_pool(
     reporter: Reporter | None = None,
     clock: Clock | None = None,
     takeover: bool = False,
+    measure: bool = False,
 ) -> Synthesis:
     """The first half: fill the pool with what the job's plan draws.
 
     Raises: see `run`.
     """
-    way = Way(engine, reporter or Silent(), clock or now, takeover)
+    way = Way(engine, reporter or Silent(), clock or now, takeover, measure)
     frozen = freeze(prepare(job), way.clock)
     with _turn(frozen, way) as crew:
         return _filled(frozen, crew)
@@ -144,6 +154,7 @@ class Way:
     reporter: Reporter
     clock: Clock
     takeover: bool
+    measure: bool
 
 
 def _filled(frozen: Frozen, crew: Crew) -> Synthesis:
@@ -178,6 +189,8 @@ def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
         accounts=arrangement.accounts,
         audit=_judge(prepared),
         on_shortfall=job.spec.on_shortfall,
+        estimates=tuple(read_estimates(prepared)),
+        spent=arrangement.spent,
     )
 
 
@@ -214,7 +227,7 @@ def _turn(frozen: Frozen, way: Way) -> Iterator[Crew]:
         if way.takeover:
             _take_over(prepared, own, way.reporter)
         _wait_for_turn(prepared.work.folder, own, way.reporter)
-        yield Crew(way.engine, own, way.reporter, frozen.stamp)
+        yield Crew(way.engine, own, way.reporter, frozen.stamp, measure=way.measure)
 
 
 def _wait_for_turn(folder: Folder, own: Lease, reporter: Reporter) -> None:
