@@ -73,7 +73,7 @@ class Estimate:
             "rows": self.rows,
             "bytes": self.bytes,
             "gpu_hours": round(self.gpu_hours(), 6),
-            "wall_s": {str(k): round(self.wall_s(k), 3) for k in counts(n)},
+            "wall_s": {str(k): round(self.wall_s(k), 6) for k in counts(n)},
         }
         return {**asdict(self), **figures}
 
