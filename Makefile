@@ -4,8 +4,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?=
+CHAOS_ARGS ?= --moments 50 --seed 1
 
-.PHONY: help demo test check lint types contracts unit schemas format clean
+.PHONY: help demo test check lint types contracts unit chaos schemas format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -36,6 +37,9 @@ contracts: .venv/ready
 
 unit: .venv/ready
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: .venv/ready  ## kill random parts of running jobs at 50 moments; nothing may be lost or doubled
+	$(BIN)/python -m tests.end_to_end.chaos $(CHAOS_ARGS)
 
 schemas: .venv/ready  ## write schemas/ from the code
 	$(BIN)/augment schema --write schemas

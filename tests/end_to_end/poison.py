@@ -16,25 +16,27 @@ from augment.generators import GeneratedBatch, GeneratorInfo, SampleRequest
 from augment.sample import DigitalSourceType
 from augment.seeds import digest, stream
 
-SIDE = 8
-
 
 class Poisoned:
     """Noise. orders: a JSON file {what goes wrong: [[class, index], ...]}, read with every
     batch; where it is missing, nothing goes wrong. What may go wrong: `raise`, `kill`, `hang`,
     `memory`, `nan`, and `slow` (seconds that every batch takes)."""
 
-    def __init__(self, classes: list[str], orders: str) -> None:
-        self._orders = Path(orders)
+    def __init__(
+        self, classes: list[str], orders: str, side: int = 8, blank: float = 0.0, name: str = ""
+    ) -> None:
+        """side: pixels. blank: share of the images that are constant, for a filter to reject.
+        name: another name, another generator."""
+        self._orders, self._blank = Path(orders), blank
         self.info = GeneratorInfo(
             name="poisoned",
             family="poisoned",
-            identity=digest(["poisoned", 1]),
+            identity=digest(["poisoned", 1, side, blank, name]),
             sampling_digest=digest(""),
             checkpoint_sha256="",
             classes=tuple(classes),
-            height=SIDE,
-            width=SIDE,
+            height=side,
+            width=side,
             channels=1,
             license="CC0-1.0",
             digital_source_type=DigitalSourceType.ALGORITHMIC_MEDIA.value,
@@ -62,7 +64,7 @@ class Poisoned:
             raise MemoryError("no room")
         if hit("raise"):
             raise RuntimeError("device-side assert")
-        images = np.stack([_noise(r.sample_id) for r in batch])
+        images = np.stack([self._noise(r.sample_id) for r in batch])
         for row, point in enumerate(points):
             if point in orders.get("nan", []):
                 images[row] = np.nan
@@ -75,7 +77,9 @@ class Poisoned:
         except FileNotFoundError:
             return {}
 
-
-def _noise(sample_id: str) -> np.ndarray:
-    """(1, 8, 8) in [-1, 1]."""
-    return stream(sample_id, "z").uniform(-1.0, 1.0, (1, SIDE, SIDE)).astype(np.float32)
+    def _noise(self, sample_id: str) -> np.ndarray:
+        """(1, side, side) in [-1, 1]."""
+        shape = (1, self.info.height, self.info.width)
+        if stream(sample_id, "blank").random() < self._blank:
+            return np.zeros(shape, np.float32)
+        return stream(sample_id, "z").uniform(-1.0, 1.0, shape).astype(np.float32)
