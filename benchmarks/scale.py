@@ -1,0 +1,170 @@
+"""How much of many actors' time the engine keeps busy, and what each unit costs the driver.
+
+    python benchmarks/scale.py --actors 1 2 4 8 16 32 64 --unit-s 4
+    python benchmarks/scale.py --driver 1000 4000
+
+A simulated cluster: one Ray on this machine that is told of 64 GPUs. A unit does all that a unit
+of the pool does but for the network: it marks its try, sleeps as long as a GPU would work,
+publishes a small shard and records it. Efficiency is the share of the actors' time that was
+spent in such sleep, between the moment when the last actor began its first unit and the one when
+the first actor had nothing left to do; `whole` is the same from the first unit to the end. The
+bare loop beside it is the same unit on plain Ray actors, one call after the other, with no Ray
+Data and no record. The driver's cost is its process's CPU seconds, and the bytes of units and
+results that pass it, over so many units that do not sleep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import ray
+
+from augment.run.engine import Resources, Worker
+from augment.run.ray_engine import RayEngine
+from augment.storage import Folder
+from augment.write import Work
+
+SHARD = os.urandom(4096)
+Span = tuple[int, float, float]
+"""Process, begin and end of a unit's work, in seconds."""
+
+
+class Sleeps:
+    """A unit without a network."""
+
+    def __init__(self, folder: str, unit_s: float, records: bool = True) -> None:
+        self._table, self._unit_s, self._records = Folder(folder), unit_s, records
+        self._work = Work(self._table.child("_work"))
+
+    def __call__(self, unit: str) -> str:
+        begun = time.time()
+        attempt = self._work.begin(unit) if self._records else None
+        time.sleep(self._unit_s)
+        self._table.publish(f"data/{unit}.parquet", SHARD)
+        body = {"ranges": [["class", 0, 64]], "entry": {"path": f"data/{unit}.parquet"}}
+        if attempt is not None:
+            self._work.record(attempt, body)
+        return json.dumps({**body, "span": [os.getpid(), begun, time.time()]})
+
+
+@dataclass(frozen=True)
+class SleepTask:
+    folder: str
+    unit_s: float
+
+    def worker(self, alone: bool = False) -> Worker:
+        return Sleeps(self.folder, self.unit_s)
+
+
+def names(n: int) -> list[str]:
+    return [f"unit-{uuid.uuid4().hex[:20]}" for _ in range(n)]
+
+
+def spans(results: Iterable[str]) -> list[Span]:
+    return [tuple(json.loads(text)["span"]) for text in results]
+
+
+def with_engine(engine: RayEngine, actors: int, units: int, unit_s: float) -> list[Span]:
+    with tempfile.TemporaryDirectory() as folder:
+        task = SleepTask(folder, unit_s)
+        return spans(engine.run(task, names(units), Resources(actors, 0.01, 1.0)))
+
+
+def bare(actors: int, units: int, unit_s: float) -> list[Span]:
+    """The same units on plain actors, each given its next unit when it is done."""
+    with tempfile.TemporaryDirectory() as folder:
+        kind = ray.remote(num_cpus=0.01, num_gpus=1)(Sleeps)
+        hosts = [kind.remote(folder, unit_s, records=False) for _ in range(actors)]
+        waiting, found = names(units), []
+        busy = {host.__call__.remote(waiting.pop()): host for host in hosts}
+        while busy:
+            [done], _ = ray.wait(list(busy), num_returns=1)
+            host = busy.pop(done)
+            found.append(ray.get(done))
+            if waiting:
+                busy[host.__call__.remote(waiting.pop())] = host
+        for host in hosts:
+            ray.kill(host)
+        return spans(found)
+
+
+def efficiency(found: list[Span], unit_s: float) -> tuple[float, float]:
+    """(steady, whole): see the module."""
+    first: dict[int, float] = {}
+    last: dict[int, float] = {}
+    for pid, begun, ended in found:
+        first[pid] = min(begun, first.get(pid, begun))
+        last[pid] = max(ended, last.get(pid, ended))
+    actors = len(first)
+    begin, end = max(first.values()), min(last.values())
+    inside = sum(max(0.0, min(e, end) - max(b, begin)) for _, b, e in found)
+    span = max(last.values()) - min(first.values())
+    work = sum(min(1.0, unit_s / (e - b)) * max(0.0, min(e, end) - max(b, begin))
+               for _, b, e in found)  # fmt: skip
+    assert inside > 0, "an actor had nothing left to do before another began: give more units"
+    return work / (actors * (end - begin)), len(found) * unit_s / (actors * span)
+
+
+def measure(engine: RayEngine, actors: int, unit_s: float, rounds: int, each: int) -> None:
+    peers: dict[str, Callable[[], list[Span]]] = {
+        "bare": lambda: bare(actors, actors * each, unit_s),
+        "augment": lambda: with_engine(engine, actors, actors * each, unit_s),
+    }
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in peers}
+    for number in range(rounds):
+        for name in [*peers][:: 1 if number % 2 else -1]:
+            found[name].append(efficiency(peers[name](), unit_s))
+    steady = {name: statistics.median(s for s, _ in rows) for name, rows in found.items()}
+    whole = {name: statistics.median(w for _, w in rows) for name, rows in found.items()}
+    ratio = statistics.median(
+        a[0] / b[0] for a, b in zip(found["augment"], found["bare"], strict=True)
+    )
+    shown = [f"{name} {steady[name]:.3f} (whole {whole[name]:.3f})" for name in peers]
+    print(f"{actors:4} actors: {', '.join(shown)}, ratio {ratio:.3f}", flush=True)
+
+
+def driver(engine: RayEngine, units: int) -> None:
+    """What units that do nothing cost the driver."""
+    cpu, wall = time.process_time(), time.monotonic()
+    some = names(units)
+    with tempfile.TemporaryDirectory() as folder:
+        results = list(engine.run(SleepTask(folder, 0.0), some, Resources(4, 0.01, 1.0)))
+        stored = sum(len(json.dumps(r)) for _, r in Work(Folder(folder).child("_work")).records())
+    cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+    passed = sum(map(len, some)) + sum(map(len, results))
+    print(f"{units} units: {1000 * cpu / units:.2f} driver CPU s, {passed / units:.0f} kB through "
+          f"the driver, {stored / units:.0f} kB of records, {1000 * wall / units:.1f} s, each per "
+          "1,000 units", flush=True)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--actors", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32, 64])
+    parser.add_argument("--unit-s", type=float, default=4.0)
+    parser.add_argument("--units", type=int, default=6, help="for each actor")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--driver", type=int, nargs="*", default=[1000, 4000], help="units")
+    arguments = parser.parse_args()
+    most = max(arguments.actors, default=4)
+    ray.init(
+        num_cpus=4, num_gpus=max(4, most), include_dashboard=False,
+        logging_level="ERROR", log_to_driver=False,
+    )  # fmt: skip
+    engine = RayEngine()
+    for actors in arguments.actors:
+        measure(engine, actors, arguments.unit_s, arguments.rounds, arguments.units)
+    for units in arguments.driver:
+        driver(engine, units)
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()
