@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from augment.audit import AuditReport
     from augment.plan import Plan
-    from augment.run import Engine, Reporter, RunResult
+    from augment.run import Engine, Observer, Reporter, RunResult
     from augment.run.prepare import Clock
     from augment.spec.models import Limits
 
@@ -48,18 +48,24 @@ def run(
     engine: Literal["ray", "local"] | Engine | None = None,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    profile: str | None = None,
 ) -> RunResult:
     """Carry the job out, or finish what an earlier run of the same request began.
 
     engine: None as the job's `execution` says. clock: the creation time of a new plan.
+    profile: a file for a timeline of the run.
 
     Raises:
         RequestError, GateError, InterruptedRun: see `augment.errors`.
     """
+    from augment.run import observing
     from augment.run import run as run_job
 
-    with open_engine(job, engine) as chosen:
-        return run_job(job, chosen, reporter=reporter, clock=clock)
+    with (
+        observing(job, profile=profile, reporter=reporter) as observers,
+        open_engine(job, engine, observers) as chosen,
+    ):
+        return run_job(job, chosen, reporter=reporter, clock=clock, observers=observers)
 
 
 def audit(
@@ -95,10 +101,13 @@ def open_dataset(
 
 @contextlib.contextmanager
 def open_engine(
-    job: Job, engine: Literal["ray", "local"] | Engine | None = None
+    job: Job,
+    engine: Literal["ray", "local"] | Engine | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Iterator[Engine]:
-    """The engine by name (None: as the job says), closed at the end; an Engine stays open."""
-    from augment.run import LocalEngine
+    """The engine by name (None: as the job says), closed at the end; an Engine stays open.
+    observers: are told how long it takes to start."""
+    from augment.run import LocalEngine, Stage, spanning
 
     kind = job.spec.execution.engine if engine is None else engine
     if kind == "local":
@@ -106,7 +115,8 @@ def open_engine(
     elif kind == "ray":
         from augment.run.ray_engine import RayEngine
 
-        opened = RayEngine(job.spec.execution.address)
+        with spanning(observers, Stage("engine")):
+            opened = RayEngine(job.spec.execution.address)
         try:
             yield opened
         finally:

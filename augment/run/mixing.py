@@ -16,8 +16,8 @@ from augment.mix import MixUnit, cut_mix_units, select
 from augment.run.engine import Engine, Resources
 from augment.run.mix_unit import MixTask
 from augment.run.prepare import Frozen
-from augment.run.progress import Reporter
 from augment.run.synthesis import Account, Synthesis, account_from_json, account_to_json
+from augment.run.watch import Watch
 from augment.storage import Folder
 
 _SHOWN = 5
@@ -83,7 +83,7 @@ def build(
     arrangement: Arrangement,
     done: Mapping[str, Record],
     engine: Engine,
-    reporter: Reporter,
+    reporter: Watch,
 ) -> list[Record]:
     """Build the units that are not `done`; the records of all, by unit name.
 
@@ -93,6 +93,7 @@ def build(
     budget = _Budget(frozen)
     records = dict(done)
     for record in records.values():
+        reporter.written(record)
         budget.add(record)
     budget.check()
     missing = [unit for unit in arrangement.units if unit.name not in records]
@@ -100,10 +101,12 @@ def build(
     if missing:
         reporter.stage("mix", len(missing))
     texts = [json.dumps(unit.to_json()) for unit in missing]
-    results = engine.run(MixTask(frozen), texts, Resources(workers=workers))
+    task = reporter.task(MixTask(frozen), "mix", "", len(missing))
+    results = engine.run(task, texts, Resources(workers=workers))
     for number, text in enumerate(results, start=1):
-        record = json.loads(text)
+        record = reporter.unit("mix", "", text)
         records[record["unit"]] = record
+        reporter.written(record)
         reporter.advance(number, 0 if record["entry"] is None else record["entry"]["rows"])
         budget.add(record)
         budget.check()

@@ -41,7 +41,7 @@ from augment.run.mixing import (
     refuse_short_pool,
 )
 from augment.run.prepare import Clock, Frozen, Prepared, freeze, prepare
-from augment.run.progress import Reporter, Silent
+from augment.run.progress import Reporter
 from augment.run.synthesis import (
     Account,
     Crew,
@@ -50,6 +50,7 @@ from augment.run.synthesis import (
     lease_folder,
     synthesize,
 )
+from augment.run.watch import Observer, Watch
 from augment.spec import Job
 from augment.storage import Folder
 from augment.write import Lease, card_is_current, holders, write_card
@@ -89,14 +90,16 @@ def run(
     *,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    observers: Sequence[Observer] = (),
 ) -> RunResult:
     """Carry a job out, or finish what an earlier run of the same request began.
+    observers: are told of everything beside the reporter.
 
     Raises:
         RequestError: the request is wrong; nothing was started.
         InterruptedRun: it broke half-way; calling again resumes.
     """
-    return _run(job, engine, reporter or Silent(), clock or now, fill=True)
+    return _run(job, engine, Watch(reporter, observers), clock or now, fill=True)
 
 
 def mix(
@@ -105,13 +108,14 @@ def mix(
     *,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    observers: Sequence[Observer] = (),
 ) -> RunResult:
     """As `run`, from what the pool holds: no generator is loaded.
 
     Raises:
         RequestError: the pool lacks samples that the plan needs. Others: see `run`.
     """
-    return _run(job, engine, reporter or Silent(), clock or now, fill=False)
+    return _run(job, engine, Watch(reporter, observers), clock or now, fill=False)
 
 
 def fill_pool(
@@ -120,18 +124,27 @@ def fill_pool(
     *,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Synthesis:
     """The first half: fill the pool with what the job's plan draws.
 
     Raises: see `run`.
     """
-    reporter, clock = reporter or Silent(), clock or now
-    prepared = prepare(job)
-    frozen = freeze(prepared, clock)
-    return _filled(frozen, engine, reporter)
+    watch = Watch(reporter, observers)
+    prepared = _prepared(job, engine, watch)
+    frozen = freeze(prepared, clock or now, watch)
+    watch.planned(frozen.plan)
+    return _filled(frozen, engine, watch)
 
 
-def _filled(frozen: Frozen, engine: Engine, reporter: Reporter) -> Synthesis:
+def _prepared(job: Job, engine: Engine, watch: Watch) -> Prepared:
+    with watch.span("prepare"):
+        prepared = prepare(job)
+    watch.named(prepared, engine.name)
+    return prepared
+
+
+def _filled(frozen: Frozen, engine: Engine, reporter: Watch) -> Synthesis:
     """The pool holds what the plan draws; one that draws nothing leaves no trace there."""
     if not frozen.plan.draws:
         return Synthesis()
@@ -139,19 +152,27 @@ def _filled(frozen: Frozen, engine: Engine, reporter: Reporter) -> Synthesis:
         return synthesize(frozen, Crew(engine, lease, reporter, frozen.stamp))
 
 
-def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bool) -> RunResult:
-    prepared = prepare(job)
+def _run(job: Job, engine: Engine, reporter: Watch, clock: Clock, *, fill: bool) -> RunResult:
+    prepared = _prepared(job, engine, reporter)
     refuse_foreign_output(prepared)
-    frozen = freeze(prepared, clock)
+    frozen = freeze(prepared, clock, reporter)
+    reporter.planned(frozen.plan)
     with Lease(prepared.work.folder, time.time) as own:
         _wait_for_turn(prepared.work.folder, own, reporter)
         done = finished(frozen)
         arrangement, made_now = _arranged(frozen, done, engine, reporter, fill=fill)
-        records = build(frozen, arrangement, done, engine, reporter)
-        result = committed(prepared) or commit(frozen, arrangement, records)
+        reporter.accounts(arrangement.accounts)
+        with reporter.span("mix"):
+            records = build(frozen, arrangement, done, engine, reporter)
+        with reporter.span("commit"):
+            result = committed(prepared) or commit(frozen, arrangement, records)
+        reporter.committed(result.version)
         if not result.already:
             reporter.note(f"committed version {result.version}")
-        _card(prepared.output, result.version)
+        with reporter.span("card"):
+            _card(prepared.output, result.version)
+    with reporter.span("audit"):
+        judged = _judge(prepared)
     return RunResult(
         job_id=prepared.job_id,
         output=prepared.output.uri,
@@ -161,13 +182,13 @@ def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bo
         made_now=made_now,
         cells=tuple(cell_results(frozen, records)),
         accounts=arrangement.accounts,
-        audit=_judge(prepared),
+        audit=judged,
         on_shortfall=job.spec.on_shortfall,
     )
 
 
 def _arranged(
-    frozen: Frozen, done: Mapping[str, Record], engine: Engine, reporter: Reporter, *, fill: bool
+    frozen: Frozen, done: Mapping[str, Record], engine: Engine, reporter: Watch, *, fill: bool
 ) -> tuple[Arrangement, int]:
     """The frozen arrangement, and how many samples were generated to get it, or to have
     again what it draws from."""
@@ -175,11 +196,13 @@ def _arranged(
     if known is not None and not (fill and lost_pool_shards(frozen, known, done)):
         return known, 0
     if not fill:
-        synthesis = inspect_pool(frozen.prepared, frozen.plan)
-        refuse_short_pool(frozen, synthesis)
-        return arrange(frozen, synthesis), 0
+        with reporter.span("arrange"):
+            synthesis = inspect_pool(frozen.prepared, frozen.plan)
+            refuse_short_pool(frozen, synthesis)
+            return arrange(frozen, synthesis), 0
     synthesis = _filled(frozen, engine, reporter)
-    return arrange(frozen, synthesis), synthesis.made_now
+    with reporter.span("arrange"):
+        return arrange(frozen, synthesis), synthesis.made_now
 
 
 def _judge(prepared: Prepared) -> AuditReport:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from augment import logs
 from augment.codec import encode_pngs, label_map, to_uint8
 from augment.errors import RequestError, StorageError
 from augment.filters import Filter, build_filters, judge, score
@@ -26,6 +27,7 @@ from augment.plan import InputList, PoolUnit
 from augment.run.asking import Asked, Asking, Failed, FromClasses, FromImages, Point
 from augment.run.batches import batches
 from augment.run.prepare import Prepared
+from augment.run.timing import BatchTimes
 from augment.sample import (
     DigitalSourceType,
     GeneratorRef,
@@ -104,6 +106,7 @@ class PoolWorker:
                 task.generator, spec, self._info, placement=task.placement, options=prepared.options
             )
         )
+        self._times = BatchTimes(task.placement.device)
         self._ask = asking(task)
         self._filters: list[Filter] = build_filters(prepared.job.spec.filters)
         self._universe = task.universe
@@ -115,7 +118,8 @@ class PoolWorker:
         self._digital_source_type = source_type(self._info, task.fed)
 
     def __call__(self, unit: str) -> str:
-        """The unit's record, with `made`: whether its samples were generated just now."""
+        """The unit's record, with `made`: whether its samples were generated just now, and
+        `batches`: how long each took."""
         todo = PoolUnit.from_json(json.loads(unit))
         known = self._work.get(todo.name)
         made = known is None or not is_published(self._pool, known["entry"])
@@ -125,7 +129,7 @@ class PoolWorker:
             known = self._work.record(attempt, built)
         elif made:
             self._remake(todo, known)
-        return json.dumps({**known, "made": made})
+        return json.dumps({**known, "made": made, "batches": self._times.take()})
 
     def _remake(self, unit: PoolUnit, known: Mapping[str, Any]) -> None:
         """A recorded shard was lost: made again as its record says, it has the same bytes."""
@@ -185,13 +189,14 @@ class PoolWorker:
         """Sample batch by batch; threads finish one batch while the next is sampled."""
         count = encoders(self._task.placement.device)
         lost: list[Failed] = []
-        with ThreadPoolExecutor(count) as threads:
+        with ThreadPoolExecutor(count, initializer=logs.inherited()) as threads:
             waiting: list[Future[_Part]] = []
             cut = batches(self._readable(points, lost), self._key, size)
             upcoming = threads.submit(next, cut, None)
             while (asked := upcoming.result()) is not None:
                 upcoming = threads.submit(next, cut, None)  # reads sources beside the network
-                batch = self._host.generate([a.request for a in asked])
+                with self._times.batch():
+                    batch = self._host.generate([a.request for a in asked])
                 images_NHWC = to_uint8(batch.images)
                 for done in waiting:
                     yield done.result()

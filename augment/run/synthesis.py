@@ -22,8 +22,8 @@ from augment.plan import Plan, PoolUnit, considered, cut_pool_units, next_needs,
 from augment.run.engine import Engine, Resources
 from augment.run.pool_unit import PoolTask, filters_digest, universe_work
 from augment.run.prepare import Frozen, FrozenInputs, Prepared
-from augment.run.progress import Reporter
 from augment.run.verdicts import Universe
+from augment.run.watch import Watch
 from augment.sample import POOL_SCHEMA, Stamp
 from augment.seeds import digest
 from augment.spec.execution import GeneratorExecution
@@ -100,7 +100,7 @@ class Crew:
 
     engine: Engine
     lease: Lease
-    reporter: Reporter
+    reporter: Watch
     stamp: Stamp
 
 
@@ -113,7 +113,8 @@ def synthesize(frozen: Frozen, crew: Crew) -> Synthesis:
     result = Synthesis()
     for generator in _generators(frozen.plan):
         filling = _Filling(frozen.prepared, frozen.plan, generator, frozen.inputs)
-        filling.fill(crew)
+        with crew.reporter.span("synthesize", generator):
+            filling.fill(crew)
         filling.report(result)
     return result
 
@@ -152,12 +153,14 @@ class _Filling:
         self._universe = Universe(generator)
         self._wants = _wants(prepared, plan, generator)
         self._made_now = 0
+        self._shards_told = 0
         self._told = False  # that this job waits for another
 
     def fill(self, crew: Crew) -> None:
         """Rounds until nothing is needed any more, then commit."""
         claims = Claims(self._work.folder, crew.lease.id)
         self.read_records()
+        self._tell(crew.reporter)
         while needs := self._needs():
             claims.claim(needs, self._rows_per_unit())
             mine, theirs = self._pending(claims, needs, crew.lease)
@@ -171,6 +174,7 @@ class _Filling:
                     "and recorded, but the records do not hold them; this universe's _work "
                     "folder was changed by hand: restore it, or use another pool"
                 )
+        self._tell(crew.reporter)
         self._commit()
 
     def read_records(self) -> None:
@@ -182,7 +186,7 @@ class _Filling:
             if entry is None or there.get(entry["path"]) == entry["size"]:
                 self._take(record)
 
-    def _await(self, units: Sequence[PoolUnit], reporter: Reporter) -> None:
+    def _await(self, units: Sequence[PoolUnit], reporter: Watch) -> None:
         """Another job that is alive makes these: look again in a moment."""
         if not self._told:
             reporter.note(f"waiting for samples of {self._generator} that another job makes")
@@ -194,6 +198,17 @@ class _Filling:
 
     def _take(self, record: Mapping[str, Any]) -> None:
         self._universe.add(record, self._pool, self._filters, self._digest)
+
+    def _tell(self, watch: Watch) -> None:
+        """Tell what became of every class up to now, and which shards there are."""
+        told, self._shards_told = self._shards_told, len(self._universe.shards)
+        watch.pooled(self._generator, list(self._universe.shards.values())[told:])
+        watch.accounts(
+            [
+                self._account(label, want, want.within(self._universe.accepted(label)))
+                for label, want in sorted(self._wants.items())
+            ]
+        )
 
     def report(self, result: Synthesis) -> None:
         result.groups += self._universe.groups
@@ -277,12 +292,15 @@ class _Filling:
         )
         crew.reporter.stage(f"synthesize {self._generator}", len(units))
         texts = [json.dumps(unit.to_json()) for unit in units]
-        for done, result in enumerate(crew.engine.run(task, texts, resources), start=1):
-            record = json.loads(result)
+        observed = crew.reporter.task(task, "synthesize", self._generator, len(units))
+        for done, result in enumerate(crew.engine.run(observed, texts, resources), start=1):
+            record = crew.reporter.unit("synthesize", self._generator, result)
             rows = sum(stop - start for _, start, stop in record["ranges"])
             self._made_now += rows if record["made"] else 0  # else another job was faster
             self._take(record)
             crew.reporter.advance(done, rows)
+            if crew.reporter.due():
+                self._tell(crew.reporter)
 
     def _commit(self) -> None:
         """Make the universe's shards visible in the pool's table."""
