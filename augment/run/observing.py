@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
-from augment import logs
 from augment.errors import RequestError
 from augment.run.exporter import serving
 from augment.run.metrics import Metrics
@@ -24,21 +23,24 @@ _LOG = logging.getLogger("augment.run")
 
 @contextlib.contextmanager
 def observing(
-    job: Job, *, profile: str | None = None, reporter: Reporter | None = None
+    job: Job,
+    *,
+    profile: str | None = None,
+    reporter: Reporter | None = None,
+    wait: Callable[[float], None] = time.sleep,
 ) -> Iterator[tuple[Observer, ...]]:
     """The observers of one run of a job. profile: a file for its timeline. reporter: is told
-    where the metrics are.
+    where the metrics are. wait: passes the seconds that they stay after the end.
 
     Raises:
         RequestError: nothing can listen, or be written, where the job or `profile` says.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(logs.about())
         found: list[Observer] = []
         if profile is not None:
             found.append(stack.enter_context(_timeline(profile)))
         if (export := job.spec.execution.metrics) is not None:
-            found.append(stack.enter_context(_exported(export, reporter or Silent())))
+            found.append(stack.enter_context(_exported(export, reporter or Silent(), wait)))
         yield tuple(found)
 
 
@@ -56,7 +58,7 @@ def _timeline(path: str) -> Iterator[Timeline]:
 
 @contextlib.contextmanager
 def _exported(
-    export: MetricsExport, reporter: Reporter, wait: Callable[[float], None] = time.sleep
+    export: MetricsExport, reporter: Reporter, wait: Callable[[float], None]
 ) -> Iterator[Metrics]:
     metrics = Metrics()
     with serving(metrics, export) as url:

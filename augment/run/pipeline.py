@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from augment import logs
 from augment.audit import AuditReport, audit
 from augment.run.commit import (
     CellResult,
@@ -99,7 +100,8 @@ def run(
         RequestError: the request is wrong; nothing was started.
         InterruptedRun: it broke half-way; calling again resumes.
     """
-    return _run(job, engine, Watch(reporter, observers), clock or now, fill=True)
+    with logs.about():
+        return _run(job, engine, Watch(reporter, observers), clock or now, fill=True)
 
 
 def mix(
@@ -115,7 +117,8 @@ def mix(
     Raises:
         RequestError: the pool lacks samples that the plan needs. Others: see `run`.
     """
-    return _run(job, engine, Watch(reporter, observers), clock or now, fill=False)
+    with logs.about():
+        return _run(job, engine, Watch(reporter, observers), clock or now, fill=False)
 
 
 def fill_pool(
@@ -131,10 +134,11 @@ def fill_pool(
     Raises: see `run`.
     """
     watch = Watch(reporter, observers)
-    prepared = _prepared(job, engine, watch)
-    frozen = freeze(prepared, clock or now, watch)
-    watch.planned(frozen.plan)
-    return _filled(frozen, engine, watch)
+    with logs.about():
+        prepared = _prepared(job, engine, watch)
+        frozen = freeze(prepared, clock or now, watch)
+        watch.planned(frozen.plan)
+        return _filled(frozen, engine, watch)
 
 
 def _prepared(job: Job, engine: Engine, watch: Watch) -> Prepared:
