@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from augment import logs
-from augment.errors import AugmentError
 from augment.storage import Folder
 from augment.storage.trouble import told
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from augment.run import Reporter, RunResult
     from augment.run.synthesis import Account, Synthesis
     from augment.spec import Job
-
-_LOG = logging.getLogger("augment")
 
 
 # ---- progress ------------------------------------------------------------------------
@@ -107,12 +104,7 @@ def session(job: Job, *, quiet: bool) -> Iterator[Session]:
         _logging_to(log, logs.formatter(execution.log_format, secrets)),
         _reporter(terminal, quiet=quiet) as reporter,
     ):
-        try:
-            yield Session(reporter, log.name)
-        except Exception as error:
-            foreseen = isinstance(error, AugmentError)
-            _LOG.error("the run ended: %s", error, exc_info=None if foreseen else error)
-            raise
+        yield Session(reporter, log.name)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from augment import logs
 from augment.audit import AuditReport, audit
 from augment.run.commit import (
     CellResult,
@@ -51,7 +50,7 @@ from augment.run.synthesis import (
     lease_folder,
     synthesize,
 )
-from augment.run.watch import Observer, Watch
+from augment.run.watch import Observer, Watch, logged
 from augment.spec import Job
 from augment.storage import Folder
 from augment.write import Lease, card_is_current, holders, write_card
@@ -100,7 +99,7 @@ def run(
         RequestError: the request is wrong; nothing was started.
         InterruptedRun: it broke half-way; calling again resumes.
     """
-    with logs.about():
+    with logged():
         return _run(job, engine, Watch(reporter, observers), clock or now, fill=True)
 
 
@@ -117,7 +116,7 @@ def mix(
     Raises:
         RequestError: the pool lacks samples that the plan needs. Others: see `run`.
     """
-    with logs.about():
+    with logged():
         return _run(job, engine, Watch(reporter, observers), clock or now, fill=False)
 
 
@@ -134,7 +133,7 @@ def fill_pool(
     Raises: see `run`.
     """
     watch = Watch(reporter, observers)
-    with logs.about():
+    with logged():
         prepared = _prepared(job, engine, watch)
         frozen = freeze(prepared, clock or now, watch)
         watch.planned(frozen.plan)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from augment import logs
+from augment.errors import AugmentError
 from augment.run.observed import ObservedTask, Speech
 from augment.run.progress import Reporter, Silent
 from augment.run.timing import Seconds, now
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from augment.run.prepare import Prepared
     from augment.run.synthesis import Account
 
+_LOG = logging.getLogger("augment.run")
 Record = dict[str, Any]
 _EVERY_S = 5.0
 STAGES = ("engine", "prepare", "census", "plan", "synthesize", "arrange", "mix", "commit", "card",
@@ -96,6 +99,19 @@ def spanning(observers: Sequence[Observer], stage: Stage, clock: Seconds = now) 
         ended = clock()
         for observer in observers:
             observer.ended(stage, ended, broken=broken)
+
+
+@contextlib.contextmanager
+def logged() -> Iterator[None]:
+    """What is logged within is about one run, once it has a name; how it breaks is logged."""
+    with logs.about():
+        try:
+            yield
+        except BaseException as error:
+            foreseen = isinstance(error, AugmentError) or not isinstance(error, Exception)
+            text = f"the run ended: {type(error).__name__}: {error}"
+            _LOG.error("%s", text, exc_info=None if foreseen else error)
+            raise
 
 
 class Watch:

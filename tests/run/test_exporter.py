@@ -74,7 +74,8 @@ def test_a_port_that_is_taken() -> None:
         port = taken.getsockname()[1]
         text = (
             rf"^execution\.metrics: nothing can listen at 127\.0\.0\.1 port {port}: "
-            r"Address already in use; choose another port \(0: any free one\) or an address of this machine$"
+            r"Address already in use; choose another port \(0: any free one\) or an address of "
+            r"this machine$"
         )
         with (
             pytest.raises(RequestError, match=text),

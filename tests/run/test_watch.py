@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from augment import logs
+from augment.errors import StorageError
 from augment.plan import Plan
 from augment.run import LocalEngine, Prepared, Resources, Silent, Worker
+from augment.run.observed import Lines
 from augment.run.synthesis import Account
-from augment.run.watch import Stage, UnitDone, Watch
+from augment.run.watch import Stage, UnitDone, Watch, logged
 
 UNIT = json.dumps({"split": "train", "number": 3, "census": [0, 5], "pool": []})
 
@@ -144,6 +146,30 @@ def test_a_span_ends_also_where_it_breaks() -> None:
         ("began", make, 2.0), ("ended", make, 3.0, False),
         ("began", mix, 4.0), ("ended", mix, 5.0, True),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "trace"),
+    [
+        (StorageError("the disk is full"), False),
+        (KeyError("w"), True),
+        (KeyboardInterrupt(), False),
+    ],
+)
+def test_how_a_run_breaks_is_logged_with_its_job(
+    error: BaseException, trace: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = Lines()
+    logging.getLogger("augment.run").addHandler(lines)
+    try:
+        with pytest.raises(type(error)), logged():  # noqa: PT012
+            logs.tell(job_id="small-1")
+            raise error
+    finally:
+        logging.getLogger("augment.run").removeHandler(lines)
+    (line,) = lines.take()
+    assert line["message"] == f"the run ended: {type(error).__name__}: {error}"
+    assert (line["job_id"], "traceback" in line) == ("small-1", trace)
 
 
 def test_accounts_are_due_every_five_seconds_where_somebody_observes() -> None:
