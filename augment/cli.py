@@ -140,7 +140,7 @@ def _job_verb(verbs: Any, name: str, verb: Any, text: str) -> argparse.ArgumentP
 
 
 def _observed(sub: argparse.ArgumentParser) -> None:
-    """How a run is watched; two of these are keys of `execution`."""
+    """How a run is observed; two of these are keys of `execution`."""
     sub.add_argument("--metrics-port", metavar="PORT",
                      help="Prometheus metrics on this port (0: any free one)")  # fmt: skip
     sub.add_argument("--log-format", choices=("text", "json"), help="default: the job's execution")

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from augment.run.metrics import METRICS, Metric
-from augment.run.watch import STAGES
+from augment.run.telling import STAGES
 
 ROOT = Path(__file__).parents[1]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/augment-dashboard.json").read_text())

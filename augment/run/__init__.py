@@ -6,7 +6,7 @@ from augment.run.observing import observing
 from augment.run.pipeline import RunResult, fill_pool, mix, now, run
 from augment.run.prepare import Frozen, Prepared, freeze, plan_job, prepare
 from augment.run.progress import Reporter, Silent
-from augment.run.watch import Observer, Stage, spanning
+from augment.run.telling import Observer, Stage, spanning
 
 __all__ = [
     "Engine",

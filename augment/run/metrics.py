@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from augment.run.observed import BUCKETS, counted
+from augment.run.telling import Stage, UnitDone
 from augment.run.timing import Seconds, now
-from augment.run.watch import Stage, UnitDone
 
 if TYPE_CHECKING:
     from augment.plan import Plan

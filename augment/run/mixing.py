@@ -17,7 +17,7 @@ from augment.run.engine import Engine, Resources
 from augment.run.mix_unit import MixTask
 from augment.run.prepare import Frozen
 from augment.run.synthesis import Account, Synthesis, account_from_json, account_to_json
-from augment.run.watch import Watch
+from augment.run.telling import Telling
 from augment.storage import Folder
 
 _SHOWN = 5
@@ -83,7 +83,7 @@ def build(
     arrangement: Arrangement,
     done: Mapping[str, Record],
     engine: Engine,
-    reporter: Watch,
+    reporter: Telling,
 ) -> list[Record]:
     """Build the units that are not `done`; the records of all, by unit name.
 

@@ -1,7 +1,7 @@
 """A task whose workers say when, where and for how long they worked on each unit.
 
 What they say travels with the unit's result under `observed` and is taken off again by the
-driver (`watch.py`): a record never holds it. Lines that a worker in another process logs
+driver (`telling.py`): a record never holds it. Lines that a worker in another process logs
 travel the same way; they also stand in that process's standard error, where Ray keeps them,
 because a process that is killed brings no result.
 """

@@ -1,5 +1,5 @@
 """Who observes a run: what the job's `execution` and the command line ask for, for as long as
-the run takes. Opens and closes; what is observed is for `watch.py` to say.
+the run takes. Opens and closes; what is observed is for `telling.py` to say.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from augment.errors import RequestError
 from augment.run.exporter import serving
 from augment.run.metrics import Metrics
 from augment.run.progress import Reporter, Silent
+from augment.run.telling import Observer
 from augment.run.timeline import Timeline
-from augment.run.watch import Observer
 from augment.spec import Job
 from augment.spec.execution import MetricsExport
 

@@ -50,7 +50,7 @@ from augment.run.synthesis import (
     lease_folder,
     synthesize,
 )
-from augment.run.watch import Observer, Watch, logged
+from augment.run.telling import Observer, Telling, logged
 from augment.spec import Job
 from augment.storage import Folder
 from augment.write import Lease, card_is_current, holders, write_card
@@ -100,7 +100,7 @@ def run(
         InterruptedRun: it broke half-way; calling again resumes.
     """
     with logged():
-        return _run(job, engine, Watch(reporter, observers), clock or now, fill=True)
+        return _run(job, engine, Telling(reporter, observers), clock or now, fill=True)
 
 
 def mix(
@@ -117,7 +117,7 @@ def mix(
         RequestError: the pool lacks samples that the plan needs. Others: see `run`.
     """
     with logged():
-        return _run(job, engine, Watch(reporter, observers), clock or now, fill=False)
+        return _run(job, engine, Telling(reporter, observers), clock or now, fill=False)
 
 
 def fill_pool(
@@ -132,22 +132,22 @@ def fill_pool(
 
     Raises: see `run`.
     """
-    watch = Watch(reporter, observers)
+    telling = Telling(reporter, observers)
     with logged():
-        prepared = _prepared(job, engine, watch)
-        frozen = freeze(prepared, clock or now, watch)
-        watch.planned(frozen.plan)
-        return _filled(frozen, engine, watch)
+        prepared = _prepared(job, engine, telling)
+        frozen = freeze(prepared, clock or now, telling)
+        telling.planned(frozen.plan)
+        return _filled(frozen, engine, telling)
 
 
-def _prepared(job: Job, engine: Engine, watch: Watch) -> Prepared:
-    with watch.span("prepare"):
+def _prepared(job: Job, engine: Engine, telling: Telling) -> Prepared:
+    with telling.span("prepare"):
         prepared = prepare(job)
-    watch.named(prepared, engine.name)
+    telling.named(prepared, engine.name)
     return prepared
 
 
-def _filled(frozen: Frozen, engine: Engine, reporter: Watch) -> Synthesis:
+def _filled(frozen: Frozen, engine: Engine, reporter: Telling) -> Synthesis:
     """The pool holds what the plan draws; one that draws nothing leaves no trace there."""
     if not frozen.plan.draws:
         return Synthesis()
@@ -155,7 +155,7 @@ def _filled(frozen: Frozen, engine: Engine, reporter: Watch) -> Synthesis:
         return synthesize(frozen, Crew(engine, lease, reporter, frozen.stamp))
 
 
-def _run(job: Job, engine: Engine, reporter: Watch, clock: Clock, *, fill: bool) -> RunResult:
+def _run(job: Job, engine: Engine, reporter: Telling, clock: Clock, *, fill: bool) -> RunResult:
     prepared = _prepared(job, engine, reporter)
     refuse_foreign_output(prepared)
     frozen = freeze(prepared, clock, reporter)
@@ -191,7 +191,7 @@ def _run(job: Job, engine: Engine, reporter: Watch, clock: Clock, *, fill: bool)
 
 
 def _arranged(
-    frozen: Frozen, done: Mapping[str, Record], engine: Engine, reporter: Watch, *, fill: bool
+    frozen: Frozen, done: Mapping[str, Record], engine: Engine, reporter: Telling, *, fill: bool
 ) -> tuple[Arrangement, int]:
     """The frozen arrangement, and how many samples were generated to get it, or to have
     again what it draws from."""

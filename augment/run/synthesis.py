@@ -22,8 +22,8 @@ from augment.plan import Plan, PoolUnit, considered, cut_pool_units, next_needs,
 from augment.run.engine import Engine, Resources
 from augment.run.pool_unit import PoolTask, filters_digest, universe_work
 from augment.run.prepare import Frozen, FrozenInputs, Prepared
+from augment.run.telling import Telling
 from augment.run.verdicts import Universe
-from augment.run.watch import Watch
 from augment.sample import POOL_SCHEMA, Stamp
 from augment.seeds import digest
 from augment.spec.execution import GeneratorExecution
@@ -100,7 +100,7 @@ class Crew:
 
     engine: Engine
     lease: Lease
-    reporter: Watch
+    reporter: Telling
     stamp: Stamp
 
 
@@ -186,7 +186,7 @@ class _Filling:
             if entry is None or there.get(entry["path"]) == entry["size"]:
                 self._take(record)
 
-    def _await(self, units: Sequence[PoolUnit], reporter: Watch) -> None:
+    def _await(self, units: Sequence[PoolUnit], reporter: Telling) -> None:
         """Another job that is alive makes these: look again in a moment."""
         if not self._told:
             reporter.note(f"waiting for samples of {self._generator} that another job makes")
@@ -199,11 +199,11 @@ class _Filling:
     def _take(self, record: Mapping[str, Any]) -> None:
         self._universe.add(record, self._pool, self._filters, self._digest)
 
-    def _tell(self, watch: Watch) -> None:
+    def _tell(self, telling: Telling) -> None:
         """Tell what became of every class up to now, and which shards there are."""
         told, self._shards_told = self._shards_told, len(self._universe.shards)
-        watch.pooled(self._generator, list(self._universe.shards.values())[told:])
-        watch.accounts(
+        telling.pooled(self._generator, list(self._universe.shards.values())[told:])
+        telling.accounts(
             [
                 self._account(label, want, want.within(self._universe.accepted(label)))
                 for label, want in sorted(self._wants.items())

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augment.errors import RequestError
+from augment.run.telling import Stage, UnitDone
 from augment.run.timing import Seconds, now
-from augment.run.watch import Stage, UnitDone
 
 if TYPE_CHECKING:
     from augment.plan import Plan

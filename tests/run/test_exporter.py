@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from augment.errors import RequestError
 from augment.run.exporter import serving
 from augment.run.metrics import METRICS, Metrics
-from augment.run.watch import Stage, UnitDone
+from augment.run.telling import Stage, UnitDone
 from augment.spec.execution import MetricsExport
 
 ODD = 'a "class"\nwith \\ everything'

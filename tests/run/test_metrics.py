@@ -11,7 +11,7 @@ from augment.run import metrics as m
 from augment.run.metrics import METRICS, Histogram, Metrics, Value
 from augment.run.observed import BUCKETS, counted
 from augment.run.synthesis import Account
-from augment.run.watch import Stage, UnitDone
+from augment.run.telling import Stage, UnitDone
 
 MAKE, MIX = Stage("synthesize", "fake"), Stage("mix")
 

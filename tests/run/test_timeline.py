@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from augment.errors import RequestError
+from augment.run.telling import Stage, UnitDone, spanning
 from augment.run.timeline import Timeline
-from augment.run.watch import Stage, UnitDone, spanning
 
 MAKE = Stage("synthesize", "fake")
 

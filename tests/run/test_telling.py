@@ -1,4 +1,4 @@
-"""What goes through a run's watch to reporter and observers, and what it takes off results."""
+"""What goes through a run's telling to reporter and observers, and what it takes off results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from augment.plan import Plan
 from augment.run import LocalEngine, Prepared, Resources, Silent, Worker
 from augment.run.observed import Lines
 from augment.run.synthesis import Account
-from augment.run.watch import Stage, UnitDone, Watch, logged
+from augment.run.telling import Stage, Telling, UnitDone, logged
 
 UNIT = json.dumps({"split": "train", "number": 3, "census": [0, 5], "pool": []})
 
@@ -88,20 +88,20 @@ class RecordTask:
 
 def test_the_reporter_hears_what_it_always_heard() -> None:
     heard = Heard()
-    watch = Watch(heard)
-    watch.stage("mix", 2)
-    watch.advance(1, 5)
-    watch.note("committed")
+    telling = Telling(heard)
+    telling.stage("mix", 2)
+    telling.advance(1, 5)
+    telling.note("committed")
     assert heard.all == [("mix", 2), (1, 5), ("committed",)]
 
 
 def test_a_unit_through_an_engine_and_back() -> None:
     """The record that comes back holds nothing of how it was observed."""
     told = Told()
-    watch = Watch(None, [told], Clock())
-    task = watch.task(RecordTask(), "mix", "", 1)
+    telling = Telling(None, [told], Clock())
+    task = telling.task(RecordTask(), "mix", "", 1)
     (result,) = LocalEngine().run(task, [UNIT], Resources())
-    record = watch.unit("mix", "", result)
+    record = telling.unit("mix", "", result)
     assert record == {"unit": "train-00003", "entry": {"rows": 5, "size": 70}}
     (queued, (_, done)) = told.all
     assert queued == ("queued", Stage("mix"), 1)
@@ -113,7 +113,7 @@ def test_a_unit_through_an_engine_and_back() -> None:
 def test_a_pool_unit_counts_as_made_where_this_run_made_it(made: bool, samples: int) -> None:
     told = Told()
     record = {"ranges": [["0", 0, 5], ["1", 2, 5]], "entry": None, "made": made}
-    Watch(None, [told]).unit("synthesize", "fake", json.dumps({**record, "observed": {}}))
+    Telling(None, [told]).unit("synthesize", "fake", json.dumps({**record, "observed": {}}))
     ((_, done),) = told.all
     assert (done.rows, done.made) == (8, samples)
 
@@ -126,7 +126,7 @@ def test_lines_of_a_worker_elsewhere_are_logged_here(caplog: pytest.LogCaptureFi
     }  # fmt: skip
     result = {"entry": None, "observed": {"lines": [line]}}
     with caplog.at_level(logging.INFO, "augment.run"):
-        Watch().unit("mix", "", json.dumps(result))
+        Telling().unit("mix", "", json.dumps(result))
     (record,) = caplog.records
     assert record.getMessage() == "odd"
     assert record.__dict__["ids"] == {
@@ -136,10 +136,10 @@ def test_lines_of_a_worker_elsewhere_are_logged_here(caplog: pytest.LogCaptureFi
 
 def test_a_span_ends_also_where_it_breaks() -> None:
     told = Told()
-    watch = Watch(None, [told], Clock())
-    with watch.span("synthesize", "fake"):
+    telling = Telling(None, [told], Clock())
+    with telling.span("synthesize", "fake"):
         pass
-    with pytest.raises(KeyError), watch.span("mix"):
+    with pytest.raises(KeyError), telling.span("mix"):
         raise KeyError("w")
     make, mix = Stage("synthesize", "fake"), Stage("mix")
     assert told.all == [
@@ -174,28 +174,28 @@ def test_how_a_run_breaks_is_logged_with_its_job(
 
 def test_accounts_are_due_every_five_seconds_where_somebody_observes() -> None:
     clock = Clock()
-    watch = Watch(None, [Told()], clock)
-    assert not watch.due()
+    telling = Telling(None, [Told()], clock)
+    assert not telling.due()
     clock.at = 6.0
-    assert watch.due()
-    assert not watch.due()
-    assert not Watch(None, (), lambda: 1e9).due()
+    assert telling.due()
+    assert not telling.due()
+    assert not Telling(None, (), lambda: 1e9).due()
 
 
 def test_shards_are_told_as_bytes() -> None:
     told = Told()
-    watch = Watch(None, [told])
-    watch.pooled("fake", [])
-    watch.pooled("fake", [{"size": 3}, {"size": 4}])
+    telling = Telling(None, [told])
+    telling.pooled("fake", [])
+    telling.pooled("fake", [{"size": 3}, {"size": 4}])
     assert told.all == [("pooled", "fake", 7)]
 
 
 def test_workers_know_the_credentials_that_no_line_may_show(prepared: Any) -> None:
     one: Prepared = prepared(execution={"storage_options": {"file": {"secret": "hunter22"}}})
-    watch = Watch()
+    telling = Telling()
     with logs.about():
-        watch.named(one, "local")
+        telling.named(one, "local")
         assert logs.ids() == {"job_id": one.job_id}
-    task: Any = watch.task(RecordTask(), "mix", "", 1)
+    task: Any = telling.task(RecordTask(), "mix", "", 1)
     assert task.speech.secrets == ("hunter22",)
     assert task.ids == {"job_id": one.job_id}

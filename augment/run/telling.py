@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from augment import logs
 from augment.errors import AugmentError
-from augment.run.observed import ObservedTask, Speech
+from augment.run.observed import ObservedTask, Speech, ids_in
 from augment.run.progress import Reporter, Silent
 from augment.run.timing import Seconds, now
 
@@ -110,11 +110,12 @@ def logged() -> Iterator[None]:
         except BaseException as error:
             foreseen = isinstance(error, AugmentError) or not isinstance(error, Exception)
             text = f"the run ended: {type(error).__name__}: {error}"
-            _LOG.error("%s", text, exc_info=None if foreseen else error)
+            of = ids_in("\n".join(getattr(error, "__notes__", ())))
+            _LOG.error("%s", text, exc_info=None if foreseen else error, extra={"ids": of})
             raise
 
 
-class Watch:
+class Telling:
     """A reporter with observers behind it."""
 
     def __init__(
