@@ -27,6 +27,7 @@ _TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _CREDENTIAL = ("key", "secret", "token", "passw", "passphrase", "credential", "sas", "connection")
 _VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "RAY_AUTH_TOKEN")
 _SHORTEST = 4
+_NOTE = "augment is at "
 
 _ids: ContextVar[Mapping[str, str]] = ContextVar("augment_log_ids")
 
@@ -90,6 +91,19 @@ def relogged(line: Mapping[str, Any]) -> None:
         record = logger.makeRecord(logger.name, level, "", 0, text, (), None, extra=extra)
         record.created = dt.datetime.fromisoformat(line["time"]).timestamp()
         logger.handle(record)
+
+
+def note(about: Mapping[str, str]) -> str:
+    """A note for an error, which says what it is about also where only its traceback arrives."""
+    return _NOTE + json.dumps(about)
+
+
+def ids_in(trace: str) -> dict[str, str]:
+    """What the last `note` in a traceback says; nothing where there is none."""
+    for line in reversed(trace.splitlines()):
+        if line.startswith(_NOTE):
+            return dict(json.loads(line.removeprefix(_NOTE)))
+    return {}
 
 
 class JsonLines(logging.Formatter):

@@ -128,3 +128,9 @@ def test_what_is_named_like_a_credential_is_struck_out(kept: Kept) -> None:
         assert not any(secret in text for secret in secrets)
         assert "http://127.0.0.1:9" in text
         assert "***" in text
+
+
+def test_a_note_is_found_in_a_traceback() -> None:
+    trace = f"Traceback (most recent call last):\nKeyError: 'w'\n{logs.note({'unit': 'u'})}\n"
+    assert logs.ids_in(trace) == {"unit": "u"}
+    assert logs.ids_in("Traceback (most recent call last):\nKeyError: 'w'\n") == {}

@@ -28,7 +28,6 @@ _MAX_LINES = 200
 """Lines of a unit that travel with its result."""
 _MAX_BATCHES = 256
 """Batches of a unit that a timeline shows."""
-_MARK = "augment is at "
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
            60.0, 300.0, 900.0)  # fmt: skip
 """Upper limits, in seconds, of the histograms of batches and units; one more has the rest."""
@@ -94,7 +93,7 @@ class ObservedWorker:
             try:
                 text = call(self._worker, unit)
             except AugmentError as error:
-                error.add_note(_MARK + json.dumps(ids))
+                error.add_note(logs.note(ids))
                 raise
             ended = self._clock()
             _LOG.info("unit finished in %.3f s", ended - begun)
@@ -147,14 +146,6 @@ def unit_name(unit: str) -> str:
     if "universe" in document:
         return PoolUnit.from_json(document).name
     return MixUnit.from_json(document).name
-
-
-def ids_in(trace: str) -> dict[str, str]:
-    """What an error's note says that it is about; nothing where there is no such note."""
-    for line in reversed(trace.splitlines()):
-        if line.startswith(_MARK):
-            return dict(json.loads(line.removeprefix(_MARK)))
-    return {}
 
 
 def _speak_up(speech: Speech) -> Lines:

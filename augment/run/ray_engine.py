@@ -19,10 +19,9 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from augment import errors
+from augment import errors, logs
 from augment.errors import AugmentError, InterruptedRun
 from augment.run.engine import Resources, Task, Worker, built, call, settle
-from augment.run.observed import ids_in
 
 _LOG = logging.getLogger("augment.ray")
 _SPARE_CPUS = 2
@@ -129,7 +128,7 @@ class RayEngine:
 
 def _as_raised(kind: str, text: str, trace: str) -> AugmentError:
     """The error that a worker raised, by the name of its class; texts cross, objects do not."""
-    _LOG.error("in a worker: %s", trace, extra={"ids": ids_in(trace)})
+    _LOG.error("in a worker: %s", trace, extra={"ids": logs.ids_in(trace)})
     found = getattr(errors, kind, errors.UnitFailed)
     if issubclass(found, (errors.SpecError, errors.PlanError)):
         return errors.RequestError(text)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from augment import logs
 from augment.errors import AugmentError
-from augment.run.observed import ObservedTask, Speech, ids_in
+from augment.run.observed import ObservedTask, Speech
 from augment.run.progress import Reporter, Silent
 from augment.run.timing import Seconds, now
 
@@ -110,7 +110,7 @@ def logged() -> Iterator[None]:
         except BaseException as error:
             foreseen = isinstance(error, AugmentError) or not isinstance(error, Exception)
             text = f"the run ended: {type(error).__name__}: {error}"
-            of = ids_in("\n".join(getattr(error, "__notes__", ())))
+            of = logs.ids_in("\n".join(getattr(error, "__notes__", ())))
             _LOG.error("%s", text, exc_info=None if foreseen else error, extra={"ids": of})
             raise
 

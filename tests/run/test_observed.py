@@ -22,7 +22,6 @@ from augment.run.observed import (
     ObservedWorker,
     Speech,
     counted,
-    ids_in,
     unit_name,
 )
 from augment.run.ray_engine import _as_raised
@@ -126,16 +125,12 @@ def test_an_error_says_which_unit_and_process_it_was(
     with pytest.raises((StorageError, UnitFailed)) as caught:
         worker(text_of(MIX))
     trace = "".join(traceback.format_exception(caught.value))
-    assert ids_in(trace) == {**IDS, "unit": "train-00003"}
+    assert logs.ids_in(trace) == {**IDS, "unit": "train-00003"}
     assert "node:7" not in str(caught.value)
     caplog.clear()
     _as_raised(type(caught.value).__name__, str(caught.value), trace)
     line = logs.facts(caplog.records[0])
     assert (line["unit"], line["actor"]) == ("train-00003", "node:7")
-
-
-def test_a_trace_without_a_note_is_about_nothing() -> None:
-    assert ids_in("Traceback (most recent call last):\nKeyError: 'w'\n") == {}
 
 
 def test_an_observed_task_makes_the_tasks_worker() -> None:
