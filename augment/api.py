@@ -48,11 +48,13 @@ def run(
     engine: Literal["ray", "local"] | Engine | None = None,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    takeover: bool = False,
     profile: str | None = None,
 ) -> RunResult:
     """Carry the job out, or finish what an earlier run of the same request began.
 
     engine: None as the job's `execution` says. clock: the creation time of a new plan.
+    takeover: do not wait for a run that holds the job's lease, stop it instead.
     profile: a file for a timeline of the run.
 
     Raises:
@@ -65,7 +67,14 @@ def run(
         observing(job, profile=profile, reporter=reporter) as observers,
         open_engine(job, engine, observers) as chosen,
     ):
-        return run_job(job, chosen, reporter=reporter, clock=clock, observers=observers)
+        return run_job(
+            job,
+            chosen,
+            reporter=reporter,
+            clock=clock,
+            takeover=takeover,
+            observers=observers,
+        )
 
 
 def audit(
@@ -115,8 +124,9 @@ def open_engine(
     elif kind == "ray":
         from augment.run.ray_engine import RayEngine
 
+        execution = job.spec.execution
         with spanning(observers, Stage("engine")):
-            opened = RayEngine(job.spec.execution.address)
+            opened = RayEngine(execution.address, execution.autoscale)
         try:
             yield opened
         finally:

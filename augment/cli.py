@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from augment import __version__, cli_generators
 from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
+from augment.stopping import Terminated, heed_sigterm
 
 if TYPE_CHECKING:
     from augment.run import Engine
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argparse does."""
     given = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    heed_sigterm()
     try:
         arguments = _parse(given)
         code: int = arguments.verb(arguments)
@@ -43,8 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 3
     except AugmentError as e:
         return _report(e, given)
-    except KeyboardInterrupt:
-        kept = "interrupted: finished units are kept; the same command resumes"
+    except KeyboardInterrupt as e:
+        what = "terminated" if isinstance(e, Terminated) else "interrupted"
+        kept = f"{what}: finished units are kept; the same command resumes"
         return _report(InterruptedRun(kept), given)
     except Exception as e:  # Python's own exit code, 1, would say that a limit failed
         traceback.print_exc()
@@ -108,6 +111,11 @@ def parser() -> argparse.ArgumentParser:
     ):
         sub = _job_verb(verbs, name, verb, text)
         sub.add_argument("--engine", choices=("ray", "local"), help="default: the job's execution")
+        sub.add_argument(
+            "--takeover",
+            action="store_true",
+            help="stop a run of this job that hangs, and go on from what it left",
+        )
         _observed(sub)
     _audit_verb(verbs)
     trace = _verb(verbs, "trace", _trace, "the whole ancestry of one row")
@@ -264,7 +272,7 @@ def _carry_out(arguments: argparse.Namespace, verb: Any) -> int:
     from augment import console
 
     with _opened_run(arguments) as (job, engine, log, told):
-        result = verb(job, engine, **told)
+        result = verb(job, engine, takeover=arguments.takeover, **told)
     if arguments.json:
         _print(console.result_json(result, log))
     else:
@@ -296,7 +304,7 @@ def _synthesize(arguments: argparse.Namespace) -> int:
     from augment.run import fill_pool
 
     with _opened_run(arguments) as (job, engine, log, told):
-        result = fill_pool(job, engine, **told)
+        result = fill_pool(job, engine, takeover=arguments.takeover, **told)
     if arguments.json:
         _print(console.synthesis_json(result, job.spec.pool, log))
     else:

@@ -1,19 +1,32 @@
-"""A host whose batches halve when memory runs out, and stay so. Knows no family, no torch."""
+"""A host whose batches halve: where memory runs out, for good; where a row raises, to find it.
+
+One row that raises or does not fit alone fails; the rest of its batch is made. A host that
+makes nothing of a whole batch is broken, not the rows. Knows no family, no torch.
+"""
 
 from __future__ import annotations
 
 import gc
+import logging
 import sys
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from augment.errors import AugmentError
 from augment.generators.protocol import (
     GeneratedBatch,
     GeneratorHost,
     GeneratorInfo,
     SampleRequest,
 )
+
+_LOG = logging.getLogger("augment.generators")
+_BROKEN = 3
+"""So many rows that raise alone before any is made: it is the host, not the rows."""
+_Piece = tuple[int, GeneratedBatch | Exception]
+"""How many rows, and what came of them: an error of one row."""
 
 
 class Halving:
@@ -36,22 +49,68 @@ class Halving:
         return self._host.batch_key(request)
 
     def generate(self, batch: Sequence[SampleRequest]) -> GeneratedBatch:
-        """See `GeneratorHost.generate`. One row that does not fit is an error as it came."""
+        """See `GeneratorHost.generate`. A row that raises fails with `raised`, one that needs
+        more memory than there is with `out_of_memory`.
+
+        Raises: what the host raised, where it makes nothing of several rows.
+        """
+        return _joined(self._pieces(batch), self.info)
+
+    def _halved(self, batch: Sequence[SampleRequest], error: Exception) -> list[_Piece]:
+        """Notes what an error says: a smaller limit, or a row that fails alone."""
+        if len(batch) == 1:
+            _LOG.warning("sample %s: %s", batch[0].sample_id, _told(error), exc_info=error)
+            return [(1, error)]
+        if _out_of_memory(error):
+            self.limit = len(batch) // 2
+        return []
+
+    def _pieces(self, batch: Sequence[SampleRequest]) -> list[_Piece]:
         if self.limit is None or len(batch) <= self.limit:
             try:
-                return self._host.generate(batch)
+                return [(len(batch), self._host.generate(batch))]
+            except AugmentError:
+                raise
             except Exception as error:
-                if not _out_of_memory(error) or len(batch) < 2:
-                    raise
-                self.limit = len(batch) // 2
+                pieces = self._halved(batch, error)
             _release()  # only here: the error held the batch's tensors
-        each = self.limit
-        parts = [self.generate(batch[i : i + each]) for i in range(0, len(batch), each)]
-        return GeneratedBatch(
-            np.concatenate([p.images for p in parts]),
-            tuple(f for p in parts for f in p.failed),
-            tuple(n for p in parts for n in p.notes),
-        )
+            if pieces:
+                return pieces
+        return self._parts(batch)
+
+    def _parts(self, batch: Sequence[SampleRequest]) -> list[_Piece]:
+        each = max(1, min(self.limit or len(batch), -(-len(batch) // 2)))
+        found: list[_Piece] = []
+        for i in range(0, len(batch), each):
+            found += self._pieces(batch[i : i + each])
+            lost = [made for _, made in found if isinstance(made, Exception)]
+            if len(found) == len(lost) >= _BROKEN:
+                raise lost[0]
+        return found
+
+
+def _joined(pieces: Sequence[_Piece], info: GeneratorInfo) -> GeneratedBatch:
+    errors = [made for _, made in pieces if isinstance(made, Exception)]
+    made = [one for _, one in pieces if isinstance(one, GeneratedBatch)]
+    if not made and len(errors) > 1:
+        raise errors[0]
+    shape = made[0].images.shape[1:] if made else (info.channels, info.height, info.width)
+    noted = any(one.notes for one in made)
+    images, failed, notes = [], list[str | None](), list[Mapping[str, Any]]()
+    for rows, one in pieces:
+        if isinstance(one, Exception):
+            images.append(np.zeros((rows, *shape), np.float32))
+            failed.append("out_of_memory" if _out_of_memory(one) else "raised")
+            notes += [{}] if noted else []
+        else:
+            images.append(one.images)
+            failed += one.failed
+            notes += one.notes or ([{}] * rows if noted else [])
+    return GeneratedBatch(np.concatenate(images), tuple(failed), tuple(notes))
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -11,8 +11,9 @@ import gc
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast, runtime_checkable
 
+from augment import errors, logs
 from augment.errors import AugmentError, UnitFailed
 
 _LOG = logging.getLogger("augment.run")
@@ -25,10 +26,19 @@ class Worker(Protocol):
         """The result of one unit, both JSON."""
 
 
+@runtime_checkable
+class Wary(Protocol):
+    """A worker that knows of units that it had better not build in this process."""
+
+    def risky(self, unit: str) -> bool:
+        """Whether earlier tries look as if the unit ended their process."""
+
+
 class Task(Protocol):
     """What a worker is made from; picklable, small, without open files."""
 
-    def worker(self) -> Worker: ...
+    def worker(self, alone: bool = False) -> Worker:
+        """alone: its process does nothing else, and another is started where it ends."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,9 @@ class Engine(Protocol):
     def gpus(self) -> float:
         """GPUs that workers may use together."""
 
+    def infeasible(self, resources: Resources) -> str | None:
+        """Why such workers can never start, with the arithmetic; None where they can."""
+
 
 def call(worker: Worker, unit: str) -> str:
     """One unit through one worker; what no rule foresaw becomes `UnitFailed`.
@@ -75,18 +88,28 @@ def call(worker: Worker, unit: str) -> str:
         raise _failed(f"unit {unit[:200]}", e) from e
 
 
-def built(task: Task) -> Worker:
-    """The task's worker.
+def built(task: Task, alone: bool = False) -> Worker:
+    """The task's worker. alone: see `Task.worker`.
 
     Raises:
         AugmentError: as the task raised it, or UnitFailed with the unforeseen error's text.
     """
     try:
-        return task.worker()
+        return task.worker(alone)
     except AugmentError:
         raise
     except Exception as e:
         raise _failed(f"a worker for {type(task).__name__} could not be made", e) from e
+
+
+def as_raised(kind: str, text: str, trace: str) -> AugmentError:
+    """The error that a worker raised, by the name of its class; texts cross, objects do not.
+    trace: its traceback, for the log."""
+    _LOG.error("in a worker: %s", trace, extra={"ids": logs.ids_in(trace)})
+    found = getattr(errors, kind, UnitFailed)
+    if issubclass(found, (errors.SpecError, errors.PlanError)):
+        return errors.RequestError(text)
+    return cast(AugmentError, found(text))
 
 
 def _failed(what: str, error: Exception) -> UnitFailed:
@@ -108,7 +131,8 @@ def settle() -> None:
 
 
 class LocalEngine:
-    """Runs every unit in this process, one after the other."""
+    """Runs every unit in this process, one after the other; one that ended it before, in a
+    process of its own (apart.py)."""
 
     name = "local"
 
@@ -117,10 +141,20 @@ class LocalEngine:
             return
         worker = built(task)
         for unit in units:
-            yield call(worker, unit)
+            if isinstance(worker, Wary) and worker.risky(unit):
+                from augment.run.apart import call_apart
+
+                yield call_apart(task, unit)
+            else:
+                yield call(worker, unit)
 
     def cpus(self) -> int:
         return 1
 
     def gpus(self) -> float:
         return 0.0
+
+    def infeasible(self, resources: Resources) -> str | None:
+        if resources.gpus:
+            return f"{resources.gpus:g} GPUs are asked for; the local engine uses none"
+        return None

@@ -8,19 +8,22 @@ left out, cell by cell.
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from augment.errors import StorageError
+from augment.errors import SampleError, StorageError
 from augment.mix import MixUnit, PoolSlice, shuffled
 from augment.run.pool_unit import is_published
 from augment.run.prepare import Frozen, read_census
 from augment.run.rows import Made, RowMaker
+from augment.run.suspects import Journal
 from augment.sample import (
     GeneratorRef,
     Origin,
@@ -39,20 +42,29 @@ from augment.write import count_cells, cut_by_bytes, image_sizes, write_shard
 
 @dataclass(frozen=True)
 class MixTask:
-    """What a worker of data-set units is made from."""
+    """What a worker of data-set units is made from. run: names the run, for its tries."""
 
     frozen: Frozen
+    run: str = ""
 
-    def worker(self) -> MixWorker:
-        return MixWorker(self.frozen)
+    def worker(self, alone: bool = False) -> MixWorker:
+        return MixWorker(self.frozen, self.run)
+
+
+@dataclass(frozen=True)
+class _Input:
+    """One image and what can be made of it: its rows, or losses with their cause."""
+
+    make: Callable[[], Made]
+    lose: Callable[[SampleError], Made]
 
 
 class MixWorker:
     """Builds units of one job's data set."""
 
-    def __init__(self, frozen: Frozen) -> None:
+    def __init__(self, frozen: Frozen, run: str = "") -> None:
         limit_threads(1)  # a unit has one CPU; OpenCV would start a thread per core
-        self._frozen = frozen
+        self._frozen, self._run = frozen, run
         self._prepared = prepared = frozen.prepared
         self._output, self._pool, self._work = prepared.output, prepared.pool, prepared.work
         self._maker = RowMaker(frozen)
@@ -66,26 +78,37 @@ class MixWorker:
         known = self._work.get(todo.name)
         if known is None:
             attempt = self._work.begin(todo.name)
-            known = self._work.record(attempt, self.build(todo))
+            begun = time.monotonic()
+            built = self.build(todo, Journal(self._work, attempt, self._run))
+            seconds = {"make": round(time.monotonic() - begun, 3)}
+            known = self._work.record(attempt, {**built, "seconds": seconds})
         elif not is_published(self._output, known["entry"]):
-            self._remake(todo, known["entry"]["path"])
+            self._remake(todo, known)
         return json.dumps(known)
 
-    def _remake(self, unit: MixUnit, path: str) -> None:
+    def risky(self, unit: str) -> bool:
+        """See `Wary`."""
+        return self._work.troubled(MixUnit.from_json(json.loads(unit)).name)
+
+    def _remake(self, unit: MixUnit, known: Mapping[str, Any]) -> None:
         """A recorded shard was lost: the same inputs give the same bytes and so the same name."""
-        if (self.build(unit)["entry"] or {}).get("path") != path:
+        path = known["entry"]["path"]
+        journal = Journal(self._work, self._work.begin(unit.name), self._run)
+        if (self.build(unit, journal)["entry"] or {}).get("path") != path:
             raise StorageError(
                 f"{self._output.url(path)}: this recorded shard is gone and its inputs have "
                 "changed since, so it cannot be made again; restore it, or restore its inputs"
             )
 
-    def build(self, unit: MixUnit) -> dict[str, Any]:
+    def build(self, unit: MixUnit, journal: Journal) -> dict[str, Any]:
         """Write the unit's shard and say what is in it."""
         made = Made()
         inputs = 0
-        for one in self._inputs(unit):
+        journal.at("read")
+        for at, one in enumerate(self._inputs(unit)):
             inputs += 1
-            made.take(one)
+            made.take(self._taken(at, one, journal))
+        journal.at("keep")
         table = self._table(unit, made)
         record = {
             "inputs": inputs,
@@ -95,6 +118,13 @@ class MixWorker:
         }
         del made  # a shard's images stand in memory once while it is written, not twice
         return {"entry": self._write(unit, table), **record}
+
+    def _taken(self, at: int, one: _Input, journal: Journal) -> Made:
+        """The rows of input number `at`; one that ended earlier tries is not touched."""
+        if reason := journal.known.lost.get(at):
+            return one.lose(SampleError(reason, "every process that made rows of it died"))
+        journal.reach(at)
+        return one.make()
 
     def _table(self, unit: MixUnit, made: Made) -> pa.Table:
         order = shuffled(len(made.rows), self._prepared.job.spec.seed, unit.name)
@@ -113,16 +143,20 @@ class MixWorker:
             ),
         ).to_json()
 
-    def _inputs(self, unit: MixUnit) -> Iterator[Made]:
+    def _inputs(self, unit: MixUnit) -> Iterator[_Input]:
         by_source: dict[str, list[RealRow]] = {}
         for row in read_census(self._work, self._frozen.census, *unit.census):
             by_source.setdefault(row.source, []).append(row)
+        real = self._maker.real
         for source, rows in by_source.items():
             for row, data in zip(rows, self._readers[source].read(rows), strict=True):
-                yield self._maker.real(row, data)
+                yield _Input(partial(real, row, data), partial(real, row))
         for part in unit.pool:
             for pool_row, rank in read_slice(self._pool, part):
-                yield self._maker.generated(part.generator, part.split, pool_row, rank)
+                one = (part.generator, part.split, pool_row, rank)
+                yield _Input(
+                    partial(self._maker.generated, *one), partial(self._maker.lost_generated, *one)
+                )
 
     def _cells(self, made: Made) -> list[list[Any]]:
         """[split, class, origin, source, generator's name, augmentation, written, quarantined]."""

@@ -13,11 +13,10 @@ from typing import Any
 
 from augment.errors import ErrorBudgetExceeded, RequestError
 from augment.mix import MixUnit, cut_mix_units, select
-from augment.run.engine import Engine, Resources
+from augment.run.engine import Resources
 from augment.run.mix_unit import MixTask
 from augment.run.prepare import Frozen
-from augment.run.synthesis import Account, Synthesis, account_from_json, account_to_json
-from augment.run.telling import Telling
+from augment.run.synthesis import Account, Crew, Synthesis, account_from_json, account_to_json
 from augment.storage import Folder
 
 _SHOWN = 5
@@ -82,8 +81,7 @@ def build(
     frozen: Frozen,
     arrangement: Arrangement,
     done: Mapping[str, Record],
-    engine: Engine,
-    reporter: Telling,
+    crew: Crew,
 ) -> list[Record]:
     """Build the units that are not `done`; the records of all, by unit name.
 
@@ -93,17 +91,19 @@ def build(
     budget = _Budget(frozen)
     records = dict(done)
     for record in records.values():
-        reporter.written(record)
+        crew.reporter.written(record)
         budget.add(record)
     budget.check()
     missing = [unit for unit in arrangement.units if unit.name not in records]
+    reporter, engine = crew.reporter, crew.engine
     workers = frozen.prepared.job.spec.execution.workers or engine.cpus()
     if missing:
         reporter.stage("mix", len(missing))
     texts = [json.dumps(unit.to_json()) for unit in missing]
-    task = reporter.task(MixTask(frozen), "mix", "", len(missing))
+    task = reporter.task(MixTask(frozen, crew.lease.id), "mix", "", len(missing))
     results = engine.run(task, texts, Resources(workers=workers))
     for number, text in enumerate(results, start=1):
+        crew.watch()
         record = reporter.unit("mix", "", text)
         records[record["unit"]] = record
         reporter.written(record)

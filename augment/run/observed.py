@@ -20,7 +20,7 @@ from augment import logs
 from augment.errors import AugmentError
 from augment.mix import MixUnit
 from augment.plan import PoolUnit
-from augment.run.engine import Task, Worker, built, call
+from augment.run.engine import Task, Wary, Worker, built, call
 from augment.run.timing import Seconds, now
 
 _LOG = logging.getLogger("augment.run")
@@ -52,14 +52,14 @@ class ObservedTask:
     ids: Mapping[str, str]
     speech: Speech
 
-    def worker(self) -> Worker:
+    def worker(self, alone: bool = False) -> Worker:
         here = logs.actor()
         away = here != self.speech.driver
         lines = _speak_up(self.speech) if away else None
         ids = {**self.ids, "actor": here}
         with logs.about(**ids):
             begun = now()
-            worker = ObservedWorker(built(self.task), ids, lines, detail=self.speech.detail)
+            worker = ObservedWorker(built(self.task, alone), ids, lines, detail=self.speech.detail)
             worker.started = (begun, now())
             return worker
 
@@ -80,6 +80,10 @@ class ObservedWorker:
         self._detail, self._clock = detail, clock
         self.started: tuple[float, float] | None = None
         """When the worker's making began and ended; told with its first unit."""
+
+    def risky(self, unit: str) -> bool:
+        """As the worker says, where it knows of such units."""
+        return isinstance(self._worker, Wary) and self._worker.risky(unit)
 
     def __call__(self, unit: str) -> str:
         """The worker's result with `observed`.

@@ -14,12 +14,12 @@ before the commit, and nothing is lost after it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from augment.audit import AuditReport, audit
 from augment.run.commit import (
@@ -53,7 +53,7 @@ from augment.run.synthesis import (
 from augment.run.telling import Observer, Telling, logged
 from augment.spec import Job
 from augment.storage import Folder
-from augment.write import Lease, card_is_current, holders, write_card
+from augment.write import Holder, Lease, card_is_current, holders, write_card
 
 _POLL_S = 0.5
 
@@ -90,17 +90,21 @@ def run(
     *,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    takeover: bool = False,
     observers: Sequence[Observer] = (),
 ) -> RunResult:
     """Carry a job out, or finish what an earlier run of the same request began.
+
+    takeover: do not wait for a run that holds the job's lease, stop it instead.
     observers: are told of everything beside the reporter.
 
     Raises:
         RequestError: the request is wrong; nothing was started.
-        InterruptedRun: it broke half-way; calling again resumes.
+        InterruptedRun: it broke half-way, or another run took it over; calling again resumes.
     """
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover)
     with logged():
-        return _run(job, engine, Telling(reporter, observers), clock or now, fill=True)
+        return _run(job, way, fill=True)
 
 
 def mix(
@@ -109,6 +113,7 @@ def mix(
     *,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    takeover: bool = False,
     observers: Sequence[Observer] = (),
 ) -> RunResult:
     """As `run`, from what the pool holds: no generator is loaded.
@@ -116,8 +121,9 @@ def mix(
     Raises:
         RequestError: the pool lacks samples that the plan needs. Others: see `run`.
     """
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover)
     with logged():
-        return _run(job, engine, Telling(reporter, observers), clock or now, fill=False)
+        return _run(job, way, fill=False)
 
 
 def fill_pool(
@@ -126,47 +132,62 @@ def fill_pool(
     *,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
+    takeover: bool = False,
     observers: Sequence[Observer] = (),
 ) -> Synthesis:
     """The first half: fill the pool with what the job's plan draws.
 
     Raises: see `run`.
     """
-    telling = Telling(reporter, observers)
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover)
     with logged():
-        prepared = _prepared(job, engine, telling)
-        frozen = freeze(prepared, clock or now, telling)
-        telling.planned(frozen.plan)
-        return _filled(frozen, engine, telling)
+        frozen = _frozen(_prepared(job, way), way)
+        with _turn(frozen, way) as crew:
+            return _filled(frozen, crew)
 
 
-def _prepared(job: Job, engine: Engine, telling: Telling) -> Prepared:
-    with telling.span("prepare"):
+@dataclass(frozen=True)
+class Way:
+    """How a job is carried out, as its caller says."""
+
+    engine: Engine
+    reporter: Telling
+    clock: Clock
+    takeover: bool
+
+
+def _prepared(job: Job, way: Way) -> Prepared:
+    with way.reporter.span("prepare"):
         prepared = prepare(job)
-    telling.named(prepared, engine.name)
+    way.reporter.named(prepared, way.engine.name)
     return prepared
 
 
-def _filled(frozen: Frozen, engine: Engine, reporter: Telling) -> Synthesis:
+def _frozen(prepared: Prepared, way: Way) -> Frozen:
+    frozen = freeze(prepared, way.clock, way.reporter)
+    way.reporter.planned(frozen.plan)
+    return frozen
+
+
+def _filled(frozen: Frozen, crew: Crew) -> Synthesis:
     """The pool holds what the plan draws; one that draws nothing leaves no trace there."""
     if not frozen.plan.draws:
         return Synthesis()
     with Lease(lease_folder(frozen.prepared.pool), time.time) as lease:
-        return synthesize(frozen, Crew(engine, lease, reporter, frozen.stamp))
+        return synthesize(frozen, replace(crew, lease=lease, also=crew.lease))
 
 
-def _run(job: Job, engine: Engine, reporter: Telling, clock: Clock, *, fill: bool) -> RunResult:
-    prepared = _prepared(job, engine, reporter)
+def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
+    prepared, reporter = _prepared(job, way), way.reporter
     refuse_foreign_output(prepared)
-    frozen = freeze(prepared, clock, reporter)
-    reporter.planned(frozen.plan)
-    with Lease(prepared.work.folder, time.time) as own:
-        _wait_for_turn(prepared.work.folder, own, reporter)
+    frozen = _frozen(prepared, way)
+    with _turn(frozen, way) as crew:
         done = finished(frozen)
-        arrangement, made_now = _arranged(frozen, done, engine, reporter, fill=fill)
+        arrangement, made_now = _arranged(frozen, done, crew, fill=fill)
         reporter.accounts(arrangement.accounts)
         with reporter.span("mix"):
-            records = build(frozen, arrangement, done, engine, reporter)
+            records = build(frozen, arrangement, done, crew)
+        crew.lease.check()
         with reporter.span("commit"):
             result = committed(prepared) or commit(frozen, arrangement, records)
         reporter.committed(result.version)
@@ -191,7 +212,7 @@ def _run(job: Job, engine: Engine, reporter: Telling, clock: Clock, *, fill: boo
 
 
 def _arranged(
-    frozen: Frozen, done: Mapping[str, Record], engine: Engine, reporter: Telling, *, fill: bool
+    frozen: Frozen, done: Mapping[str, Record], crew: Crew, *, fill: bool
 ) -> tuple[Arrangement, int]:
     """The frozen arrangement, and how many samples were generated to get it, or to have
     again what it draws from."""
@@ -199,12 +220,12 @@ def _arranged(
     if known is not None and not (fill and lost_pool_shards(frozen, known, done)):
         return known, 0
     if not fill:
-        with reporter.span("arrange"):
+        with crew.reporter.span("arrange"):
             synthesis = inspect_pool(frozen.prepared, frozen.plan)
             refuse_short_pool(frozen, synthesis)
             return arrange(frozen, synthesis), 0
-    synthesis = _filled(frozen, engine, reporter)
-    with reporter.span("arrange"):
+    synthesis = _filled(frozen, crew)
+    with crew.reporter.span("arrange"):
         return arrange(frozen, synthesis), synthesis.made_now
 
 
@@ -217,17 +238,45 @@ def _card(output: Folder, version: int) -> None:
         write_card(output)
 
 
+@contextlib.contextmanager
+def _turn(frozen: Frozen, way: Way) -> Iterator[Crew]:
+    """Under the job's lease, once nobody holds an older one: nothing is made twice."""
+    prepared = frozen.prepared
+    with Lease(prepared.work.folder, time.time) as own:
+        if way.takeover:
+            _take_over(prepared, own, way.reporter)
+        _wait_for_turn(prepared.work.folder, own, way.reporter)
+        yield Crew(way.engine, own, way.reporter, frozen.stamp)
+
+
 def _wait_for_turn(folder: Folder, own: Lease, reporter: Reporter) -> None:
-    """A second driver of the same request waits for the first: nothing is made twice."""
     told = False
     while (first := _first(holders(folder), own)) is not None:
         if not told:
-            reporter.note(f"{first} runs this job already; waiting for it to end")
+            reporter.note(
+                f"{first} runs this job already, since {first.since_when()}; waiting for it to end "
+                "(if it hangs, --takeover goes on without it)"
+            )
             told = True
         time.sleep(_POLL_S)
+        own.check()
 
 
-def _first(found: Sequence[Any], own: Lease) -> Any | None:
+def _take_over(prepared: Prepared, own: Lease, reporter: Reporter) -> None:
+    """Whoever holds an older lease of the job loses it, and what its process holds of the
+    pool."""
+    pool = lease_folder(prepared.pool)
+    in_pool = holders(pool) if prepared.job.spec.synthesize else []
+    while (first := _first(holders(prepared.work.folder), own)) is not None:
+        own.take_over(prepared.work.folder, first)
+        for holder in in_pool:
+            if holder.is_process_of(first):
+                own.take_over(pool, holder)
+        reporter.note(f"took over from {first}, which ran this job since {first.since_when()}")
+
+
+def _first(found: Sequence[Holder], own: Lease) -> Holder | None:
+    """Who is before `own`: nobody is where it has been lost itself."""
     return found[0] if found and found[0].id != own.id else None
 
 

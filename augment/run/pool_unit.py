@@ -1,69 +1,39 @@
-"""One unit of a pool: sample, check, score, encode, mark, write, record.
+"""One unit of a pool: sampled (sampling.py), written as one shard, recorded.
 
-The next batch is sampled while threads encode the last one. Everything in a unit follows
-from its ranges and the frozen job: the same unit made twice has the same bytes.
+Everything in a unit follows from its ranges and the frozen job: the same unit made twice has
+the same bytes. What kills or hangs the process is found out over several tries (suspects.py).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import logging
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from augment import logs
-from augment.codec import encode_pngs, label_map, to_uint8
-from augment.errors import RequestError, StorageError
-from augment.filters import Filter, build_filters, judge, score
+from augment.errors import ErrorBudgetExceeded, StorageError, UnitFailed
+from augment.filters import Filter, build_filters
 from augment.generators import GeneratorInfo, Halving, Placement, load_host
 from augment.intervals import Intervals
 from augment.plan import InputList, PoolUnit
-from augment.run.asking import Asked, Asking, Failed, FromClasses, FromImages, Point
-from augment.run.batches import batches
+from augment.run.asking import Asked, Asking, FromClasses, FromImages, Point
+from augment.run.ending import Ending
 from augment.run.prepare import Prepared
+from augment.run.sampling import SCORERS, Recipe, Sampling, encoders
+from augment.run.suspects import Journal, Stage, Watch
 from augment.run.timing import BatchTimes
-from augment.sample import (
-    DigitalSourceType,
-    GeneratorRef,
-    Origin,
-    PoolRow,
-    Stamp,
-    pool_table,
-)
-from augment.seeds import canonical_json, digest
-from augment.spec.models import Degenerate, FilterSpec
+from augment.sample import DigitalSourceType, Origin, Stamp, pool_table
+from augment.seeds import digest
 from augment.storage import Folder
-from augment.write import Work, add_xmp, write_shard
+from augment.write import Work, write_shard
+
+__all__ = ["SCORERS", "PoolTask", "PoolWorker", "encoders"]
 
 _LOG = logging.getLogger("augment.run")
 _GROUP_BYTES = 32 << 20
-
-
-def encoders(device: str) -> int:
-    """Threads that finish images beside the one that samples. On a CPU the network needs the
-    cores, and a second one only waits for the interpreter lock (measured: it costs)."""
-    return 1 if device == "cpu" else 2
-
-
-SCORERS: tuple[Filter, ...] = tuple(build_filters([FilterSpec(degenerate=Degenerate())]))
-"""Every filter that needs the image alone. A pool row holds all their scores, whichever its
-job asked for: so another job's thresholds need no pixels."""
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Some finished samples of a unit. rejected: those of its rows that the job's filters
-    reject, and why."""
-
-    rows: list[PoolRow]
-    rejected: dict[Point, str]
-    failed: list[Failed]
 
 
 @dataclass(frozen=True)
@@ -78,9 +48,13 @@ class PoolTask:
     inputs: str = ""
     fed: InputList | None = None
     """Where the generator takes images: the frozen list's name, and its part of it."""
+    run: str = ""
+    """Names the run whose tries these are."""
+    gpus: float = 0.0
+    """What the worker takes of its node, for the account of what was spent."""
 
-    def worker(self) -> PoolWorker:
-        return PoolWorker(self)
+    def worker(self, alone: bool = False) -> PoolWorker:
+        return PoolWorker(self, alone)
 
 
 def universe_work(pool: Folder, universe: str) -> Work:
@@ -94,28 +68,28 @@ def filters_digest(prepared: Prepared) -> str:
 
 
 class PoolWorker:
-    """Hosts one generator and builds units with it."""
+    """Hosts one generator, from its first unit on, and builds units with it."""
 
-    def __init__(self, task: PoolTask) -> None:
+    def __init__(self, task: PoolTask, alone: bool = False) -> None:
+        """alone: see `Task.worker`."""
         self._task = task
         prepared = task.prepared
         self._info = prepared.infos[task.generator]
-        spec = prepared.job.spec.generators[task.generator]
-        self._host = Halving(
-            load_host(
-                task.generator, spec, self._info, placement=task.placement, options=prepared.options
-            )
-        )
-        self._times = BatchTimes(task.placement.device)
+        self._host: Halving | None = None
         self._ask = asking(task)
-        self._filters: list[Filter] = build_filters(prepared.job.spec.filters)
         self._universe = task.universe
         self._pool = prepared.pool
         self._work = universe_work(self._pool, self._universe)
         self._filters_digest = filters_digest(prepared)
-        self._generator_id = prepared.generator_id(task.generator)
-        self._system = system_name(self._info.family, self._generator_id)
-        self._digital_source_type = source_type(self._info, task.fed)
+        self._recipe = _recipe(task, build_filters(prepared.job.spec.filters))
+        self._ending = Ending(alone)
+        self._times = BatchTimes(task.placement.device)
+        execution = prepared.job.spec.execution.of(task.generator)
+        self._timeout_s = execution.batch_timeout_s
+
+    def risky(self, unit: str) -> bool:
+        """See `Wary`."""
+        return self._work.troubled(PoolUnit.from_json(json.loads(unit)).name)
 
     def __call__(self, unit: str) -> str:
         """The unit's record, with `made`: whether its samples were generated just now, and
@@ -124,18 +98,63 @@ class PoolWorker:
         known = self._work.get(todo.name)
         made = known is None or not is_published(self._pool, known["entry"])
         if known is None:
-            attempt = self._work.begin(todo.name)
-            built = self._build(todo, self._task.stamp, self._task.placement.batch_size)
-            known = self._work.record(attempt, built)
+            known = self._first(todo)
         elif made:
             self._remake(todo, known)
         return json.dumps({**known, "made": made, "batches": self._times.take()})
+
+    def _first(self, unit: PoolUnit) -> dict[str, Any]:
+        """Build and record a unit that has no record."""
+        attempt = self._work.begin(unit.name)
+        journal = Journal(self._work, attempt, self._task.run)
+        self._check_budget(unit, journal)
+        begun = time.monotonic()
+        journal.at("load")
+        self._loaded()
+        loaded = time.monotonic()
+        size = self._task.placement.batch_size
+        built = self._build(unit, self._task.stamp, size, journal, journal.known.lost)
+        seconds = {"load": loaded - begun, "make": time.monotonic() - loaded}
+        cost = {name: round(value, 3) for name, value in seconds.items()}
+        return self._work.record(attempt, {**built, "seconds": cost, "gpus": self._task.gpus})
+
+    def _loaded(self) -> Halving:
+        if self._host is None:
+            task, prepared = self._task, self._task.prepared
+            spec = prepared.job.spec.generators[task.generator]
+            self._host = Halving(
+                load_host(
+                    task.generator,
+                    spec,
+                    self._info,
+                    placement=task.placement,
+                    options=prepared.options,
+                )
+            )
+        return self._host
+
+    def _check_budget(self, unit: PoolUnit, journal: Journal) -> None:
+        """Each row that kills costs several processes: not more than the job allows."""
+        errors = self._task.prepared.job.spec.errors
+        allowed = max(errors.min_count, errors.max_share * unit.rows)
+        if len(lost := journal.known.lost) > allowed:
+            some = "; ".join(f"{unit.samples()[at]}: {why}" for at, why in list(lost.items())[:5])
+            raise ErrorBudgetExceeded(
+                f"generators.{self._info.name}: {len(lost)} samples of unit {unit.name} ended the "
+                f"process that made them; errors allows {allowed:g}. First: {some}. Mend the "
+                "generator or raise `errors`, then run the same command again"
+            )
 
     def _remake(self, unit: PoolUnit, known: Mapping[str, Any]) -> None:
         """A recorded shard was lost: made again as its record says, it has the same bytes."""
         job_id, created = known["stamp"]
         stamp = Stamp(job_id, dt.datetime.fromisoformat(created))
-        entry = self._build(unit, stamp, known["batch_size"])["entry"]
+        turn = {point: at for at, point in enumerate(unit.samples())}
+        lost = {turn[c, i]: why for c, i, why in known["failed"] if why in ("killed", "timeout")}
+        journal = Journal(self._work, self._work.begin(unit.name), self._task.run)
+        journal.at("load")
+        self._loaded()
+        entry = self._build(unit, stamp, known["batch_size"], journal, lost)["entry"]
         if (entry or {}).get("path") != known["entry"]["path"]:
             raise StorageError(
                 f"{self._pool.url(known['entry']['path'])}: this recorded pool shard is gone and "
@@ -143,9 +162,23 @@ class PoolWorker:
                 f"or remove {self._work.folder.url(unit.name + '.json')} to have it made anew"
             )
 
-    def _build(self, unit: PoolUnit, stamp: Stamp, batch_size: int) -> dict[str, Any]:
-        points = unit.samples()
-        parts = list(self._parts(points, batch_size))
+    def _build(
+        self,
+        unit: PoolUnit,
+        stamp: Stamp,
+        batch_size: int,
+        journal: Journal,
+        given_up: Mapping[int, str],
+    ) -> dict[str, Any]:
+        host, points = self._loaded(), unit.samples()
+        threads = encoders(self._task.placement.device)
+        watch = Watch(self._timeout_s, lambda stage, asked: self._hung(sampling, stage, asked))
+        sampling = Sampling(
+            host, self._ask, self._recipe, points, threads, journal, watch, self._times
+        )
+        with self._ending.told(), watch:
+            parts = list(sampling.parts(batch_size, given_up))
+        journal.at("keep")
         rows = [row for part in parts for row in part.rows]
         failed = [lost for part in parts for lost in part.failed]
         made = [(row.label_name, row.generator.index) for row in rows]
@@ -170,7 +203,7 @@ class PoolWorker:
             "ranges": [list(r) for r in unit.ranges],
             "stamp": [stamp.job_id, stamp.generated_at.isoformat()],
             "batch_size": batch_size,
-            "batch_limit": self._host.limit,
+            "batch_limit": host.limit,
             "device": self._task.placement.device,
             "channels_last": self._task.placement.channels_last,
             "compile": self._task.placement.compile,
@@ -180,126 +213,36 @@ class PoolWorker:
             "verdicts": {self._filters_digest: [_by_reason(g, rejected) for g in groups]},
         }
 
+    def _hung(self, sampling: Sampling, stage: Stage, asked: Sequence[Asked]) -> None:
+        """A batch took too long: it is noted, and the process ends."""
+        sampling.journal.fatal(stage, sampling.positions(asked), "timeout")
+        self._ending.end(
+            UnitFailed(
+                f"generators.{self._info.name}: a batch of {len(asked)} took longer than "
+                f"batch_timeout_s ({self._timeout_s:g} s); run the same command again: it finds "
+                "the row at fault and leaves it out; raise batch_timeout_s if there is none"
+            )
+        )
+
     def _groups(self, made: list[Point]) -> list[list[Point]]:
         info = self._info
         each = max(1, _GROUP_BYTES // max(1, info.height * info.width * info.channels))
         return [made[i : i + each] for i in range(0, len(made), each)]
 
-    def _parts(self, points: Sequence[Point], size: int) -> Iterator[_Part]:
-        """Sample batch by batch; threads finish one batch while the next is sampled."""
-        count = encoders(self._task.placement.device)
-        lost: list[Failed] = []
-        with ThreadPoolExecutor(count, initializer=logs.inherited()) as threads:
-            waiting: list[Future[_Part]] = []
-            cut = batches(self._readable(points, lost), self._key, size)
-            upcoming = threads.submit(next, cut, None)
-            while (asked := upcoming.result()) is not None:
-                upcoming = threads.submit(next, cut, None)  # reads sources beside the network
-                with self._times.batch():
-                    batch = self._host.generate([a.request for a in asked])
-                images_NHWC = to_uint8(batch.images)
-                for done in waiting:
-                    yield done.result()
-                each = -(-len(asked) // count)
-                cuts = [slice(i, i + each) for i in range(0, len(asked), each)]
-                notes = batch.notes or (None,) * len(asked)
-                waiting = [
-                    threads.submit(
-                        self._finish, asked[c], images_NHWC[c], batch.failed[c], notes[c]
-                    )
-                    for c in cuts
-                ]
-            for done in waiting:
-                yield done.result()
-        yield _Part([], {}, lost)
 
-    def _readable(self, points: Sequence[Point], lost: list[Failed]) -> Iterator[Asked]:
-        """What can be asked for; a sample whose parent is bad is noted in `lost`."""
-        for asked in self._ask(points):
-            if not isinstance(asked, Asked):
-                lost.append(asked)
-            elif not self._refused(asked, lost):
-                yield asked
-
-    def _refused(self, asked: Asked, lost: list[Failed]) -> bool:
-        """Whether the generator cannot take this image; classes were checked by the plan."""
-        if self._task.fed is None:
-            return False
-        try:
-            self._host.validate(asked.request)
-        except RequestError as error:
-            request = asked.request
-            _LOG.warning("sample %s: %s", request.sample_id, error)
-            lost.append((request.label_name, request.index, "source_refused"))
-            return True
-        return False
-
-    def _key(self, asked: Asked) -> Hashable:
-        return self._host.batch_key(asked.request)
-
-    def _finish(
-        self,
-        asked: Sequence[Asked],
-        images_NHWC: np.ndarray,
-        failed: Sequence[str | None],
-        notes: Sequence[Mapping[str, Any] | None],
-    ) -> _Part:
-        """Score, encode, mark and judge some images; what failed stands with its reason."""
-        scores = score(SCORERS, images_NHWC)
-        files = encode_pngs(images_NHWC)
-        part = _Part([], {}, [])
-        size = images_NHWC.shape[1:3]
-        for one, data, found, reason, note in zip(asked, files, scores, failed, notes, strict=True):
-            point = (one.request.label_name, one.request.index)
-            if reason is not None:
-                part.failed.append((*point, reason))
-                continue
-            part.rows.append(self._row(one, (data, *size), found, note))
-            verdict = judge(self._filters, found)
-            if not verdict.accepted:
-                part.rejected[point] = verdict.reason or ""
-        return part
-
-    def _row(
-        self,
-        asked: Asked,
-        png: tuple[bytes, int, int],
-        scores: Mapping[str, float],
-        note: Mapping[str, Any] | None,
-    ) -> PoolRow:
-        """png: an encoded image, its height and its width."""
-        info, request, task = self._info, asked.request, self._task
-        kind = self._digital_source_type
-        data, height, width = png
-        data = add_xmp(data, request.sample_id, kind, self._system)
-        mask = None
-        if asked.source_map is not None:
-            max_pixels = task.prepared.job.spec.errors.max_pixels
-            mask = label_map(asked.source_map, width, height, max_pixels)
-        conditioning = asked.conditioning
-        if note:
-            conditioning = canonical_json({**json.loads(conditioning), **note})
-        return PoolRow(
-            sample_id=request.sample_id,
-            image=data,
-            label_name=request.label_name,
-            origin=Origin.SYNTHETIC if task.fed is None else task.fed.origin,
-            digital_source_type=kind,
-            width=width,
-            height=height,
-            sha256=hashlib.sha256(data).hexdigest(),
-            generator=GeneratorRef(
-                self._generator_id,
-                info.checkpoint_sha256,
-                info.family,
-                request.index,
-                conditioning,
-            ),
-            parents=asked.parents,
-            scores=tuple(sorted(scores.items())),
-            marks=("xmp",),
-            mask=mask,
-        )
+def _recipe(task: PoolTask, filters: Sequence[Filter]) -> Recipe:
+    prepared, info = task.prepared, task.prepared.infos[task.generator]
+    generator_id = prepared.generator_id(task.generator)
+    return Recipe(
+        info=info,
+        generator_id=generator_id,
+        system=system_name(info.family, generator_id),
+        digital_source_type=source_type(info, task.fed),
+        origin=Origin.SYNTHETIC if task.fed is None else task.fed.origin,
+        max_pixels=prepared.job.spec.errors.max_pixels,
+        filters=filters,
+        takes_images=task.fed is not None,
+    )
 
 
 def asking(task: PoolTask) -> Asking:

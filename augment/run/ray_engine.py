@@ -11,17 +11,21 @@ as a row, because Ray would retry it or drop its whole block.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import signal
 import socket
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from augment import errors, logs
-from augment.errors import AugmentError, InterruptedRun
-from augment.run.engine import Resources, Task, Worker, built, call, settle
+from augment.errors import AugmentError, InterruptedRun, RequestError
+from augment.run.capacity import infeasible
+from augment.run.engine import Resources, Task, Worker, as_raised, built, call, settle
+from augment.spec.execution import Autoscale
 
 _LOG = logging.getLogger("augment.ray")
 _SPARE_CPUS = 2
@@ -49,7 +53,7 @@ class _UnitActor:
     def _one(self, unit: str) -> tuple[str, str]:
         try:
             if self._worker is None:
-                self._worker = built(self._task)
+                self._worker = built(self._task, alone=True)
                 settle()
             return call(self._worker, unit), ""
         except AugmentError as e:
@@ -64,11 +68,13 @@ class RayEngine:
 
     name = "ray"
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, autoscale: Autoscale | None = None) -> None:
+        """autoscale: what the cluster may grow by, which Ray does not say."""
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
         self._ray = ray
+        self._autoscale = autoscale or Autoscale()
         self._mine = not ray.is_initialized()
         if self._mine:
             _start(ray, address)
@@ -77,26 +83,20 @@ class RayEngine:
     def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
         if not units:
             return
-        from ray.data import ActorPoolStrategy
-
-        workers = min(resources.workers, len(units))
-        self._check_feasible(workers, resources)
+        if why := self.infeasible(resources):
+            raise RequestError(why)
         data = self._ray.data.from_items(
             [{"unit": unit} for unit in units], override_num_blocks=len(units)
         ).map_batches(
             _UnitActor,
             fn_constructor_args=(task,),
             batch_size=1,
-            compute=ActorPoolStrategy(
-                min_size=workers, max_size=workers, max_tasks_in_flight_per_actor=2
-            ),
-            num_cpus=resources.cpus,
-            num_gpus=resources.gpus,
+            **_actors(resources, len(units)),
         )
         try:
             for row in data.iter_rows():
                 if row["error"]:
-                    raise _as_raised(*json.loads(row["error"]))
+                    raise as_raised(*json.loads(row["error"]))
                 yield row["result"]
         except self._ray.exceptions.RayError as e:
             raise InterruptedRun(
@@ -116,23 +116,31 @@ class RayEngine:
     def _spare(self) -> int:
         return _SPARE_CPUS if self._mine else 1
 
-    def _check_feasible(self, workers: int, resources: Resources) -> None:
-        have = self._ray.cluster_resources()
-        for kind, each in (("CPU", resources.cpus), ("GPU", resources.gpus)):
-            if each * workers > have.get(kind, 0.0):
-                raise InterruptedRun(
-                    f"{workers} workers with {each} {kind} each need {each * workers}; the "
-                    f"cluster has {have.get(kind, 0.0)}: ask for fewer in `execution`, or add nodes"
-                )
+    def infeasible(self, resources: Resources) -> str | None:
+        nodes = [node for node in self._ray.nodes() if node["Alive"]]
+        return infeasible(resources, nodes, self._autoscale)
 
 
-def _as_raised(kind: str, text: str, trace: str) -> AugmentError:
-    """The error that a worker raised, by the name of its class; texts cross, objects do not."""
-    _LOG.error("in a worker: %s", trace, extra={"ids": logs.ids_in(trace)})
-    found = getattr(errors, kind, errors.UnitFailed)
-    if issubclass(found, (errors.SpecError, errors.PlanError)):
-        return errors.RequestError(text)
-    return found(text)
+def _actors(resources: Resources, units: int) -> dict[str, Any]:
+    """The pool of actors in the words of `map_batches`."""
+    from ray.data import ActorPoolStrategy
+
+    least = min(resources.workers, units)
+    most = max(least, min(resources.most or least, units))
+    asked: dict[str, Any] = {
+        "compute": ActorPoolStrategy(
+            min_size=least, max_size=most, max_tasks_in_flight_per_actor=2
+        ),
+        "num_cpus": resources.cpus,
+        "num_gpus": resources.gpus,
+    }
+    if resources.memory is not None:
+        asked["memory"] = resources.memory
+    if resources.accelerator_type is not None:
+        asked["accelerator_type"] = resources.accelerator_type
+    if resources.labels:
+        asked["label_selector"] = dict(resources.labels)
+    return asked
 
 
 def _init_arguments(address: str | None) -> dict[str, Any]:
@@ -150,7 +158,8 @@ def _start(ray: Any, address: str | None) -> None:
                 os.environ.setdefault(name, value)
         else:
             _reach(address)
-        context = ray.init(**_init_arguments(address))
+        with _own_signals():
+            context = ray.init(**_init_arguments(address))
     except (OSError, RuntimeError, ValueError) as e:  # what Ray says in these is all there is
         where = "embedded" if address is None else f"at {address}"
         raise InterruptedRun(
@@ -160,6 +169,19 @@ def _start(ray: Any, address: str | None) -> None:
     folder = getattr(context, "address_info", {}).get("session_dir")  # a ray:// client has none
     if folder:
         _LOG.info("Ray's own logs are in %s/logs", folder)
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray takes SIGTERM for itself and leaves with code 15: whoever had it keeps it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _reach(address: str) -> None:

@@ -20,6 +20,7 @@ from augment import codec
 from augment.codec import Header, Picture, Style
 from augment.errors import SampleError
 from augment.run.copying import Copying
+from augment.run.losses import lost_copy, lost_copy_of_real, lost_pool_row, lost_real
 from augment.run.pool_unit import system_name
 from augment.run.prepare import Frozen
 from augment.sample import (
@@ -144,7 +145,7 @@ class RowMaker:
         self, row: RealRow, identity: str, copies: Sequence[_Wanted], cause: SampleError
     ) -> Made:
         """A bad image: it and all its copies."""
-        made = Made([], [(_lost_real(row, identity, cause), None)])
+        made = Made([], [(lost_real(row, identity, cause), None)])
         parent = SampleError("parent", f"{row.locator}: {cause}")
         for copying, _, n in copies:
             made.take(self._lost_copies(copying, n, row, identity, parent))
@@ -209,6 +210,19 @@ class RowMaker:
             made.take(self._copies(copying, n, _Parent(whole, image, style, position, total)))
         return made
 
+    def lost_generated(
+        self, generator: str, split: str, row: PoolRow, rank: int, cause: SampleError
+    ) -> Made:
+        """A selected pool row that cannot be used, and its copies."""
+        made = Made([], [(lost_pool_row(row.sample_id, split, row, cause), None)])
+        parent = SampleError("parent", f"{row.sample_id}: {cause}")
+        for copying, _, n in self._copies_wanted(split, row.label_name, generator, rank):
+            for copy in range(n):
+                identity = self._copy_id(copying, row.sample_id, copy)
+                lost = lost_pool_row(identity, split, row, parent)
+                made.bad.append((lost, copying.spec.name))
+        return made
+
     def _attributes(self, generator: str, row: PoolRow) -> tuple[tuple[str, str], ...]:
         """What the rule sets, over what holds for the source of the row's parent."""
         source = json.loads(row.generator.conditioning).get("source") if row.parents else None
@@ -252,7 +266,7 @@ class RowMaker:
             try:
                 pixels, applied = copying.transformer.apply(parent.image, identity)
             except SampleError as e:
-                made.bad.append((_lost_copy(identity, parent.row, e), copying.spec.name))
+                made.bad.append((lost_copy(identity, parent.row, e), copying.spec.name))
                 continue
             row = self._copy_row(copying, copy, identity, parent, pixels, applied)
             made.rows.append((row, copying.spec.name))
@@ -302,16 +316,7 @@ class RowMaker:
         self, copying: Copying, n: int, row: RealRow, parent_id: str, cause: SampleError
     ) -> Made:
         lost = [
-            QuarantinedRow(
-                sample_id=self._copy_id(copying, parent_id, copy),
-                split=row.split,
-                label_name=row.label_name,
-                origin=Origin.AUGMENTED,
-                reason=cause.reason,
-                detail=cause.detail,
-                source=row.source,
-                locator=row.locator,
-            )
+            lost_copy_of_real(self._copy_id(copying, parent_id, copy), row, cause)
             for copy in range(n)
         ]
         return Made([], [(one, copying.spec.name) for one in lost])
@@ -369,30 +374,3 @@ def rule_attributes(spec: JobSpec, generator: str) -> dict[str, str]:
     """What the rules that use a generator set on its rows; all set the same."""
     rule = next((r for r in spec.synthesize if generator in r.generators), None)
     return {} if rule is None else dict(rule.set)
-
-
-def _lost_real(row: RealRow, identity: str, cause: SampleError) -> QuarantinedRow:
-    return QuarantinedRow(
-        sample_id=identity,
-        split=row.split,
-        label_name=row.label_name,
-        origin=Origin.REAL,
-        reason=cause.reason,
-        detail=cause.detail,
-        source=row.source,
-        locator=row.locator,
-    )
-
-
-def _lost_copy(identity: str, parent: SampleRow, cause: SampleError) -> QuarantinedRow:
-    return QuarantinedRow(
-        sample_id=identity,
-        split=parent.split,
-        label_name=parent.label_name,
-        origin=parent.origin if parent.generated else Origin.AUGMENTED,
-        reason=cause.reason,
-        detail=cause.detail,
-        generator=parent.generator.id if parent.generator else None,
-        source=parent.source[0] if parent.source else None,
-        locator=parent.source[1] if parent.source else None,
-    )

@@ -15,18 +15,17 @@ from typing import Any
 
 from augment.errors import StorageError
 from augment.filters import build_filters
-from augment.generators import Placement
 from augment.intervals import Intervals
 from augment.mix import PoolGroup
 from augment.plan import Plan, PoolUnit, considered, cut_pool_units, next_needs, pool_unit_rows
-from augment.run.engine import Engine, Resources
+from augment.run.engine import Engine
+from augment.run.placing import place, refuse_infeasible
 from augment.run.pool_unit import PoolTask, filters_digest, universe_work
 from augment.run.prepare import Frozen, FrozenInputs, Prepared
 from augment.run.telling import Telling
 from augment.run.verdicts import Universe
 from augment.sample import POOL_SCHEMA, Stamp
 from augment.seeds import digest
-from augment.spec.execution import GeneratorExecution
 from augment.storage import Folder
 from augment.write import (
     Claim,
@@ -96,24 +95,42 @@ class Want:
 
 @dataclass(frozen=True)
 class Crew:
-    """Who makes samples: an engine, under a lease, telling a reporter; and their stamp."""
+    """Who works: an engine, under a lease (and perhaps another), telling a reporter; and the
+    stamp of what it makes."""
 
     engine: Engine
     lease: Lease
     reporter: Telling
     stamp: Stamp
+    also: Lease | None = None
+
+    def watch(self) -> None:
+        """Raises:
+        InterruptedRun: another run took the work over.
+        """
+        self.lease.check()
+        if self.also is not None:
+            self.also.check()
 
 
 def synthesize(frozen: Frozen, crew: Crew) -> Synthesis:
     """Make what the plan draws and the pool lacks, generator after generator.
 
     Raises:
+        RequestError: the engine can never start the actors that one of them needs.
         StorageError, CheckpointError, UnitFailed, InterruptedRun: see the worker.
     """
     result = Synthesis()
-    for generator in _generators(frozen.plan):
-        filling = _Filling(frozen.prepared, frozen.plan, generator, frozen.inputs)
-        with crew.reporter.span("synthesize", generator):
+    fillings = [
+        _Filling(frozen.prepared, frozen.plan, generator, frozen.inputs)
+        for generator in _generators(frozen.plan)
+    ]
+    for filling in fillings:
+        filling.read_records()
+    lacking = [filling.generator for filling in fillings if filling.needs()]
+    refuse_infeasible(frozen.prepared.job.spec.execution, lacking, crew.engine)
+    for filling in fillings:
+        with crew.reporter.span("synthesize", filling.generator):
             filling.fill(crew)
         filling.report(result)
     return result
@@ -144,7 +161,7 @@ class _Filling:
         inputs: FrozenInputs | None = None,
     ) -> None:
         """inputs: what generators are fed; only needed to make samples."""
-        self._prepared, self._generator, self._inputs = prepared, generator, inputs
+        self._prepared, self.generator, self._inputs = prepared, generator, inputs
         self._pool = prepared.pool
         self._universe_id = plan.generator(generator).universe
         self._work = universe_work(self._pool, self._universe_id)
@@ -159,9 +176,8 @@ class _Filling:
     def fill(self, crew: Crew) -> None:
         """Rounds until nothing is needed any more, then commit."""
         claims = Claims(self._work.folder, crew.lease.id)
-        self.read_records()
         self._tell(crew.reporter)
-        while needs := self._needs():
+        while needs := self.needs():
             claims.claim(needs, self._rows_per_unit())
             mine, theirs = self._pending(claims, needs, crew.lease)
             if mine:
@@ -189,7 +205,7 @@ class _Filling:
     def _await(self, units: Sequence[PoolUnit], reporter: Telling) -> None:
         """Another job that is alive makes these: look again in a moment."""
         if not self._told:
-            reporter.note(f"waiting for samples of {self._generator} that another job makes")
+            reporter.note(f"waiting for samples of {self.generator} that another job makes")
             self._told = True
         time.sleep(_POLL_S)
         for unit in units:
@@ -202,7 +218,7 @@ class _Filling:
     def _tell(self, telling: Telling) -> None:
         """Tell what became of every class up to now, and which shards there are."""
         told, self._shards_told = self._shards_told, len(self._universe.shards)
-        telling.pooled(self._generator, list(self._universe.shards.values())[told:])
+        telling.pooled(self.generator, list(self._universe.shards.values())[told:])
         telling.accounts(
             [
                 self._account(label, want, want.within(self._universe.accepted(label)))
@@ -215,7 +231,7 @@ class _Filling:
         result.made_now += self._made_now
         for label, want in sorted(self._wants.items()):
             accepted = want.within(self._universe.accepted(label))
-            result.accepted[self._generator, label] = accepted
+            result.accepted[self.generator, label] = accepted
             result.accounts.append(self._account(label, want, accepted))
 
     def _account(self, label: str, want: Want, accepted: Intervals) -> Account:
@@ -230,7 +246,7 @@ class _Filling:
             for reason, by_class in sorted(self._universe.rejected.items())
         }
         return Account(
-            generator=self._generator,
+            generator=self.generator,
             label_name=label,
             target=want.quota,
             cap=want.cap,
@@ -241,7 +257,8 @@ class _Filling:
             selected=selected,
         )
 
-    def _needs(self) -> dict[str, Intervals]:
+    def needs(self) -> dict[str, Intervals]:
+        """Indexes to make now, by class, as far as it is known what the pool holds."""
         found = {
             label: want.needs(self._universe.decided(label), self._universe.accepted(label))
             for label, want in self._wants.items()
@@ -249,7 +266,7 @@ class _Filling:
         return {label: need for label, need in found.items() if need}
 
     def _rows_per_unit(self) -> int:
-        info = self._prepared.infos[self._generator]
+        info = self._prepared.infos[self.generator]
         return pool_unit_rows(info.height * info.width * info.channels)
 
     def _pending(
@@ -268,7 +285,7 @@ class _Filling:
     def _units(self, claim: Claim, needs: Mapping[str, Intervals]) -> Iterator[PoolUnit]:
         if not any(claim.needs.get(label, Intervals()) & need for label, need in needs.items()):
             return
-        units = cut_pool_units(self._universe_id, self._generator, claim.needs, claim.rows_per_unit)
+        units = cut_pool_units(self._universe_id, self.generator, claim.needs, claim.rows_per_unit)
         for unit in units:
             if any(needs.get(c, Intervals()) & Intervals([(a, b)]) for c, a, b in unit.ranges):
                 yield unit
@@ -277,24 +294,25 @@ class _Filling:
         return owner != lease.id and alive(lease_folder(self._pool), owner)
 
     def _make(self, units: Sequence[PoolUnit], crew: Crew) -> None:
-        execution = self._prepared.job.spec.execution.generators.get(
-            self._generator, GeneratorExecution()
-        )
+        execution = self._prepared.job.spec.execution.of(self.generator)
         resources, placement = place(execution, crew.engine)
         task = PoolTask(
             self._prepared,
-            self._generator,
+            self.generator,
             self._universe_id,
             crew.stamp,
             placement,
             self._inputs.file if self._inputs else "",
-            self._inputs.lists.get(self._generator) if self._inputs else None,
+            self._inputs.lists.get(self.generator) if self._inputs else None,
+            run=crew.lease.id,
+            gpus=resources.gpus,
         )
-        crew.reporter.stage(f"synthesize {self._generator}", len(units))
+        crew.reporter.stage(f"synthesize {self.generator}", len(units))
         texts = [json.dumps(unit.to_json()) for unit in units]
-        observed = crew.reporter.task(task, "synthesize", self._generator, len(units))
+        observed = crew.reporter.task(task, "synthesize", self.generator, len(units))
         for done, result in enumerate(crew.engine.run(observed, texts, resources), start=1):
-            record = crew.reporter.unit("synthesize", self._generator, result)
+            crew.watch()
+            record = crew.reporter.unit("synthesize", self.generator, result)
             rows = sum(stop - start for _, start, stop in record["ranges"])
             self._made_now += rows if record["made"] else 0  # else another job was faster
             self._take(record)
@@ -316,27 +334,6 @@ class _Filling:
 def lease_folder(pool: Folder) -> Folder:
     """Where the jobs that fill a pool keep their leases."""
     return pool.child("_work")
-
-
-def place(execution: GeneratorExecution, engine: Engine) -> tuple[Resources, Placement]:
-    """What one actor takes, and how it runs: on a GPU where there is one."""
-    asked = execution.resources
-    gpus = asked.gpus
-    if gpus is None:
-        gpus = 1.0 if engine.gpus() >= 1 else 0.0
-    placement = Placement(
-        "cuda" if gpus else "cpu", execution.channels_last, execution.compile, execution.batch_size
-    )
-    resources = Resources(
-        workers=execution.replicas.min,
-        cpus=1.0 if asked.cpus is None else asked.cpus,
-        gpus=gpus,
-        most=execution.replicas.most,
-        memory=asked.memory,
-        accelerator_type=asked.accelerator_type,
-        labels=tuple(sorted(asked.labels.items())),
-    )
-    return resources, placement
 
 
 def _wants(prepared: Prepared, plan: Plan, generator: str) -> dict[str, Want]:

@@ -83,3 +83,7 @@ class Execution(Spec):
     """Of the run's log file; json: one object a line, with the ids of job, unit and actor."""
     storage_options: dict[str, dict[str, Free]] = {}
     """fsspec options by protocol, for example {s3: {endpoint_url: ...}}."""
+
+    def of(self, generator: str) -> GeneratorExecution:
+        """How a generator is run."""
+        return self.generators.get(generator, GeneratorExecution())

@@ -2,12 +2,14 @@
 
 A courtesy, not a lock: safety rests on exclusive records and the transaction. On the
 same host a holder lives while its process does; elsewhere while its heartbeat is fresh
-by the store's own clock, so the clocks of two hosts are never compared.
+by the store's own clock, so the clocks of two hosts are never compared. Whoever is sure that
+a holder hangs takes its lease over: from then on nobody counts it, and it stops when it looks.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import socket
@@ -18,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-from augment.errors import StorageError
+from augment.errors import InterruptedRun, StorageError
 from augment.storage import Folder
 
 HEARTBEAT_S = 10.0
@@ -39,6 +41,14 @@ class Holder:
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host.split('/')[0]}"
+
+    def since_when(self) -> str:
+        """The minute in UTC, for people."""
+        return f"{dt.datetime.fromtimestamp(self.since, dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+    def is_process_of(self, other: Holder) -> bool:
+        """Whether both leases are of one process."""
+        return (self.host, self.pid, self.started) == (other.host, other.pid, other.started)
 
 
 class Lease:
@@ -81,6 +91,23 @@ class Lease:
         self._thread.join()
         with contextlib.suppress(StorageError):  # a lease left behind goes stale by itself
             self._folder.remove(_path(self.id))
+            self._folder.remove(_over(self.id))
+
+    def check(self) -> None:
+        """Raises:
+        InterruptedRun: another driver took this lease over.
+        """
+        by = _taker(self._folder, self.id)
+        if by is not None:
+            raise InterruptedRun(
+                f"{self._folder.uri}: {by} took this job over at {by.since_when()}; this run "
+                "stops, what it finished is kept"
+            )
+
+    def take_over(self, folder: Folder, holder: Holder) -> None:
+        """From now on nobody counts `holder` of `folder` among the living, and it stops as soon
+        as it looks."""
+        folder.create(_over(holder.id), json.dumps(asdict(self.holder)).encode())
 
     def _touch(self) -> None:
         self._folder.replace(_path(self.id), json.dumps(asdict(self.holder)).encode())
@@ -97,7 +124,7 @@ def alive(folder: Folder, lease_id: str, stale_after_s: float = STALE_AFTER_S) -
     stale_after_s: several heartbeats; only used for holders on other hosts.
     """
     holder = _read(folder, lease_id)
-    if holder is None:
+    if holder is None or folder.exists(_over(lease_id)):
         return False
     if holder.host == _host() and holder.started:
         return _started(holder.pid) == holder.started
@@ -116,16 +143,29 @@ def holders(folder: Folder, stale_after_s: float = STALE_AFTER_S) -> list[Holder
 
 def _lease_ids(folder: Folder) -> Iterator[str]:
     for info in folder.files("leases"):
-        yield info.path.removeprefix("leases/lease-").removesuffix(".json")
+        if info.path.startswith("leases/lease-"):
+            yield info.path.removeprefix("leases/lease-").removesuffix(".json")
 
 
 def _path(lease_id: str) -> str:
     return f"leases/lease-{lease_id}.json"
 
 
+def _over(lease_id: str) -> str:
+    return f"leases/over-{lease_id}.json"
+
+
 def _read(folder: Folder, lease_id: str) -> Holder | None:
+    return _holder(folder, _path(lease_id))
+
+
+def _taker(folder: Folder, lease_id: str) -> Holder | None:
+    return _holder(folder, _over(lease_id))
+
+
+def _holder(folder: Folder, path: str) -> Holder | None:
     try:
-        return Holder(**json.loads(folder.read(_path(lease_id))))
+        return Holder(**json.loads(folder.read(path)))
     except FileNotFoundError:
         return None
 

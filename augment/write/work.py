@@ -2,6 +2,7 @@
 
     plan/<name>               frozen once, read by every resume
     units/<unit>.try-<k>      begun k times; says nothing about success
+    units/<unit>.at-<k>       what try k was busy with; only left where there was trouble
     units/<unit>.json         the record: made after the shard is whole; proves the unit
 
 A file of a shard proves nothing, only its record does. Every name here is created
@@ -11,6 +12,7 @@ Nobody deletes during a run. Knows nothing of rows, Delta or Ray.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import uuid
@@ -55,6 +57,28 @@ class Work:
         while not self.folder.create(f"{_unit(unit)}.try-{number}", attempt.encode()):
             number += 1
         return Attempt(unit, number, attempt)
+
+    def troubled(self, unit: str) -> bool:
+        """Whether earlier tries look as if the unit ended them: one noted so, or two left no
+        record."""
+        second = self.folder.exists(f"{_unit(unit)}.try-2")
+        return second or self.folder.exists(f"{_unit(unit)}.at-1")
+
+    def note(self, attempt: Attempt, state: Mapping[str, Any]) -> None:
+        """Say what a try is busy with, in place of what it said before."""
+        path = f"{_unit(attempt.unit)}.at-{attempt.number}"
+        self.folder.replace(path, canonical_json(state).encode())
+
+    def notes(self, attempt: Attempt) -> list[dict[str, Any]]:
+        """The last note of each earlier try of the unit, oldest first; one that cannot be read
+        says nothing, and so does a try that left none."""
+        found = []
+        for number in range(1, attempt.number):
+            data = _read(self.folder, f"{_unit(attempt.unit)}.at-{number}")
+            with contextlib.suppress(ValueError):
+                if data is not None and isinstance(state := json.loads(data), dict):
+                    found.append(state)
+        return found
 
     def record(self, attempt: Attempt, body: Mapping[str, Any]) -> Record:
         """Record a finished unit, once; the record that holds.

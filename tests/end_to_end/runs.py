@@ -101,6 +101,10 @@ class Command:
         assert busy, titles
         return busy[0]
 
+    def signal(self, number: int) -> None:
+        """Sends the command itself a signal."""
+        self._process.send_signal(number)
+
     def notes(self) -> str:
         return self._notes.read_text()
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from augment.api import load_spec, open_dataset, run
-from augment.errors import InterruptedRun
+from augment.errors import InterruptedRun, PlanError
 from augment.run import LocalEngine
 from augment.run.ray_engine import RayEngine
 from tests.end_to_end.jobs import (
@@ -90,7 +90,11 @@ def test_more_than_the_cluster_has_is_refused_at_once(
     data: Path, tmp_path: Path, ray_engine: RayEngine
 ) -> None:
     job = load_spec(vae_job(data, tmp_path, generators={"vae": {"resources": {"gpus": 8}}}))
-    with pytest.raises(InterruptedRun, match=r"1 workers with 8.0 GPU each need 8.0; the cluster"):
+    with pytest.raises(
+        PlanError,
+        match=r"generators.vae: got 1 actors with 1 CPU, 8 GPU each are asked for; the cluster "
+        r"holds 0 of them \(.*: 0\). Ask for fewer",
+    ):
         run(job, engine=ray_engine, clock=clock)
 
 

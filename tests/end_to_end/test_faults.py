@@ -9,7 +9,6 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,8 @@ from augment.errors import StorageError
 from augment.run import RunResult
 from augment.storage import Folder
 from augment.write import live_files
-from tests.end_to_end.jobs import CLASSES, augment, job_document, write_digits, write_job
+from tests.end_to_end.disturbed import document, job
+from tests.end_to_end.jobs import CLASSES, augment, job_document, write_digits
 from tests.end_to_end.runs import (
     EPOCH,
     Command,
@@ -69,38 +69,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("digits")
     write_digits(root / "data", {"0": 12, "1": 5, "2": 4})
     return root
-
-
-def document(data: Path, root: Path, **changes: Any) -> dict[str, Any]:
-    """Two generators that need several rounds each, and a data set of five shards."""
-    generators = {
-        name: {
-            "family": "palette",
-            "classes": list(CLASSES),
-            "size": size,
-            "sampling": {"contrast": 0.05},
-        }
-        for name, size in (("fine", 48), ("coarse", 32))
-    }
-    defaults: dict[str, Any] = {
-        "augmentations": [],
-        "generators": generators,
-        "synthesize": [{"generators": ["fine", "coarse"], "fill": {"to": 40}}],
-        "filters": [{"degenerate": {"min_std": 2.1}}],
-        "max_attempts_per_sample": 6,
-        "pool": str(root / "pool"),
-        "output": {
-            "uri": str(root / "out"),
-            "image": {"format": "png"},  # at the generators' size: several shards
-            "shard": {"target_bytes": 65536},
-        },
-    }
-    return job_document(data, **(defaults | changes))
-
-
-def job(data: Path, root: Path, **changes: Any) -> Path:
-    root.mkdir(parents=True, exist_ok=True)
-    return write_job(root / "job.yaml", document(data, root, **changes))
 
 
 @pytest.fixture
@@ -308,7 +276,7 @@ def test_a_second_driver_waits_for_the_first(
     until(lambda: "signal at: told stage mix" in first.notes())
     second = Driver(path)
     try:
-        until(lambda: "runs this job already; waiting for it to end" in second.notes())
+        until(lambda: "runs this job already, since" in second.notes())
         assert f"process {first.process.pid} on " in second.notes()
         assert published(tmp_path / "out") == {}
     finally:

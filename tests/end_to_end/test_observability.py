@@ -277,6 +277,9 @@ class Stopping:
     def gpus(self) -> float:
         return 0.0
 
+    def infeasible(self, resources: Resources) -> str | None:
+        return None
+
 
 @pytest.mark.parametrize("units", [1, 4])
 def test_a_resume_shows_the_whole(root: Path, units: int) -> None:

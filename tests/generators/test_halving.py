@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from augment.errors import RequestError
 from augment.generators import (
     GeneratedBatch,
     GeneratorHost,
@@ -68,14 +69,65 @@ def test_the_limit_is_remembered() -> None:
     assert small.sizes == [4, 4]
 
 
-def test_one_row_that_does_not_fit_is_an_error() -> None:
-    host = Halving(Small(0, MemoryError))
+class Poisoned(Small):
+    """Raises for every batch with a row of `poison` in it."""
+
+    def __init__(self, poison: Sequence[int], error: type[Exception] = ValueError) -> None:
+        super().__init__(99, error)
+        self.poison = set(poison)
+
+    def generate(self, batch: Sequence[SampleRequest]) -> GeneratedBatch:
+        if bad := self.poison & {r.index for r in batch}:
+            self.sizes.append(len(batch))
+            raise self.error(f"cannot make {sorted(bad)}")
+        return super().generate(batch)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(ValueError, "raised"), (MemoryError, "out_of_memory")]
+)
+def test_a_row_that_raises_fails_and_its_neighbours_are_made(
+    error: type[Exception], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = Poisoned([5], error)
+    batch = requests(host.info, ["a"], 16)
+    made = Halving(host).generate(batch)
+    clean = Small(99, error).generate(batch)
+    assert made.failed == (None,) * 5 + (reason,) + (None,) * 10
+    assert np.array_equal(np.delete(made.images, 5, 0), np.delete(clean.images, 5, 0))
+    assert not made.images[5].any()
+    assert [note.get("id") for note in made.notes] == [
+        None if i == 5 else r.sample_id for i, r in enumerate(batch)
+    ]
+    assert f"sample {batch[5].sample_id}: {error.__name__}: cannot make [5]" in caplog.text
+
+
+def test_a_row_that_raises_leaves_the_limit_alone() -> None:
+    host = Halving(Poisoned([0]))
+    host.generate(requests(host.info, ["a"], 4))
+    assert host.limit is None
+
+
+def test_one_row_that_raises_fails_with_zeros() -> None:
+    host = Halving(Poisoned([0]))
+    made = host.generate(requests(host.info, ["a"], 1))
+    assert (made.failed, made.notes) == (("raised",), ())
+    assert made.images.shape == (1, host.info.channels, 8, 8)
+    assert not made.images.any()
+
+
+def test_a_host_that_makes_nothing_is_broken() -> None:
+    broken = Poisoned(range(64))
+    with pytest.raises(ValueError, match="cannot make"):
+        Halving(broken).generate(requests(broken.info, ["a"], 64))
+    assert broken.sizes.count(1) == 4  # it is not asked for every row
     with pytest.raises(MemoryError, match="no room"):
-        host.generate(requests(host.info, ["a"], 2))
+        Halving(Small(0, MemoryError)).generate(requests(broken.info, ["a"], 2))
 
 
-def test_other_errors_are_not_retried() -> None:
-    small = Small(1, ValueError)
-    with pytest.raises(ValueError, match="no room"):
-        Halving(small).generate(requests(small.info, ["a"], 2))
-    assert small.sizes == [2]
+def test_a_request_that_is_refused_is_no_row_that_failed() -> None:
+    small = Small(99, ValueError)
+    other = SampleRequest("00" * 16, "c", 0)
+    with pytest.raises(RequestError, match="cannot make class 'c'"):
+        Halving(small).generate([*requests(small.info, ["a"], 2), other])
+    assert small.sizes == [3]

@@ -12,9 +12,8 @@ from augment import errors
 from augment.errors import AugmentError, Problem, SpecError, StorageError, UnitFailed
 from augment.generators import Placement
 from augment.run import LocalEngine, Resources, Task, Worker
-from augment.run.engine import call
-from augment.run.ray_engine import _as_raised
-from augment.run.synthesis import place
+from augment.run.engine import as_raised, call
+from augment.run.placing import place
 from augment.spec.execution import GeneratorExecution
 
 
@@ -38,7 +37,7 @@ class UpperTask:
     made: list[Upper] = field(default_factory=list)
     broken: Exception | None = None
 
-    def worker(self) -> Worker:
+    def worker(self, alone: bool = False) -> Worker:
         if self.broken is not None:
             raise self.broken
         self.made.append(Upper())
@@ -117,7 +116,7 @@ PLAIN = [
 def test_an_error_crosses_by_name_and_text(
     kind: type[AugmentError], caplog: pytest.LogCaptureFixture
 ) -> None:
-    raised = _as_raised(kind.__name__, "what happened", "Traceback: where")
+    raised = as_raised(kind.__name__, "what happened", "Traceback: where")
     assert type(raised) is kind
     assert str(raised) == "what happened"
     assert raised.exit_code == kind.exit_code
@@ -127,13 +126,13 @@ def test_an_error_crosses_by_name_and_text(
 @pytest.mark.parametrize("kind", ["SpecError", "PlanError"])
 def test_an_error_of_problems_crosses_as_its_text(kind: str) -> None:
     original = SpecError([Problem("job.yaml:3", "x", "y"), Problem("job.yaml:9", "a", "b")])
-    raised = _as_raised(kind, str(original), "")
+    raised = as_raised(kind, str(original), "")
     assert type(raised) is errors.RequestError
     assert (str(raised), raised.exit_code) == (str(original), 2)
 
 
 def test_an_unknown_kind_of_error_crosses_as_a_failed_unit() -> None:
-    raised = _as_raised("OfAnotherPackage", "what happened", "")
+    raised = as_raised("OfAnotherPackage", "what happened", "")
     assert type(raised) is UnitFailed
     assert str(raised) == "what happened"
 
@@ -156,6 +155,9 @@ class Machine:
 
     def gpus(self) -> float:
         return self.has_gpus
+
+    def infeasible(self, resources: Resources) -> str | None:
+        return None
 
 
 @pytest.mark.parametrize(

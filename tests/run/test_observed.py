@@ -15,6 +15,7 @@ from augment.errors import StorageError, UnitFailed
 from augment.mix import MixUnit
 from augment.plan import PoolUnit
 from augment.run import Worker
+from augment.run.engine import as_raised
 from augment.run.observed import (
     BUCKETS,
     Lines,
@@ -24,7 +25,6 @@ from augment.run.observed import (
     counted,
     unit_name,
 )
-from augment.run.ray_engine import _as_raised
 
 LOG = logging.getLogger("augment.run")
 POOL = PoolUnit("u" * 64, "fake", (("0", 0, 3),))
@@ -53,7 +53,7 @@ class Maker:
 
 @dataclass(frozen=True)
 class MakerTask:
-    def worker(self) -> Worker:
+    def worker(self, alone: bool = False) -> Worker:
         return Maker()
 
 
@@ -128,7 +128,7 @@ def test_an_error_says_which_unit_and_process_it_was(
     assert logs.ids_in(trace) == {**IDS, "unit": "train-00003"}
     assert "node:7" not in str(caught.value)
     caplog.clear()
-    _as_raised(type(caught.value).__name__, str(caught.value), trace)
+    as_raised(type(caught.value).__name__, str(caught.value), trace)
     line = logs.facts(caplog.records[0])
     assert (line["unit"], line["actor"]) == ("train-00003", "node:7")
 

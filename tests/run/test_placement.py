@@ -23,7 +23,7 @@ class Looks:
 
 @dataclass
 class Task:
-    def worker(self):
+    def worker(self, alone=False):
         return Looks()
 
 engine = RayEngine()

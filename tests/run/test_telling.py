@@ -82,7 +82,7 @@ class Clock:
 class RecordTask:
     """Its workers find every unit recorded."""
 
-    def worker(self) -> Worker:
+    def worker(self, alone: bool = False) -> Worker:
         return lambda unit: json.dumps({"unit": "train-00003", "entry": {"rows": 5, "size": 70}})
 
 

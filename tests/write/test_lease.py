@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from augment.errors import InterruptedRun
 from augment.storage import Folder
 from augment.write.lease import Lease, alive, holders
 
@@ -118,3 +119,30 @@ def test_where_starts_are_unknown_the_heartbeat_decides(tmp_path: Path) -> None:
 
 def test_an_unknown_lease_is_dead(tmp_path: Path) -> None:
     assert not alive(Folder(str(tmp_path)), "0" * 32)
+
+
+def test_a_lease_that_was_taken_over_counts_for_nobody(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    with Lease(folder, clock) as first, Lease(folder, lambda: 2000.0) as second:
+        first.check()
+        assert holders(folder) == [first.holder, second.holder]
+        second.take_over(folder, first.holder)
+        second.take_over(folder, first.holder)  # once more changes nothing
+        assert holders(folder) == [second.holder]
+        assert not alive(folder, first.id)
+        second.check()
+        with pytest.raises(InterruptedRun) as caught:
+            first.check()
+        assert str(caught.value) == (
+            f"{folder.uri}: {second.holder} took this job over at 1970-01-01 00:33 UTC; this run "
+            "stops, what it finished is kept"
+        )
+    assert [info.path for info in folder.files()] == []
+
+
+def test_leases_of_one_process_are_known_as_such(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    with Lease(folder, clock) as one, Lease(folder.child("pool"), clock) as other:
+        assert one.holder.is_process_of(other.holder)
+        elsewhere(lease_file(tmp_path, one), 0.0)
+        assert not holders(folder)[0].is_process_of(other.holder)

@@ -1,0 +1,45 @@
+"""SIGTERM, as clusters send it before they take a machine away: the work in hand is abandoned
+as by Ctrl-C, and where that takes too long the process ends all the same.
+
+Knows nothing of what is being done.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+GRACE_S = 20.0
+"""Kubernetes kills after 30 seconds; leases and Ray are given back within this time."""
+_RESUMABLE = 3
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end."""
+
+
+def heed_sigterm(grace_s: float = GRACE_S) -> None:
+    """From now on SIGTERM raises `Terminated` in the main thread, and after `grace_s` seconds
+    ends the process with exit code 3. Does nothing outside the main thread, or where somebody
+    else handles SIGTERM already."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough; a second interrupts cleaning
+        timer = threading.Timer(grace_s, _give_up)
+        timer.daemon = True
+        timer.start()
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def _give_up() -> None:
+    print("augment: terminated; the same command resumes", file=sys.stderr, flush=True)
+    os._exit(_RESUMABLE)
