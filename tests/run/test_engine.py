@@ -13,7 +13,7 @@ from augment.errors import AugmentError, Problem, SpecError, StorageError, UnitF
 from augment.generators import Placement
 from augment.run import LocalEngine, Resources, Task, Worker
 from augment.run.engine import call
-from augment.run.ray_engine import _as_raised
+from augment.run.ray_engine import _as_raised, _init_arguments
 from augment.run.synthesis import place
 from augment.spec.execution import GeneratorExecution
 
@@ -136,6 +136,11 @@ def test_an_unknown_kind_of_error_crosses_as_a_failed_unit() -> None:
     raised = _as_raised("OfAnotherPackage", "what happened", "")
     assert type(raised) is UnitFailed
     assert str(raised) == "what happened"
+
+
+def test_an_embedded_ray_joins_no_cluster_that_happens_to_be_there() -> None:
+    assert _init_arguments(None)["address"] == "local"
+    assert _init_arguments("head:6379")["address"] == "head:6379"
 
 
 # ---- where workers live -------------------------------------------------------------
