@@ -49,12 +49,14 @@ def run(
     reporter: Reporter | None = None,
     clock: Clock | None = None,
     takeover: bool = False,
+    measure: bool = False,
     profile: str | None = None,
 ) -> RunResult:
     """Carry the job out, or finish what an earlier run of the same request began.
 
     engine: None as the job's `execution` says. clock: the creation time of a new plan.
     takeover: do not wait for a run that holds the job's lease, stop it instead.
+    measure: time a few batches first, so that the cost can be foreseen and compared.
     profile: a file for a timeline of the run.
 
     Raises:
@@ -73,6 +75,7 @@ def run(
             reporter=reporter,
             clock=clock,
             takeover=takeover,
+            measure=measure,
             observers=observers,
         )
 

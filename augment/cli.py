@@ -18,11 +18,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from augment import __version__, cli_generators
-from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
+from augment.errors import AugmentError, GateError, InterruptedRun, Problem, RequestError
 from augment.stopping import Terminated, heed_sigterm
 
 if TYPE_CHECKING:
-    from augment.run import Engine
+    from augment.run import Engine, Prepared
+    from augment.run.cost import Estimate
+    from augment.run.prepare import Planned
     from augment.spec import Job
 
 EXIT_CODES = "exit codes: 0 done, 1 a limit or gate failed, 2 the request is wrong, " \
@@ -103,6 +105,12 @@ def parser() -> argparse.ArgumentParser:
     validate = _job_verb(verbs, "validate", _validate, "check a job file; touches nothing else")
     validate.add_argument("--check-remote", action="store_true", help="also list the sources")
     plan = _job_verb(verbs, "plan", _plan, "census and exact quotas after every rule")
+    plan.add_argument(
+        "--measure",
+        action="store_true",
+        help="time a few batches of each generator: GPU hours, bytes, wall time",
+    )
+    plan.add_argument("--engine", choices=("ray", "local"), help="where --measure runs them")
     plan.add_argument("--write", metavar="MANIFEST.parquet", help="one row per sample to be made")
     for name, verb, text in (
         ("run", _run, "plan, synthesize, filter, mix, commit, audit"),
@@ -116,6 +124,12 @@ def parser() -> argparse.ArgumentParser:
             action="store_true",
             help="stop a run of this job that hangs, and go on from what it left",
         )
+        if name != "mix":
+            sub.add_argument(
+                "--measure",
+                action="store_true",
+                help="time a few batches first; the end compares with what was spent",
+            )
         _observed(sub)
     _audit_verb(verbs)
     trace = _verb(verbs, "trace", _trace, "the whole ancestry of one row")
@@ -232,6 +246,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from augment import console
     from augment.plan import findings
     from augment.run import plan_job, prepare
+    from augment.run.cost import over_budget
     from augment.run.planning import (
         build_pipelines,
         pool_stock,
@@ -248,12 +263,28 @@ def _plan(arguments: argparse.Namespace) -> int:
     found = [*findings(plan, job.spec.limits), *unknown_training(prepared)]
     if arguments.write:
         write_manifest(plan, arguments.write, planned.inputs)
+    costs = _measured(arguments, job, prepared, planned) if arguments.measure else []
     if arguments.json:
         more = {"pool": stock, "dropped": census.dropped}
+        more["costs"] = [one.to_json() for one in costs]
         _print(plan.to_json() | more | {"findings": found})
     else:
         console.show_plan(plan, found, stock, census.dropped)
+        print("\n".join(console.cost_lines(costs)), end="\n" if costs else "")
+    if why := over_budget(costs, {}, job.spec.limits.gpu_hours):
+        raise GateError(why)
     return 0
+
+
+def _measured(
+    arguments: argparse.Namespace, job: Job, prepared: Prepared, planned: Planned
+) -> list[Estimate]:
+    from augment import console
+    from augment.api import open_engine
+    from augment.run.planning import measure_plan
+
+    with console.session(job, quiet=arguments.json), open_engine(job, arguments.engine) as engine:
+        return measure_plan(prepared, planned, engine)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -272,7 +303,8 @@ def _carry_out(arguments: argparse.Namespace, verb: Any) -> int:
     from augment import console
 
     with _opened_run(arguments) as (job, engine, log, told):
-        result = verb(job, engine, takeover=arguments.takeover, **told)
+        measure = {"measure": True} if getattr(arguments, "measure", False) else {}
+        result = verb(job, engine, takeover=arguments.takeover, **measure, **told)
     if arguments.json:
         _print(console.result_json(result, log))
     else:
@@ -304,7 +336,8 @@ def _synthesize(arguments: argparse.Namespace) -> int:
     from augment.run import fill_pool
 
     with _opened_run(arguments) as (job, engine, log, told):
-        result = fill_pool(job, engine, takeover=arguments.takeover, **told)
+        asked = {"takeover": arguments.takeover, "measure": arguments.measure}
+        result = fill_pool(job, engine, **asked, **told)
     if arguments.json:
         _print(console.synthesis_json(result, job.spec.pool, log))
     else:

@@ -25,6 +25,7 @@ from augment.storage.trouble import told
 if TYPE_CHECKING:
     from augment.plan import Line, Plan
     from augment.run import Reporter, RunResult
+    from augment.run.cost import Estimate, Spent
     from augment.run.synthesis import Account, Synthesis
     from augment.spec import Job
 
@@ -274,6 +275,9 @@ def show_result(result: RunResult, log: str) -> None:
     if result.accounts:
         print()
         print("\n".join(_accounts(result.accounts)))
+    if result.estimates:
+        print()
+        print("\n".join(cost_lines(result.estimates, result.spent)))
     print()
     print(render(result.audit))
     lost = sum(c.quarantined for c in result.cells)
@@ -324,6 +328,42 @@ def _accounts(accounts: Sequence[Account]) -> list[str]:
     return table(head, rows)
 
 
+def cost_lines(
+    estimates: Sequence[Estimate], spent: Mapping[str, Spent] | None = None
+) -> list[str]:
+    """What generators are estimated to cost, and what was spent on them where that is known."""
+    from augment.run.cost import counts
+
+    rows = []
+    for one in estimates:
+        seen = one.measured
+        walls = ", ".join(f"{n}: {_duration(one.wall_s(n))}" for n in counts(one.actors))
+        used = (spent or {}).get(one.generator)
+        rows.append(
+            (
+                one.generator,
+                seen.device,
+                one.rows,
+                f"{1e3 * seen.batch_s:.3g} ms of {seen.batch_rows}",
+                _size(one.bytes),
+                walls,
+                f"{one.gpu_hours():.3g}",
+                "-" if used is None else f"{used.gpu_hours:.3g}",
+                "-" if used is None else _duration(used.busy_s),
+            )
+        )
+    head = ("generator", "device", "to make", "batch", "bytes", "actors: wall time",
+            "GPU hours", "spent", "busy")  # fmt: skip
+    return table(head, rows) if rows else []
+
+
+def _duration(seconds: float) -> str:
+    for unit, each in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= each:
+            return f"{seconds / each:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
 def show_synthesis(result: Synthesis, pool: str, log: str) -> None:
     """What `augment synthesize` did."""
     print("\n".join(_accounts(result.accounts)))
@@ -344,6 +384,8 @@ def result_json(result: RunResult, log: str) -> dict[str, Any]:
         "made_now": result.made_now,
         "cells": [asdict(c) | {"short": c.short} for c in result.cells],
         "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in result.accounts],
+        "costs": [one.to_json() for one in result.estimates],
+        "spent": {name: asdict(one) for name, one in result.spent.items()},
         "audit": result.audit.to_json(),
         "log": log,
     }

@@ -105,7 +105,7 @@ def test_public_names() -> None:
     [
         ("load_spec", ["source", "execution", "overrides", "env"]),
         ("plan", ["job"]),
-        ("run", ["job", "engine", "reporter", "clock", "takeover", "profile"]),
+        ("run", ["job", "engine", "reporter", "clock", "takeover", "measure", "profile"]),
         ("audit", ["uri", "version", "limits", "by", "verify", "options"]),
         ("open_dataset", ["uri", "version", "split", "options"]),
         ("open_engine", ["job", "engine", "observers"]),

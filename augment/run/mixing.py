@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from augment.errors import ErrorBudgetExceeded, RequestError
 from augment.mix import MixUnit, cut_mix_units, select
+from augment.run.cost import Spent
 from augment.run.engine import Resources
 from augment.run.mix_unit import MixTask
 from augment.run.prepare import Frozen
@@ -29,6 +30,8 @@ class Arrangement:
 
     units: tuple[MixUnit, ...]
     accounts: tuple[Account, ...]
+    spent: Mapping[str, Spent] = field(default_factory=dict)
+    """generator -> what was spent on its samples until then."""
 
 
 def arrange(frozen: Frozen, synthesis: Synthesis) -> Arrangement:
@@ -44,6 +47,7 @@ def arrange(frozen: Frozen, synthesis: Synthesis) -> Arrangement:
     document = {
         "units": [unit.to_json() for unit in units],
         "accounts": [account_to_json(a) for a in synthesis.accounts],
+        "spent": {name: asdict(one) for name, one in synthesis.spent.items()},
     }
     return _thaw(frozen.prepared.work.freeze("units.json", json.dumps(document).encode()))
 
@@ -59,6 +63,7 @@ def _thaw(text: bytes) -> Arrangement:
     return Arrangement(
         tuple(MixUnit.from_json(unit) for unit in document["units"]),
         tuple(account_from_json(a) for a in document["accounts"]),
+        {name: Spent(**one) for name, one in document.get("spent", {}).items()},
     )
 
 

@@ -29,6 +29,7 @@ from augment.run.commit import (
     committed,
     refuse_foreign_output,
 )
+from augment.run.cost import Estimate, Spent
 from augment.run.engine import Engine
 from augment.run.mixing import (
     Arrangement,
@@ -48,6 +49,7 @@ from augment.run.synthesis import (
     Synthesis,
     inspect_pool,
     lease_folder,
+    read_estimates,
     synthesize,
 )
 from augment.run.telling import Observer, Telling, logged
@@ -73,6 +75,10 @@ class RunResult:
     accounts: tuple[Account, ...]
     audit: AuditReport
     on_shortfall: str
+    estimates: tuple[Estimate, ...]
+    """What was measured before samples were made, by this run or an earlier one."""
+    spent: Mapping[str, Spent]
+    """generator -> what was spent on its samples until the data set was arranged."""
 
     @property
     def shortfall(self) -> int:
@@ -91,18 +97,20 @@ def run(
     reporter: Reporter | None = None,
     clock: Clock | None = None,
     takeover: bool = False,
+    measure: bool = False,
     observers: Sequence[Observer] = (),
 ) -> RunResult:
     """Carry a job out, or finish what an earlier run of the same request began.
 
     takeover: do not wait for a run that holds the job's lease, stop it instead.
+    measure: time a few batches first, so that the cost can be foreseen and compared.
     observers: are told of everything beside the reporter.
 
     Raises:
         RequestError: the request is wrong; nothing was started.
         InterruptedRun: it broke half-way, or another run took it over; calling again resumes.
     """
-    way = Way(engine, Telling(reporter, observers), clock or now, takeover)
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure)
     with logged():
         return _run(job, way, fill=True)
 
@@ -114,6 +122,7 @@ def mix(
     reporter: Reporter | None = None,
     clock: Clock | None = None,
     takeover: bool = False,
+    measure: bool = False,
     observers: Sequence[Observer] = (),
 ) -> RunResult:
     """As `run`, from what the pool holds: no generator is loaded.
@@ -121,7 +130,7 @@ def mix(
     Raises:
         RequestError: the pool lacks samples that the plan needs. Others: see `run`.
     """
-    way = Way(engine, Telling(reporter, observers), clock or now, takeover)
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure)
     with logged():
         return _run(job, way, fill=False)
 
@@ -133,13 +142,14 @@ def fill_pool(
     reporter: Reporter | None = None,
     clock: Clock | None = None,
     takeover: bool = False,
+    measure: bool = False,
     observers: Sequence[Observer] = (),
 ) -> Synthesis:
     """The first half: fill the pool with what the job's plan draws.
 
     Raises: see `run`.
     """
-    way = Way(engine, Telling(reporter, observers), clock or now, takeover)
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure)
     with logged():
         frozen = _frozen(_prepared(job, way), way)
         with _turn(frozen, way) as crew:
@@ -154,6 +164,7 @@ class Way:
     reporter: Telling
     clock: Clock
     takeover: bool
+    measure: bool
 
 
 def _prepared(job: Job, way: Way) -> Prepared:
@@ -208,6 +219,8 @@ def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
         accounts=arrangement.accounts,
         audit=judged,
         on_shortfall=job.spec.on_shortfall,
+        estimates=tuple(read_estimates(prepared)),
+        spent=arrangement.spent,
     )
 
 
@@ -246,7 +259,7 @@ def _turn(frozen: Frozen, way: Way) -> Iterator[Crew]:
         if way.takeover:
             _take_over(prepared, own, way.reporter)
         _wait_for_turn(prepared.work.folder, own, way.reporter)
-        yield Crew(way.engine, own, way.reporter, frozen.stamp)
+        yield Crew(way.engine, own, way.reporter, frozen.stamp, measure=way.measure)
 
 
 def _wait_for_turn(folder: Folder, own: Lease, reporter: Reporter) -> None:

@@ -9,8 +9,12 @@ import pyarrow.parquet as pq
 
 from augment.errors import StorageError
 from augment.plan import Inputs, Plan, manifest_batches
-from augment.run.prepare import Prepared
-from augment.run.synthesis import inspect_pool
+from augment.run.cost import Estimate
+from augment.run.engine import Engine
+from augment.run.measuring import measure
+from augment.run.placing import refuse_infeasible
+from augment.run.prepare import FrozenInputs, Planned, Prepared, census_bytes
+from augment.run.synthesis import inspect_pool, wanted
 from augment.sample import MANIFEST_SCHEMA
 from augment.spec import Job
 from augment.transforms import build_transformer
@@ -47,6 +51,21 @@ def pool_stock(prepared: Prepared, plan: Plan) -> dict[str, dict[str, int]]:
         facts["there"] += account.selected
         facts["missing"] += 0 if spent else account.shortfall
     return stock
+
+
+def measure_plan(prepared: Prepared, planned: Planned, engine: Engine) -> list[Estimate]:
+    """Time a few batches of every generator whose samples the pool lacks, and estimate the rest.
+
+    Raises:
+        RequestError: the engine can never start the actors that one of them needs.
+        AugmentError: as a worker raised it.
+    """
+    inputs = FrozenInputs("inputs.parquet", planned.inputs.lists)
+    table = census_bytes(planned.inputs.table)
+    lacking = wanted(prepared, planned.plan, engine, inputs, table)
+    names = [one.task.generator for one in lacking]
+    refuse_infeasible(prepared.job.spec.execution, names, engine)
+    return measure(lacking, engine)
 
 
 def write_manifest(plan: Plan, path: str | os.PathLike[str], inputs: Inputs | None = None) -> None:

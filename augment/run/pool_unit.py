@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from augment.errors import ErrorBudgetExceeded, StorageError, UnitFailed
-from augment.filters import Filter, build_filters
+from augment.filters import build_filters
 from augment.generators import GeneratorInfo, Halving, Placement, load_host
 from augment.intervals import Intervals
 from augment.plan import InputList, PoolUnit
@@ -81,7 +81,7 @@ class PoolWorker:
         self._pool = prepared.pool
         self._work = universe_work(self._pool, self._universe)
         self._filters_digest = filters_digest(prepared)
-        self._recipe = _recipe(task, build_filters(prepared.job.spec.filters))
+        self._recipe = recipe(task)
         self._ending = Ending(alone)
         self._times = BatchTimes(task.placement.device)
         execution = prepared.job.spec.execution.of(task.generator)
@@ -120,17 +120,7 @@ class PoolWorker:
 
     def _loaded(self) -> Halving:
         if self._host is None:
-            task, prepared = self._task, self._task.prepared
-            spec = prepared.job.spec.generators[task.generator]
-            self._host = Halving(
-                load_host(
-                    task.generator,
-                    spec,
-                    self._info,
-                    placement=task.placement,
-                    options=prepared.options,
-                )
-            )
+            self._host = hosted(self._task)
         return self._host
 
     def _check_budget(self, unit: PoolUnit, journal: Journal) -> None:
@@ -230,7 +220,16 @@ class PoolWorker:
         return [made[i : i + each] for i in range(0, len(made), each)]
 
 
-def _recipe(task: PoolTask, filters: Sequence[Filter]) -> Recipe:
+def hosted(task: PoolTask) -> Halving:
+    """The task's generator, loaded."""
+    prepared, name = task.prepared, task.generator
+    spec, info = prepared.job.spec.generators[name], prepared.infos[name]
+    placement, options = task.placement, prepared.options
+    return Halving(load_host(name, spec, info, placement=placement, options=options))
+
+
+def recipe(task: PoolTask) -> Recipe:
+    """What all samples of the task have in common."""
     prepared, info = task.prepared, task.prepared.infos[task.generator]
     generator_id = prepared.generator_id(task.generator)
     return Recipe(
@@ -240,7 +239,7 @@ def _recipe(task: PoolTask, filters: Sequence[Filter]) -> Recipe:
         digital_source_type=source_type(info, task.fed),
         origin=Origin.SYNTHETIC if task.fed is None else task.fed.origin,
         max_pixels=prepared.job.spec.errors.max_pixels,
-        filters=filters,
+        filters=build_filters(prepared.job.spec.filters),
         takes_images=task.fed is not None,
     )
 

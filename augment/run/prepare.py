@@ -235,11 +235,17 @@ def _thaw(prepared: Prepared, head: bytes) -> Frozen:
 
 
 def _keep_census(work: Work, kind: str, table: pa.Table) -> str:
+    data = census_bytes(table)
+    name = f"{kind}-{hashlib.sha256(data).hexdigest()[:12]}.parquet"
+    work.freeze(name, data)
+    return name
+
+
+def census_bytes(table: pa.Table) -> bytes:
+    """A census or a list of inputs as the Parquet file that `read_rows` reads."""
     sink = io.BytesIO()
     pq.write_table(table, sink, row_group_size=_CENSUS_GROUP, compression="zstd")
-    name = f"{kind}-{hashlib.sha256(sink.getvalue()).hexdigest()[:12]}.parquet"
-    work.freeze(name, sink.getvalue())
-    return name
+    return sink.getvalue()
 
 
 def read_census(work: Work, name: str, start: int, stop: int) -> list[RealRow]:

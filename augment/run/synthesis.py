@@ -7,18 +7,21 @@ at once make every index once; a dead job's claims are taken over.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from augment.errors import StorageError
+from augment.errors import GateError, StorageError
 from augment.filters import build_filters
 from augment.intervals import Intervals
 from augment.mix import PoolGroup
 from augment.plan import Plan, PoolUnit, considered, cut_pool_units, next_needs, pool_unit_rows
+from augment.run.cost import Estimate, Spent, over_budget
 from augment.run.engine import Engine
+from augment.run.measuring import BATCHES, Wanted, first_points, measure
 from augment.run.placing import place, refuse_infeasible
 from augment.run.pool_unit import PoolTask, filters_digest, universe_work
 from augment.run.prepare import Frozen, FrozenInputs, Prepared
@@ -73,6 +76,8 @@ class Synthesis:
     accounts: list[Account] = field(default_factory=list)
     made_now: int = 0
     """Samples that this run generated; 0 where the pool had them all."""
+    spent: dict[str, Spent] = field(default_factory=dict)
+    """generator -> what this job's runs spent on its samples."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ class Crew:
     reporter: Telling
     stamp: Stamp
     also: Lease | None = None
+    measure: bool = False
+    """Whether a few batches are timed before all are made."""
 
     def watch(self) -> None:
         """Raises:
@@ -118,6 +125,7 @@ def synthesize(frozen: Frozen, crew: Crew) -> Synthesis:
 
     Raises:
         RequestError: the engine can never start the actors that one of them needs.
+        GateError: the job may not spend what they are measured to need.
         StorageError, CheckpointError, UnitFailed, InterruptedRun: see the worker.
     """
     result = Synthesis()
@@ -127,13 +135,51 @@ def synthesize(frozen: Frozen, crew: Crew) -> Synthesis:
     ]
     for filling in fillings:
         filling.read_records()
-    lacking = [filling.generator for filling in fillings if filling.needs()]
-    refuse_infeasible(frozen.prepared.job.spec.execution, lacking, crew.engine)
+    lacking = [filling for filling in fillings if filling.needs()]
+    names = [filling.generator for filling in lacking]
+    refuse_infeasible(frozen.prepared.job.spec.execution, names, crew.engine)
+    _measure(frozen, crew, lacking, {f.generator: f.spent for f in fillings})
     for filling in fillings:
         with crew.reporter.span("synthesize", filling.generator):
             filling.fill(crew)
         filling.report(result)
     return result
+
+
+def _measure(
+    frozen: Frozen, crew: Crew, lacking: Sequence[_Filling], spent: Mapping[str, Spent]
+) -> None:
+    """Time a few batches where somebody wants to know, and refuse what costs too much."""
+    prepared = frozen.prepared
+    limit = prepared.job.spec.limits.gpu_hours
+    if not lacking or not (crew.measure or limit is not None):
+        return
+    crew.reporter.note("measuring " + ", ".join(f.generator for f in lacking))
+    with crew.reporter.span("measure"):
+        found = measure([f.wanted(crew.engine, crew.stamp) for f in lacking], crew.engine)
+    keep_estimates(prepared, found)
+    if why := over_budget(found, spent, limit):
+        raise GateError(why)
+
+
+def wanted(
+    prepared: Prepared,
+    plan: Plan,
+    engine: Engine,
+    inputs: FrozenInputs,
+    table: bytes,
+) -> list[Wanted]:
+    """What `augment plan --measure` measures: every generator whose samples the pool lacks.
+    inputs, table: what generators are fed, and the list of it."""
+    found = []
+    for generator in _generators(plan):
+        filling = _Filling(prepared, plan, generator, inputs)
+        filling.read_records()
+        if filling.needs():
+            stamp = Stamp(prepared.job_id, dt.datetime.fromtimestamp(0, dt.UTC))  # marks nothing
+            one = filling.wanted(engine, stamp)
+            found.append(replace(one, inputs=table if one.task.fed else b""))
+    return found
 
 
 def inspect_pool(prepared: Prepared, plan: Plan) -> Synthesis:
@@ -171,6 +217,7 @@ class _Filling:
         self._wants = _wants(prepared, plan, generator)
         self._made_now = 0
         self._shards_told = 0
+        self.spent = Spent()
         self._told = False  # that this job waits for another
 
     def fill(self, crew: Crew) -> None:
@@ -213,6 +260,9 @@ class _Filling:
                 self._take(record)
 
     def _take(self, record: Mapping[str, Any]) -> None:
+        own = record["stamp"][0] == self._prepared.job_id
+        if own and record["unit"] not in self._universe.units:
+            self.spent = self.spent.plus(record)
         self._universe.add(record, self._pool, self._filters, self._digest)
 
     def _tell(self, telling: Telling) -> None:
@@ -229,6 +279,7 @@ class _Filling:
     def report(self, result: Synthesis) -> None:
         result.groups += self._universe.groups
         result.made_now += self._made_now
+        result.spent[self.generator] = self.spent
         for label, want in sorted(self._wants.items()):
             accepted = want.within(self._universe.accepted(label))
             result.accepted[self.generator, label] = accepted
@@ -294,19 +345,8 @@ class _Filling:
         return owner != lease.id and alive(lease_folder(self._pool), owner)
 
     def _make(self, units: Sequence[PoolUnit], crew: Crew) -> None:
-        execution = self._prepared.job.spec.execution.of(self.generator)
-        resources, placement = place(execution, crew.engine)
-        task = PoolTask(
-            self._prepared,
-            self.generator,
-            self._universe_id,
-            crew.stamp,
-            placement,
-            self._inputs.file if self._inputs else "",
-            self._inputs.lists.get(self.generator) if self._inputs else None,
-            run=crew.lease.id,
-            gpus=resources.gpus,
-        )
+        resources, _ = place(self._prepared.job.spec.execution.of(self.generator), crew.engine)
+        task = self._task(crew.engine, crew.stamp, crew.lease.id)
         crew.reporter.stage(f"synthesize {self.generator}", len(units))
         texts = [json.dumps(unit.to_json()) for unit in units]
         observed = crew.reporter.task(task, "synthesize", self.generator, len(units))
@@ -319,6 +359,32 @@ class _Filling:
             crew.reporter.advance(done, rows)
             if crew.reporter.due():
                 self._tell(crew.reporter)
+
+    def _task(self, engine: Engine, stamp: Stamp, run: str) -> PoolTask:
+        execution = self._prepared.job.spec.execution.of(self.generator)
+        resources, placement = place(execution, engine)
+        return PoolTask(
+            self._prepared,
+            self.generator,
+            self._universe_id,
+            stamp,
+            placement,
+            self._inputs.file if self._inputs else "",
+            self._inputs.lists.get(self.generator) if self._inputs else None,
+            run=run,
+            gpus=resources.gpus,
+        )
+
+    def wanted(self, engine: Engine, stamp: Stamp) -> Wanted:
+        """What to measure before the rest is made."""
+        task = self._task(engine, stamp, "")
+        caps = {label: want.cap for label, want in self._wants.items()}
+        lacking = {label: caps[label] for label in self.needs()}
+        accepted = {c: self._universe.accepted(c) for c in self._wants}
+        missing = sum(
+            max(0, want.quota - len(want.within(accepted[c]))) for c, want in self._wants.items()
+        )
+        return Wanted(task, missing, first_points(lacking, BATCHES * task.placement.batch_size))
 
     def _commit(self) -> None:
         """Make the universe's shards visible in the pool's table."""
@@ -352,6 +418,22 @@ def _wants(prepared: Prepared, plan: Plan, generator: str) -> dict[str, Want]:
     return {
         label: Want(n, caps[label], exact.get(label, Intervals())) for label, n in quota.items()
     }
+
+
+def keep_estimates(prepared: Prepared, found: Sequence[Estimate]) -> None:
+    """Leave what was measured beside the plan, for whoever compares it with what was spent: the
+    first estimate of each generator stays, for a resume only measures what is left."""
+    document = {one.generator: one.to_json() for one in [*found, *read_estimates(prepared)]}
+    prepared.work.folder.replace("estimate.json", json.dumps(document).encode())
+
+
+def read_estimates(prepared: Prepared) -> list[Estimate]:
+    """What the runs of a job measured; nothing where none did."""
+    try:
+        document = json.loads(prepared.work.folder.read("estimate.json"))
+    except FileNotFoundError:
+        return []
+    return [Estimate.from_json(one) for one in document.values()]
 
 
 def account_to_json(account: Account) -> dict[str, Any]:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("augment.run")
 Record = dict[str, Any]
 _EVERY_S = 5.0
-STAGES = ("engine", "prepare", "census", "plan", "synthesize", "arrange", "mix", "commit", "card",
-          "audit")  # fmt: skip
+STAGES = ("engine", "prepare", "census", "plan", "measure", "synthesize", "arrange", "mix",
+          "commit", "card", "audit")  # fmt: skip
 """Every stage that a run can be in. A stage lies in no other."""
 
 

@@ -1,0 +1,109 @@
+"""Cost before spending: a plan that measures, a budget that refuses, and what was spent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from augment.api import load_spec, run
+from augment.cli import main
+from augment.errors import GateError
+from augment.run import LocalEngine, Resources
+from tests.end_to_end.jobs import job_document, write_digits, write_job
+from tests.end_to_end.runs import records
+
+COUNTS = {"0": 6, "1": 4, "2": 2}
+
+
+class PretendsToHaveGpus(LocalEngine):
+    """Its actors hold GPUs that their generators, without weights, do not use."""
+
+    def gpus(self) -> float:
+        return 1.0
+
+    def infeasible(self, resources: Resources) -> str | None:
+        return None
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    write_digits(tmp_path / "data", COUNTS)
+    return write_job(tmp_path / "job.yaml", job_document(tmp_path))
+
+
+def edited(job: Path, **changes: Any) -> Path:
+    return write_job(job, yaml.safe_load(job.read_text()) | changes)
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_plan_measures_and_touches_nothing(
+    job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(tmp_path)
+    assert main(["plan", str(job), "--measure", "--engine", "local", "--json"]) == 0
+    [cost] = json.loads(capsys.readouterr().out)["costs"]
+    assert cost["samples"] == 3 * 30 - 2 * sum(COUNTS.values())
+    assert cost["rows"] >= cost["samples"]
+    seen = cost["measured"]
+    assert (seen["generator"], seen["device"], seen["batch_rows"]) == ("fake", "cpu", 64)
+    assert seen["made"] == 3 * cost["samples"]  # the caps end before four batches do
+    assert 0 < seen["batch_s"] < cost["wall_s"]["1"]
+    assert cost["gpu_hours"] == 0.0
+    assert files(tmp_path) - before <= {f for f in files(tmp_path) if f.endswith(".log")}
+
+
+def test_a_measured_run_compares_with_what_was_spent(
+    job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(job), "--measure", "--engine", "local"]) == 0
+    out = capsys.readouterr().out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert any(line.endswith("actors: wall time GPU hours spent busy") for line in lines)
+    result = run(load_spec(job), engine="local")  # already committed: it still knows
+    assert [one.generator for one in result.estimates] == ["fake"]
+    seconds = sum(sum(r["seconds"].values()) for r in records(tmp_path / "pool"))
+    assert result.spent["fake"].busy_s == pytest.approx(seconds)
+    assert result.spent["fake"].units == len(list(records(tmp_path / "pool")))
+
+
+def test_a_budget_refuses_before_anything_is_made(job: Path, tmp_path: Path) -> None:
+    edited(job, limits={"gpu_hours": 0.0})
+    said = r"limits.gpu_hours: \S+ GPU hours \(0 spent, \S+ estimated: fake \S+\) exceed 0 by"
+    with pytest.raises(GateError, match=said):
+        run(load_spec(job), engine=PretendsToHaveGpus())
+    assert not list((tmp_path / "pool").rglob("*.parquet"))
+    edited(job, limits={"gpu_hours": 1.0})
+    result = run(load_spec(job), engine=PretendsToHaveGpus())
+    assert result.ok
+    assert 0 < result.spent["fake"].gpu_hours < 1.0
+
+
+def test_without_a_gpu_no_plan_is_over_budget(
+    job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edited(job, limits={"gpu_hours": 0.0})
+    assert main(["plan", str(job), "--measure", "--engine", "local"]) == 0
+    assert "GPU hours" in capsys.readouterr().out
+
+
+def test_generators_that_take_images_are_measured_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_digits(tmp_path / "data", COUNTS)
+    tint = {"family": "tint"}
+    document = job_document(
+        tmp_path,
+        generators={"tint": tint},
+        synthesize=[{"generators": ["tint"], "input": {"per_image": 1}}],
+    )
+    job = write_job(tmp_path / "job.yaml", document)
+    assert main(["plan", str(job), "--measure", "--engine", "local", "--json"]) == 0
+    [cost] = json.loads(capsys.readouterr().out)["costs"]
+    assert cost["samples"] == sum(COUNTS.values())
