@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from augment.audit import AuditReport
     from augment.plan import Plan
-    from augment.run import Engine, Reporter, RunResult
+    from augment.run import Engine, Observer, Reporter, RunResult
     from augment.run.prepare import Clock
     from augment.spec.models import Limits
 
@@ -50,21 +50,33 @@ def run(
     clock: Clock | None = None,
     takeover: bool = False,
     measure: bool = False,
+    profile: str | None = None,
 ) -> RunResult:
     """Carry the job out, or finish what an earlier run of the same request began.
 
     engine: None as the job's `execution` says. clock: the creation time of a new plan.
     takeover: do not wait for a run that holds the job's lease, stop it instead.
     measure: time a few batches first, so that the cost can be foreseen and compared.
+    profile: a file for a timeline of the run.
 
     Raises:
         RequestError, GateError, InterruptedRun: see `augment.errors`.
     """
+    from augment.run import observing
     from augment.run import run as run_job
 
-    with open_engine(job, engine) as chosen:
+    with (
+        observing(job, profile=profile, reporter=reporter) as observers,
+        open_engine(job, engine, observers) as chosen,
+    ):
         return run_job(
-            job, chosen, reporter=reporter, clock=clock, takeover=takeover, measure=measure
+            job,
+            chosen,
+            reporter=reporter,
+            clock=clock,
+            takeover=takeover,
+            measure=measure,
+            observers=observers,
         )
 
 
@@ -101,10 +113,13 @@ def open_dataset(
 
 @contextlib.contextmanager
 def open_engine(
-    job: Job, engine: Literal["ray", "local"] | Engine | None = None
+    job: Job,
+    engine: Literal["ray", "local"] | Engine | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Iterator[Engine]:
-    """The engine by name (None: as the job says), closed at the end; an Engine stays open."""
-    from augment.run import LocalEngine
+    """The engine by name (None: as the job says), closed at the end; an Engine stays open.
+    observers: are told how long it takes to start."""
+    from augment.run import LocalEngine, Stage, spanning
 
     kind = job.spec.execution.engine if engine is None else engine
     if kind == "local":
@@ -113,7 +128,8 @@ def open_engine(
         from augment.run.ray_engine import RayEngine
 
         execution = job.spec.execution
-        opened = RayEngine(execution.address, execution.autoscale)
+        with spanning(observers, Stage("engine")):
+            opened = RayEngine(execution.address, execution.autoscale)
         try:
             yield opened
         finally:

@@ -8,12 +8,13 @@ people goes to standard error then. Imports are inside the verbs: `validate` mus
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from augment import __version__, cli_generators
@@ -21,7 +22,7 @@ from augment.errors import AugmentError, GateError, InterruptedRun, Problem, Req
 from augment.stopping import Terminated, heed_sigterm
 
 if TYPE_CHECKING:
-    from augment.run import Prepared
+    from augment.run import Engine, Prepared
     from augment.run.cost import Estimate
     from augment.run.prepare import Planned
     from augment.spec import Job
@@ -129,6 +130,7 @@ def parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="time a few batches first; the end compares with what was spent",
             )
+        _observed(sub)
     _audit_verb(verbs)
     trace = _verb(verbs, "trace", _trace, "the whole ancestry of one row")
     trace.add_argument("dataset", metavar="DATASET")
@@ -157,6 +159,14 @@ def _job_verb(verbs: Any, name: str, verb: Any, text: str) -> argparse.ArgumentP
     sub.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
                      help="one key of execution, for example workers=4")  # fmt: skip
     return sub
+
+
+def _observed(sub: argparse.ArgumentParser) -> None:
+    """How a run is observed; two of these are keys of `execution`."""
+    sub.add_argument("--metrics-port", metavar="PORT",
+                     help="Prometheus metrics on this port (0: any free one)")  # fmt: skip
+    sub.add_argument("--log-format", choices=("text", "json"), help="default: the job's execution")
+    sub.add_argument("--profile", metavar="FILE.json", help="write a timeline of the run")
 
 
 def _audit_verb(verbs: Any) -> None:
@@ -204,7 +214,11 @@ def _report(error: AugmentError, given: Sequence[str]) -> int:
 def _load(arguments: argparse.Namespace) -> Job:
     from augment.spec import load_spec
 
-    return load_spec(arguments.job, execution=arguments.execution, overrides=arguments.overrides)
+    keys = {"metrics.port": "metrics_port", "log_format": "log_format"}
+    short = [(key, getattr(arguments, name, None)) for key, name in keys.items()]
+    more = [f"{key}={value}" for key, value in short if value is not None]
+    overrides = [*arguments.overrides, *more]
+    return load_spec(arguments.job, execution=arguments.execution, overrides=overrides)
 
 
 def _print(document: Any) -> None:
@@ -287,45 +301,47 @@ def _mix(arguments: argparse.Namespace) -> int:
 
 def _carry_out(arguments: argparse.Namespace, verb: Any) -> int:
     from augment import console
+
+    with _opened_run(arguments) as (job, engine, log, told):
+        measure = {"measure": True} if getattr(arguments, "measure", False) else {}
+        result = verb(job, engine, takeover=arguments.takeover, **measure, **told)
+    if arguments.json:
+        _print(console.result_json(result, log))
+    else:
+        console.show_result(result, log)
+    return 0 if result.ok else 1
+
+
+@contextlib.contextmanager
+def _opened_run(
+    arguments: argparse.Namespace,
+) -> Iterator[tuple[Job, Engine, str, dict[str, Any]]]:
+    """The job, its engine, its log, and who is told of the run: reporter and observers."""
+    from augment import console
     from augment.api import open_engine
+    from augment.run import observing
 
     job = _load(arguments)
     with (
         console.session(job, quiet=arguments.json) as session,
-        open_engine(job, arguments.engine) as engine,
+        observing(job, profile=arguments.profile, reporter=session.reporter) as observers,
+        open_engine(job, arguments.engine, observers) as engine,
     ):
-        measure = {"measure": True} if getattr(arguments, "measure", False) else {}
-        result = verb(
-            job, engine, reporter=session.reporter, takeover=arguments.takeover, **measure
-        )
-    if arguments.json:
-        _print(console.result_json(result, session.log))
-    else:
-        console.show_result(result, session.log)
-    return 0 if result.ok else 1
+        told = {"reporter": session.reporter, "observers": observers}
+        yield job, engine, session.log, told
 
 
 def _synthesize(arguments: argparse.Namespace) -> int:
     from augment import console
-    from augment.api import open_engine
     from augment.run import fill_pool
 
-    job = _load(arguments)
-    with (
-        console.session(job, quiet=arguments.json) as session,
-        open_engine(job, arguments.engine) as engine,
-    ):
-        result = fill_pool(
-            job,
-            engine,
-            reporter=session.reporter,
-            takeover=arguments.takeover,
-            measure=arguments.measure,
-        )
+    with _opened_run(arguments) as (job, engine, log, told):
+        asked = {"takeover": arguments.takeover, "measure": arguments.measure}
+        result = fill_pool(job, engine, **asked, **told)
     if arguments.json:
-        _print(console.synthesis_json(result, job.spec.pool, session.log))
+        _print(console.synthesis_json(result, job.spec.pool, log))
     else:
-        console.show_synthesis(result, job.spec.pool, session.log)
+        console.show_synthesis(result, job.spec.pool, log)
     short = any(a.shortfall for a in result.accounts)
     return 1 if short and job.spec.on_shortfall == "fail" else 0
 

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from augment import logs
 from augment.storage import Folder
 from augment.storage.trouble import told
 
@@ -92,24 +93,28 @@ class Session:
 @contextlib.contextmanager
 def session(job: Job, *, quiet: bool) -> Iterator[Session]:
     """Progress on standard error (unless `quiet`); everything else that this process and Ray's
-    own code write there, and what `augment` and `ray` log, goes to one file."""
+    own code write there, and what `augment` and `ray` log, goes to one file. A log of JSON lines
+    has what no logger wrote in a file beside it."""
+    execution = job.spec.execution
+    path = _log_path(job)
+    secrets = logs.secret_values(execution.storage_options, os.environ)
     with (
-        _open_log(_log_path(job)) as log,
-        _terminal(log) as terminal,
-        _logging_to(log),
+        _open_log(path) as log,
+        _open_log(_noise_path(path)) as noise,
+        _terminal(noise) as terminal,
+        _logging_to(log, logs.formatter(execution.log_format, secrets)),
         _reporter(terminal, quiet=quiet) as reporter,
     ):
         yield Session(reporter, log.name)
 
 
 @contextlib.contextmanager
-def _logging_to(log: TextIO) -> Iterator[None]:
+def _logging_to(log: TextIO, formatter: logging.Formatter) -> Iterator[None]:
     """What `augment` and `ray` log goes to the file. A handler each: Ray gives the first one
     that it finds on its own logger its own format."""
     handlers = {name: logging.StreamHandler(log) for name in ("augment", "ray")}
     for name, handler in handlers.items():
-        text = "%(asctime)s %(levelname)s %(name)s %(message)s"
-        handler.setFormatter(logging.Formatter(text))
+        handler.setFormatter(formatter)
         logging.getLogger(name).addHandler(handler)
     ours = logging.getLogger("augment")
     ours.setLevel(logging.INFO)
@@ -170,11 +175,17 @@ def _open_log(path: Path) -> TextIO:
 
 def _log_path(job: Job) -> Path:
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    name = f"{job.spec.name}-{stamp}.log"
+    ending = "jsonl" if job.spec.execution.log_format == "json" else "log"
+    name = f"{job.spec.name}-{stamp}.{ending}"
     output = Folder(job.spec.output.uri, job.spec.execution.storage_options)
     if output.is_local:
         return Path(output.uri) / "_work" / "logs" / name
     return Path(tempfile.gettempdir()) / "augment-logs" / name
+
+
+def _noise_path(log: Path) -> Path:
+    """Where file descriptor 2 goes: among lines of text into the log itself."""
+    return log.with_suffix(".stderr.log") if log.suffix == ".jsonl" else log
 
 
 # ---- tables --------------------------------------------------------------------------

@@ -18,7 +18,8 @@ import augment.api
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "augment").rglob("*.py"))
 LIGHT = ("augment", "augment.spec", "augment.api", "augment.cli", "augment.checkpoints.folders")
-HEAVY = ("torch", "ray", "pandas", "albumentations", "pyarrow", "cv2", "deltalake", "fsspec")
+HEAVY = ("torch", "ray", "pandas", "albumentations", "pyarrow", "cv2", "deltalake", "fsspec",
+         "prometheus_client")  # fmt: skip
 
 
 def test_the_import_contracts_hold() -> None:
@@ -74,6 +75,7 @@ def test_nothing_unpickles_or_runs_what_it_reads() -> None:
         ("torch", {"generators"}),
         ("albumentations", {"transforms"}),
         ("fsspec", {"storage"}),
+        ("prometheus_client", {"run/exporter.py"}),
     ],
 )
 def test_a_library_is_known_in_one_place(library: str, where: set[str]) -> None:
@@ -103,10 +105,10 @@ def test_public_names() -> None:
     [
         ("load_spec", ["source", "execution", "overrides", "env"]),
         ("plan", ["job"]),
-        ("run", ["job", "engine", "reporter", "clock"]),
+        ("run", ["job", "engine", "reporter", "clock", "takeover", "measure", "profile"]),
         ("audit", ["uri", "version", "limits", "by", "verify", "options"]),
         ("open_dataset", ["uri", "version", "split", "options"]),
-        ("open_engine", ["job", "engine"]),
+        ("open_engine", ["job", "engine", "observers"]),
     ],
 )
 def test_parameters_of_the_verbs(verb: str, parameters: list[str]) -> None:

@@ -635,3 +635,63 @@ def test_schemas_that_cannot_be_written_are_exit_3(tmp_path: Path, capsys: Captu
     found = document(capsys.readouterr().out)
     assert found["error"] == "StorageError"
     assert "a part of the path is a file, not a folder" in found["text"]
+
+
+# ---- observing a run ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            ["--metrics-port", "x"],
+            "augment: --set metrics.port=x: execution.metrics.port: got 'x'; expected a whole "
+            "number\n",
+        ),
+        (
+            ["--metrics-port", "65536"],
+            "augment: --set metrics.port=65536: execution.metrics.port: got 65536; expected a "
+            "number <= 65535\n",
+        ),
+        (
+            ["--set", "metrics.linger_s=5"],
+            "augment: --set metrics.linger_s=5: execution.metrics.port: got nothing; expected a "
+            "value: this key is required\n",
+        ),
+        (
+            ["--log-format", "xml"],
+            "augment: run: argument --log-format: got 'xml'; expected one of json, text\n"
+            "(`augment run --help` tells more)\n",
+        ),
+        (
+            ["--profile", "no/such/folder.json"],
+            "augment: --profile no/such/folder.json: it cannot be written (No such file or "
+            "directory); name a file in a folder that exists\n",
+        ),
+    ],
+)
+def test_what_a_run_cannot_be_observed_by(
+    fresh: Path, capfd: Capture, arguments: Sequence[str], text: str
+) -> None:
+    assert call(capfd, "run", str(fresh), "--engine", "local", *arguments) == (2, "", text)
+    assert not (fresh.parent / "pool").exists()
+
+
+@pytest.mark.parametrize("verb", ["synthesize", "mix"])
+def test_the_halves_of_a_run_are_observed_as_well(
+    done: Path, capfd: Capture, tmp_path: Path, verb: str
+) -> None:
+    code, _, said = call(
+        capfd, verb, str(done / "job.yaml"), "--engine", "local", "--metrics-port", "0",
+        "--profile", str(tmp_path / "t.json"),
+    )  # fmt: skip
+    assert code == 0
+    assert re.match(r"metrics: http://127\.0\.0\.1:\d+/metrics\n", said)
+    stages = [e["name"] for e in document_of(tmp_path / "t.json") if e.get("cat") == "stage"]
+    assert stages[0] == "prepare"
+    assert ("synthesize fake" in stages) == (verb == "synthesize")
+
+
+def document_of(path: Path) -> list[dict[str, Any]]:
+    """The events of a timeline."""
+    return list(json.loads(path.read_text())["traceEvents"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import sys
@@ -12,7 +13,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from augment import console
+from augment import console, logs
 from augment.api import load_spec
 from augment.console import PlainReporter, RichReporter, session, table
 from augment.errors import StorageError
@@ -79,6 +80,35 @@ def test_a_session_sends_the_noise_to_its_log(
     assert "ERROR augment.run a defect\n" in text
     assert "INFO augment.run a fact\n" in text
     assert "not in the log" not in text
+
+
+def test_every_line_of_a_json_log_is_json(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also where an error has a traceback; what no logger wrote lies beside it."""
+    options = {"file": {"secret": "hunter22"}}
+    execution = {"log_format": "json", "storage_options": options}
+    job = load_spec(job_document(tmp_path, execution=execution))
+    log = logging.getLogger("augment.run")
+    with session(job, quiet=True) as opened, logs.about(job_id="small-1", unit="unit-1"):
+        os.write(2, b"noise from C++\n")
+        log.info("a fact of\ntwo lines with hunter22")
+        try:
+            raise ZeroDivisionError("hunter22")
+        except ZeroDivisionError:
+            log.exception("a defect")
+        logging.getLogger("ray").error("of Ray")
+    path = Path(opened.log)
+    assert path.suffix == ".jsonl"
+    assert path.with_suffix(".stderr.log").read_text() == "noise from C++\n"
+    assert "hunter22" not in path.read_text()
+    fact, defect, ray = (json.loads(line) for line in path.read_text().splitlines())
+    assert fact["message"] == "a fact of\ntwo lines with ***"
+    assert defect["traceback"].endswith("ZeroDivisionError: ***")
+    for line in (fact, defect, ray):
+        assert (line["job_id"], line["unit"]) == ("small-1", "unit-1")
+        assert line["actor"] == logs.actor()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_quiet_session_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

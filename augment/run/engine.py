@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast, runtime_checkable
 
-from augment import errors
+from augment import errors, logs
 from augment.errors import AugmentError, UnitFailed
 
 _LOG = logging.getLogger("augment.run")
@@ -105,7 +105,7 @@ def built(task: Task, alone: bool = False) -> Worker:
 def as_raised(kind: str, text: str, trace: str) -> AugmentError:
     """The error that a worker raised, by the name of its class; texts cross, objects do not.
     trace: its traceback, for the log."""
-    _LOG.error("in a worker: %s", trace)
+    _LOG.error("in a worker: %s", trace, extra={"ids": logs.ids_in(trace)})
     found = getattr(errors, kind, UnitFailed)
     if issubclass(found, (errors.SpecError, errors.PlanError)):
         return errors.RequestError(text)

@@ -96,6 +96,7 @@ def build(
     budget = _Budget(frozen)
     records = dict(done)
     for record in records.values():
+        crew.reporter.written(record)
         budget.add(record)
     budget.check()
     missing = [unit for unit in arrangement.units if unit.name not in records]
@@ -104,11 +105,13 @@ def build(
     if missing:
         reporter.stage("mix", len(missing))
     texts = [json.dumps(unit.to_json()) for unit in missing]
-    results = engine.run(MixTask(frozen, crew.lease.id), texts, Resources(workers=workers))
+    task = reporter.task(MixTask(frozen, crew.lease.id), "mix", "", len(missing))
+    results = engine.run(task, texts, Resources(workers=workers))
     for number, text in enumerate(results, start=1):
         crew.watch()
-        record = json.loads(text)
+        record = reporter.unit("mix", "", text)
         records[record["unit"]] = record
+        reporter.written(record)
         reporter.advance(number, 0 if record["entry"] is None else record["entry"]["rows"])
         budget.add(record)
         budget.check()

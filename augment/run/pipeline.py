@@ -42,7 +42,7 @@ from augment.run.mixing import (
     refuse_short_pool,
 )
 from augment.run.prepare import Clock, Frozen, Prepared, freeze, prepare
-from augment.run.progress import Reporter, Silent
+from augment.run.progress import Reporter
 from augment.run.synthesis import (
     Account,
     Crew,
@@ -52,6 +52,7 @@ from augment.run.synthesis import (
     read_estimates,
     synthesize,
 )
+from augment.run.telling import Observer, Telling, logged
 from augment.spec import Job
 from augment.storage import Folder
 from augment.write import Holder, Lease, card_is_current, holders, write_card
@@ -97,17 +98,21 @@ def run(
     clock: Clock | None = None,
     takeover: bool = False,
     measure: bool = False,
+    observers: Sequence[Observer] = (),
 ) -> RunResult:
     """Carry a job out, or finish what an earlier run of the same request began.
 
     takeover: do not wait for a run that holds the job's lease, stop it instead.
     measure: time a few batches first, so that the cost can be foreseen and compared.
+    observers: are told of everything beside the reporter.
 
     Raises:
         RequestError: the request is wrong; nothing was started.
         InterruptedRun: it broke half-way, or another run took it over; calling again resumes.
     """
-    return _run(job, Way(engine, reporter or Silent(), clock or now, takeover, measure), fill=True)
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure)
+    with logged():
+        return _run(job, way, fill=True)
 
 
 def mix(
@@ -118,13 +123,16 @@ def mix(
     clock: Clock | None = None,
     takeover: bool = False,
     measure: bool = False,
+    observers: Sequence[Observer] = (),
 ) -> RunResult:
     """As `run`, from what the pool holds: no generator is loaded.
 
     Raises:
         RequestError: the pool lacks samples that the plan needs. Others: see `run`.
     """
-    return _run(job, Way(engine, reporter or Silent(), clock or now, takeover, measure), fill=False)
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure)
+    with logged():
+        return _run(job, way, fill=False)
 
 
 def fill_pool(
@@ -135,15 +143,17 @@ def fill_pool(
     clock: Clock | None = None,
     takeover: bool = False,
     measure: bool = False,
+    observers: Sequence[Observer] = (),
 ) -> Synthesis:
     """The first half: fill the pool with what the job's plan draws.
 
     Raises: see `run`.
     """
-    way = Way(engine, reporter or Silent(), clock or now, takeover, measure)
-    frozen = freeze(prepare(job), way.clock)
-    with _turn(frozen, way) as crew:
-        return _filled(frozen, crew)
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure)
+    with logged():
+        frozen = _frozen(_prepared(job, way), way)
+        with _turn(frozen, way) as crew:
+            return _filled(frozen, crew)
 
 
 @dataclass(frozen=True)
@@ -151,10 +161,23 @@ class Way:
     """How a job is carried out, as its caller says."""
 
     engine: Engine
-    reporter: Reporter
+    reporter: Telling
     clock: Clock
     takeover: bool
     measure: bool
+
+
+def _prepared(job: Job, way: Way) -> Prepared:
+    with way.reporter.span("prepare"):
+        prepared = prepare(job)
+    way.reporter.named(prepared, way.engine.name)
+    return prepared
+
+
+def _frozen(prepared: Prepared, way: Way) -> Frozen:
+    frozen = freeze(prepared, way.clock, way.reporter)
+    way.reporter.planned(frozen.plan)
+    return frozen
 
 
 def _filled(frozen: Frozen, crew: Crew) -> Synthesis:
@@ -166,18 +189,25 @@ def _filled(frozen: Frozen, crew: Crew) -> Synthesis:
 
 
 def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
-    prepared = prepare(job)
+    prepared, reporter = _prepared(job, way), way.reporter
     refuse_foreign_output(prepared)
-    frozen = freeze(prepared, way.clock)
+    frozen = _frozen(prepared, way)
     with _turn(frozen, way) as crew:
         done = finished(frozen)
         arrangement, made_now = _arranged(frozen, done, crew, fill=fill)
-        records = build(frozen, arrangement, done, crew)
+        reporter.accounts(arrangement.accounts)
+        with reporter.span("mix"):
+            records = build(frozen, arrangement, done, crew)
         crew.lease.check()
-        result = committed(prepared) or commit(frozen, arrangement, records)
+        with reporter.span("commit"):
+            result = committed(prepared) or commit(frozen, arrangement, records)
+        reporter.committed(result.version)
         if not result.already:
-            way.reporter.note(f"committed version {result.version}")
-        _card(prepared.output, result.version)
+            reporter.note(f"committed version {result.version}")
+        with reporter.span("card"):
+            _card(prepared.output, result.version)
+    with reporter.span("audit"):
+        judged = _judge(prepared)
     return RunResult(
         job_id=prepared.job_id,
         output=prepared.output.uri,
@@ -187,7 +217,7 @@ def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
         made_now=made_now,
         cells=tuple(cell_results(frozen, records)),
         accounts=arrangement.accounts,
-        audit=_judge(prepared),
+        audit=judged,
         on_shortfall=job.spec.on_shortfall,
         estimates=tuple(read_estimates(prepared)),
         spent=arrangement.spent,
@@ -203,11 +233,13 @@ def _arranged(
     if known is not None and not (fill and lost_pool_shards(frozen, known, done)):
         return known, 0
     if not fill:
-        synthesis = inspect_pool(frozen.prepared, frozen.plan)
-        refuse_short_pool(frozen, synthesis)
-        return arrange(frozen, synthesis), 0
+        with crew.reporter.span("arrange"):
+            synthesis = inspect_pool(frozen.prepared, frozen.plan)
+            refuse_short_pool(frozen, synthesis)
+            return arrange(frozen, synthesis), 0
     synthesis = _filled(frozen, crew)
-    return arrange(frozen, synthesis), synthesis.made_now
+    with crew.reporter.span("arrange"):
+        return arrange(frozen, synthesis), synthesis.made_now
 
 
 def _judge(prepared: Prepared) -> AuditReport:

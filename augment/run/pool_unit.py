@@ -24,6 +24,7 @@ from augment.run.ending import Ending
 from augment.run.prepare import Prepared
 from augment.run.sampling import SCORERS, Recipe, Sampling, encoders
 from augment.run.suspects import Journal, Stage, Watch
+from augment.run.timing import BatchTimes
 from augment.sample import DigitalSourceType, Origin, Stamp, pool_table
 from augment.seeds import digest
 from augment.storage import Folder
@@ -82,6 +83,7 @@ class PoolWorker:
         self._filters_digest = filters_digest(prepared)
         self._recipe = recipe(task)
         self._ending = Ending(alone)
+        self._times = BatchTimes(task.placement.device)
         execution = prepared.job.spec.execution.of(task.generator)
         self._timeout_s = execution.batch_timeout_s
 
@@ -90,7 +92,8 @@ class PoolWorker:
         return self._work.troubled(PoolUnit.from_json(json.loads(unit)).name)
 
     def __call__(self, unit: str) -> str:
-        """The unit's record, with `made`: whether its samples were generated just now."""
+        """The unit's record, with `made`: whether its samples were generated just now, and
+        `batches`: how long each took."""
         todo = PoolUnit.from_json(json.loads(unit))
         known = self._work.get(todo.name)
         made = known is None or not is_published(self._pool, known["entry"])
@@ -98,7 +101,7 @@ class PoolWorker:
             known = self._first(todo)
         elif made:
             self._remake(todo, known)
-        return json.dumps({**known, "made": made})
+        return json.dumps({**known, "made": made, "batches": self._times.take()})
 
     def _first(self, unit: PoolUnit) -> dict[str, Any]:
         """Build and record a unit that has no record."""
@@ -160,7 +163,9 @@ class PoolWorker:
         host, points = self._loaded(), unit.samples()
         threads = encoders(self._task.placement.device)
         watch = Watch(self._timeout_s, lambda stage, asked: self._hung(sampling, stage, asked))
-        sampling = Sampling(host, self._ask, self._recipe, points, threads, journal, watch)
+        sampling = Sampling(
+            host, self._ask, self._recipe, points, threads, journal, watch, self._times
+        )
         with self._ending.told(), watch:
             parts = list(sampling.parts(batch_size, given_up))
         journal.at("keep")

@@ -32,6 +32,7 @@ from augment.plan import (
     make_plan,
     read_manifest,
 )
+from augment.run.telling import Telling
 from augment.sample import Origin, RealRow, Stamp
 from augment.seeds import digest, order_key
 from augment.sources import Census, open_source, take_census
@@ -148,14 +149,22 @@ def _refuse_twins(prepared: Prepared) -> None:
             )
 
 
-def plan_job(prepared: Prepared) -> Planned:
+def plan_job(prepared: Prepared, telling: Telling | None = None) -> Planned:
     """Take the census and plan. Writes nothing.
 
     Raises:
         PlanError: with everything that cannot be planned.
     """
     job = prepared.job
-    census = take_census(job, options=prepared.options)
+    telling = telling or Telling()
+    with telling.span("census"):
+        census = take_census(job, options=prepared.options)
+    with telling.span("plan"):
+        return _planned(prepared, census)
+
+
+def _planned(prepared: Prepared, census: Census) -> Planned:
+    job = prepared.job
     problems: list[Problem] = []
     known = pa.concat_tables([census.table, census.inputs])
     inputs = choose_inputs(job.spec, known, problems)
@@ -174,7 +183,7 @@ def plan_job(prepared: Prepared) -> Planned:
     return Planned(plan, census, inputs)
 
 
-def freeze(prepared: Prepared, clock: Clock) -> Frozen:
+def freeze(prepared: Prepared, clock: Clock, telling: Telling | None = None) -> Frozen:
     """The frozen plan of this request: read if it exists, else made and written, census
     first. Two drivers at once end up with the same one.
 
@@ -184,7 +193,7 @@ def freeze(prepared: Prepared, clock: Clock) -> Frozen:
     work = prepared.work
     head = work.frozen("plan.json")
     if head is None:
-        planned = plan_job(prepared)
+        planned = plan_job(prepared, telling)
         census = planned.census
         table, ranges = order_census(census.table, prepared.job.spec.seed, census.blocks())
         styles = _styles(prepared, census)

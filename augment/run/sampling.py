@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from augment import logs
 from augment.codec import encode_pngs, label_map, to_uint8
 from augment.errors import RequestError, UnitFailed
 from augment.filters import Filter, build_filters, judge, score
@@ -24,6 +25,7 @@ from augment.generators import GeneratorInfo, Halving
 from augment.run.asking import Asked, Asking, Failed, Point
 from augment.run.batches import batches
 from augment.run.suspects import Journal, Watch
+from augment.run.timing import BatchTimes
 from augment.sample import GeneratorRef, Origin, PoolRow
 from augment.seeds import canonical_json
 from augment.spec.models import Degenerate, FilterSpec
@@ -144,6 +146,7 @@ class Sampling:
     threads: int
     journal: Journal
     watch: Watch
+    times: BatchTimes
 
     def parts(self, batch_size: int, given_up: Mapping[int, str]) -> Iterator[Part]:
         """All samples in finished parts; of batches with several keys, out of turn. given_up:
@@ -171,7 +174,7 @@ class Sampling:
             self.journal.at("probe", piece)
             asked = list(self._readable([self.points[at] for at in piece], []))
             for batch in batches(asked, self._key, size):
-                with self.watch.over("probe", batch):
+                with self.watch.over("probe", batch), self.times.batch():
                     made = self.host.generate([a.request for a in batch])
                 notes = made.notes or (None,) * len(batch)
                 self.recipe.finish(batch, to_uint8(made.images), made.failed, notes)
@@ -190,7 +193,7 @@ class Sampling:
 
     def _made(self, points: Sequence[Point], size: int) -> Iterator[Part]:
         lost: list[Failed] = []
-        with ThreadPoolExecutor(self.threads) as threads:
+        with ThreadPoolExecutor(self.threads, initializer=logs.inherited()) as threads:
             waiting: list[Future[Part]] = []
             cut = batches(self._readable(points, lost), self._key, size)
             upcoming = threads.submit(next, cut, None)
@@ -200,7 +203,7 @@ class Sampling:
                 if self.journal.careful:
                     wait(waiting)  # else the last batch's end would be this one's fault
                     self.journal.at("make", self.positions(asked))
-                with self.watch.over("make", asked):
+                with self.watch.over("make", asked), self.times.batch():
                     batch = self.host.generate([a.request for a in asked])
                 broken += sum(reason in HOST_REASONS for reason in batch.failed)
                 made += sum(reason not in HOST_REASONS for reason in batch.failed)

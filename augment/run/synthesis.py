@@ -25,7 +25,7 @@ from augment.run.measuring import BATCHES, Wanted, first_points, measure
 from augment.run.placing import place, refuse_infeasible
 from augment.run.pool_unit import PoolTask, filters_digest, universe_work
 from augment.run.prepare import Frozen, FrozenInputs, Prepared
-from augment.run.progress import Reporter
+from augment.run.telling import Telling
 from augment.run.verdicts import Universe
 from augment.sample import POOL_SCHEMA, Stamp
 from augment.seeds import digest
@@ -105,7 +105,7 @@ class Crew:
 
     engine: Engine
     lease: Lease
-    reporter: Reporter
+    reporter: Telling
     stamp: Stamp
     also: Lease | None = None
     measure: bool = False
@@ -140,7 +140,8 @@ def synthesize(frozen: Frozen, crew: Crew) -> Synthesis:
     refuse_infeasible(frozen.prepared.job.spec.execution, names, crew.engine)
     _measure(frozen, crew, lacking, {f.generator: f.spent for f in fillings})
     for filling in fillings:
-        filling.fill(crew)
+        with crew.reporter.span("synthesize", filling.generator):
+            filling.fill(crew)
         filling.report(result)
     return result
 
@@ -154,7 +155,8 @@ def _measure(
     if not lacking or not (crew.measure or limit is not None):
         return
     crew.reporter.note("measuring " + ", ".join(f.generator for f in lacking))
-    found = measure([f.wanted(crew.engine, crew.stamp) for f in lacking], crew.engine)
+    with crew.reporter.span("measure"):
+        found = measure([f.wanted(crew.engine, crew.stamp) for f in lacking], crew.engine)
     keep_estimates(prepared, found)
     if why := over_budget(found, spent, limit):
         raise GateError(why)
@@ -214,12 +216,14 @@ class _Filling:
         self._universe = Universe(generator)
         self._wants = _wants(prepared, plan, generator)
         self._made_now = 0
+        self._shards_told = 0
         self.spent = Spent()
         self._told = False  # that this job waits for another
 
     def fill(self, crew: Crew) -> None:
         """Rounds until nothing is needed any more, then commit."""
         claims = Claims(self._work.folder, crew.lease.id)
+        self._tell(crew.reporter)
         while needs := self.needs():
             claims.claim(needs, self._rows_per_unit())
             mine, theirs = self._pending(claims, needs, crew.lease)
@@ -233,6 +237,7 @@ class _Filling:
                     "and recorded, but the records do not hold them; this universe's _work "
                     "folder was changed by hand: restore it, or use another pool"
                 )
+        self._tell(crew.reporter)
         self._commit()
 
     def read_records(self) -> None:
@@ -244,7 +249,7 @@ class _Filling:
             if entry is None or there.get(entry["path"]) == entry["size"]:
                 self._take(record)
 
-    def _await(self, units: Sequence[PoolUnit], reporter: Reporter) -> None:
+    def _await(self, units: Sequence[PoolUnit], reporter: Telling) -> None:
         """Another job that is alive makes these: look again in a moment."""
         if not self._told:
             reporter.note(f"waiting for samples of {self.generator} that another job makes")
@@ -259,6 +264,17 @@ class _Filling:
         if own and record["unit"] not in self._universe.units:
             self.spent = self.spent.plus(record)
         self._universe.add(record, self._pool, self._filters, self._digest)
+
+    def _tell(self, telling: Telling) -> None:
+        """Tell what became of every class up to now, and which shards there are."""
+        told, self._shards_told = self._shards_told, len(self._universe.shards)
+        telling.pooled(self.generator, list(self._universe.shards.values())[told:])
+        telling.accounts(
+            [
+                self._account(label, want, want.within(self._universe.accepted(label)))
+                for label, want in sorted(self._wants.items())
+            ]
+        )
 
     def report(self, result: Synthesis) -> None:
         result.groups += self._universe.groups
@@ -333,13 +349,16 @@ class _Filling:
         task = self._task(crew.engine, crew.stamp, crew.lease.id)
         crew.reporter.stage(f"synthesize {self.generator}", len(units))
         texts = [json.dumps(unit.to_json()) for unit in units]
-        for done, result in enumerate(crew.engine.run(task, texts, resources), start=1):
+        observed = crew.reporter.task(task, "synthesize", self.generator, len(units))
+        for done, result in enumerate(crew.engine.run(observed, texts, resources), start=1):
             crew.watch()
-            record = json.loads(result)
+            record = crew.reporter.unit("synthesize", self.generator, result)
             rows = sum(stop - start for _, start, stop in record["ranges"])
             self._made_now += rows if record["made"] else 0  # else another job was faster
             self._take(record)
             crew.reporter.advance(done, rows)
+            if crew.reporter.due():
+                self._tell(crew.reporter)
 
     def _task(self, engine: Engine, stamp: Stamp, run: str) -> PoolTask:
         execution = self._prepared.job.spec.execution.of(self.generator)

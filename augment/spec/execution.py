@@ -59,6 +59,17 @@ class Autoscale(Spec):
     gpus: Annotated[float, Field(ge=0.0)] = 0.0
 
 
+class MetricsExport(Spec):
+    """Prometheus metrics over HTTP, while the run lives (docs/observability.md)."""
+
+    port: Annotated[int, Field(ge=0, le=65535)]
+    """0: any free one, which the run prints."""
+    address: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
+    """Who can reach it can read it: there are no passwords."""
+    linger_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 0.0
+    """The exporter stays so long after the end, for one more scrape."""
+
+
 class Execution(Spec):
     engine: Literal["ray", "local"] = "ray"
     address: str | None = None
@@ -67,6 +78,9 @@ class Execution(Spec):
     """Mix units at once; None: one per CPU."""
     generators: dict[Name, GeneratorExecution] = {}
     autoscale: Autoscale | None = None
+    metrics: MetricsExport | None = None
+    log_format: Literal["text", "json"] = "text"
+    """Of the run's log file; json: one object a line, with the ids of job, unit and actor."""
     storage_options: dict[str, dict[str, Free]] = {}
     """fsspec options by protocol, for example {s3: {endpoint_url: ...}}."""
 

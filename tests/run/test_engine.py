@@ -14,6 +14,7 @@ from augment.generators import Placement
 from augment.run import LocalEngine, Resources, Task, Worker
 from augment.run.engine import as_raised, call
 from augment.run.placing import place
+from augment.run.ray_engine import _init_arguments
 from augment.spec.execution import GeneratorExecution
 
 
@@ -135,6 +136,11 @@ def test_an_unknown_kind_of_error_crosses_as_a_failed_unit() -> None:
     raised = as_raised("OfAnotherPackage", "what happened", "")
     assert type(raised) is UnitFailed
     assert str(raised) == "what happened"
+
+
+def test_an_embedded_ray_joins_no_cluster_that_happens_to_be_there() -> None:
+    assert _init_arguments(None)["address"] == "local"
+    assert _init_arguments("head:6379")["address"] == "head:6379"
 
 
 # ---- where workers live -------------------------------------------------------------

@@ -18,7 +18,7 @@ from augment.run.engine import Resources
 from augment.run.ray_engine import RayEngine
 
 quiet = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
-ray.init(num_cpus=8, num_gpus=4, **quiet)
+ray.init("local", num_cpus=8, num_gpus=4, **quiet)
 
 class Looks:
     def __init__(self, seconds):
