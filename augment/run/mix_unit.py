@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,6 +47,15 @@ class MixTask:
         return MixWorker(self.frozen)
 
 
+class Named(Protocol):
+    """What a shard is named after."""
+
+    @property
+    def split(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
 class MixWorker:
     """Builds units of one job's data set."""
 
@@ -55,7 +64,7 @@ class MixWorker:
         self._frozen = frozen
         self._prepared = prepared = frozen.prepared
         self._output, self._pool, self._work = prepared.output, prepared.pool, prepared.work
-        self._maker = RowMaker(frozen)
+        self.maker = RowMaker(frozen)
         self._readers: dict[str, SourceReader] = {
             name: open_source(name, source, prepared.options)
             for name, source in prepared.job.spec.sources.items()
@@ -81,9 +90,13 @@ class MixWorker:
 
     def build(self, unit: MixUnit) -> dict[str, Any]:
         """Write the unit's shard and say what is in it."""
+        return self.keep(unit, self._inputs(unit))
+
+    def keep(self, unit: Named, found: Iterable[Made]) -> dict[str, Any]:
+        """Write what was `found` as the unit's shard and say what is in it."""
         made = Made()
         inputs = 0
-        for one in self._inputs(unit):
+        for one in found:
             inputs += 1
             made.take(one)
         table = self._table(unit, made)
@@ -96,11 +109,11 @@ class MixWorker:
         del made  # a shard's images stand in memory once while it is written, not twice
         return {"entry": self._write(unit, table), **record}
 
-    def _table(self, unit: MixUnit, made: Made) -> pa.Table:
+    def _table(self, unit: Named, made: Made) -> pa.Table:
         order = shuffled(len(made.rows), self._prepared.job.spec.seed, unit.name)
         return sample_table([made.rows[i][0] for i in order], self._frozen.stamp)
 
-    def _write(self, unit: MixUnit, table: pa.Table) -> dict[str, Any] | None:
+    def _write(self, unit: Named, table: pa.Table) -> dict[str, Any] | None:
         if not table.num_rows:
             return None
         return write_shard(
@@ -114,15 +127,19 @@ class MixWorker:
         ).to_json()
 
     def _inputs(self, unit: MixUnit) -> Iterator[Made]:
-        by_source: dict[str, list[RealRow]] = {}
-        for row in read_census(self._work, self._frozen.census, *unit.census):
-            by_source.setdefault(row.source, []).append(row)
-        for source, rows in by_source.items():
-            for row, data in zip(rows, self._readers[source].read(rows), strict=True):
-                yield self._maker.real(row, data)
+        yield from self.real(read_census(self._work, self._frozen.census, *unit.census))
         for part in unit.pool:
             for pool_row, rank in read_slice(self._pool, part):
-                yield self._maker.generated(part.generator, part.split, pool_row, rank)
+                yield self.maker.generated(part.generator, part.split, pool_row, rank)
+
+    def real(self, rows: Iterable[RealRow]) -> Iterator[Made]:
+        """What becomes of census rows; each source is read in its own order."""
+        by_source: dict[str, list[RealRow]] = {}
+        for row in rows:
+            by_source.setdefault(row.source, []).append(row)
+        for source, some in by_source.items():
+            for row, data in zip(some, self._readers[source].read(some), strict=True):
+                yield self.maker.real(row, data)
 
     def _cells(self, made: Made) -> list[list[Any]]:
         """[split, class, origin, source, generator's name, augmentation, written, quarantined]."""

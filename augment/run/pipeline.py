@@ -24,12 +24,13 @@ from typing import Any
 from augment.audit import AuditReport, audit
 from augment.run.commit import (
     CellResult,
-    cell_results,
     commit,
     committed,
     refuse_foreign_output,
 )
 from augment.run.engine import Engine
+from augment.run.generations import latest
+from augment.run.journal import journaled
 from augment.run.mixing import (
     Arrangement,
     Record,
@@ -128,7 +129,8 @@ def fill_pool(
     reporter, clock = reporter or Silent(), clock or now
     prepared = prepare(job)
     frozen = freeze(prepared, clock)
-    return _filled(frozen, engine, reporter)
+    with journaled(prepared, "synthesize", reporter) as told:
+        return _filled(frozen, engine, told)
 
 
 def _filled(frozen: Frozen, engine: Engine, reporter: Reporter) -> Synthesis:
@@ -143,7 +145,10 @@ def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bo
     prepared = prepare(job)
     refuse_foreign_output(prepared)
     frozen = freeze(prepared, clock)
-    with Lease(prepared.work.folder, time.time) as own:
+    with (
+        Lease(prepared.work.folder, time.time) as own,
+        journaled(prepared, "run" if fill else "mix", reporter) as reporter,
+    ):
         _wait_for_turn(prepared.work.folder, own, reporter)
         done = finished(frozen)
         arrangement, made_now = _arranged(frozen, done, engine, reporter, fill=fill)
@@ -152,6 +157,7 @@ def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bo
         if not result.already:
             reporter.note(f"committed version {result.version}")
         _card(prepared.output, result.version)
+        cells, accounts = latest(frozen, arrangement, records)
     return RunResult(
         job_id=prepared.job_id,
         output=prepared.output.uri,
@@ -159,8 +165,8 @@ def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bo
         version=result.version,
         already=result.already,
         made_now=made_now,
-        cells=tuple(cell_results(frozen, records)),
-        accounts=arrangement.accounts,
+        cells=cells,
+        accounts=accounts,
         audit=_judge(prepared),
         on_shortfall=job.spec.on_shortfall,
     )

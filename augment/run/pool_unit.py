@@ -76,6 +76,8 @@ class PoolTask:
     inputs: str = ""
     fed: InputList | None = None
     """Where the generator takes images: the frozen list's name, and its part of it."""
+    mended: bool = False
+    """Whether an image file that is not the census's any more is taken as it stands now."""
 
     def worker(self) -> PoolWorker:
         return PoolWorker(self)
@@ -164,6 +166,7 @@ class PoolWorker:
             ).to_json()
         return {
             "ranges": [list(r) for r in unit.ranges],
+            **({"again": unit.again} if unit.again else {}),
             "stamp": [stamp.job_id, stamp.generated_at.isoformat()],
             "batch_size": batch_size,
             "batch_limit": self._host.limit,
@@ -302,7 +305,7 @@ def asking(task: PoolTask) -> Asking:
     prepared, info = task.prepared, task.prepared.infos[task.generator]
     if task.fed is None:
         return FromClasses(prepared.job.spec.seed, info)
-    return FromImages(prepared, info, task.inputs, task.fed)
+    return FromImages(prepared, info, task.inputs, task.fed, mended=task.mended)
 
 
 def source_type(info: GeneratorInfo, fed: InputList | None) -> str:

@@ -5,7 +5,8 @@ Every file here takes a `Folder`; none knows of jobs' rules, generators or Ray.
 
 from augment.write.card import card_is_current, write_card
 from augment.write.claims import Claim, Claims
-from augment.write.lease import Holder, Lease, alive, holders
+from augment.write.journal import Journal, read_journals, texts_of
+from augment.write.lease import Holder, Lease, Seen, alive, holders, look
 from augment.write.marks import XmpMark, add_xmp, has_marks, read_xmp, verify_mark
 from augment.write.provenance import (
     count_cells,
@@ -36,9 +37,11 @@ __all__ = [
     "Commit",
     "CommitResult",
     "Holder",
+    "Journal",
     "Lease",
     "LiveFile",
     "Record",
+    "Seen",
     "ShardEntry",
     "Work",
     "XmpMark",
@@ -54,11 +57,14 @@ __all__ = [
     "holders",
     "image_sizes",
     "live_files",
+    "look",
     "newest_version",
     "open_table",
     "read_job",
+    "read_journals",
     "read_xmp",
     "refuse_foreign_rows",
+    "texts_of",
     "verify_mark",
     "write_card",
     "write_counts",
