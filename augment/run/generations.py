@@ -7,7 +7,7 @@ Knows nothing of how a retry is made.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from augment.run.attempts import Attempts
 from augment.run.commit import CellResult, cell_results
@@ -15,7 +15,10 @@ from augment.run.mixing import Arrangement
 from augment.run.prepare import Frozen, Prepared
 from augment.run.retry_unit import RetryUnit
 from augment.run.synthesis import Account, account_from_json
-from augment.write import Record, open_table
+from augment.write import Record, open_table, read_job
+
+CLEANED = "cleaned.json"
+"""Under `plan/`: says that the records of this committed job were removed on purpose."""
 
 
 @dataclass(frozen=True)
@@ -57,3 +60,17 @@ def latest(
         return tuple(cell_results(frozen, list(records))), arrangement.accounts
     now = history(frozen.prepared, arrangement, generation)
     return tuple(cell_results(frozen, now.records)), now.accounts
+
+
+def from_provenance(
+    prepared: Prepared,
+) -> tuple[tuple[CellResult, ...], tuple[Account, ...]] | None:
+    """Cells and accounts of a committed job whose records were cleaned away, as its provenance
+    keeps them; None where its records are there."""
+    if prepared.work.frozen(CLEANED) is None:
+        return None
+    job = read_job(prepared.output, prepared.job_id) or {}
+    names = [field.name for field in fields(CellResult)]
+    cells = tuple(CellResult(**{n: cell[n] for n in names}) for cell in job.get("cells", ()))
+    known = [{k: v for k, v in a.items() if k != "shortfall"} for a in job.get("accounts", ())]
+    return cells, tuple(account_from_json(a) for a in known)

@@ -7,10 +7,12 @@ unexpanded, so the environment must be that of the run; whether it is shows in t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from augment.errors import RequestError
+from augment.run.prepare import prepare
 from augment.spec import Job, load_spec, load_text
 from augment.storage import Folder
 from augment.write import Work, read_job, read_journals
@@ -25,13 +27,22 @@ class Laid:
     overrides: Sequence[str] = ()
 
 
+_JOB = re.compile(r".+-[0-9a-f]{12}")
+
+
+def job_ids(output: Folder) -> list[str]:
+    """Every job that was begun under an output, by name."""
+    found = {*output.folders("_work"), *output.folders("_provenance")}
+    return sorted(name for name in found if _JOB.fullmatch(name))
+
+
 def one_job(output: Folder, name: str | None) -> str:
     """The job that is meant: its id, or the beginning of it; the only one where no name is given.
 
     Raises:
         RequestError: none, or more than one.
     """
-    found = sorted({*output.folders("_work"), *output.folders("_provenance")})
+    found = job_ids(output)
     fits = [job for job in found if name is None or job == name or job.startswith(name)]
     if len(fits) == 1 or name in fits:
         return name if name in fits and name is not None else fits[0]
@@ -67,6 +78,18 @@ def kept_job(output: Folder, job_id: str, laid: Laid) -> Job:
         execution=laid.execution,
         overrides=laid.overrides,
     )
+
+
+def job_to_retry(output: Folder, name: str | None, laid: Laid) -> Job:
+    """The job that is meant, as it was when it ran.
+
+    Raises:
+        RequestError: no such job, or its text makes another request now. SpecError: see `kept_job`.
+    """
+    job_id = one_job(output, name)
+    job = kept_job(output, job_id, laid)
+    refuse_another(job_id, prepare(job).job_id)
+    return job
 
 
 def refuse_another(job_id: str, found: str) -> None:

@@ -29,7 +29,7 @@ from augment.run.commit import (
     refuse_foreign_output,
 )
 from augment.run.engine import Engine
-from augment.run.generations import latest
+from augment.run.generations import from_provenance, latest
 from augment.run.journal import journaled
 from augment.run.mixing import (
     Arrangement,
@@ -53,7 +53,7 @@ from augment.run.synthesis import (
 )
 from augment.spec import Job
 from augment.storage import Folder
-from augment.write import Lease, card_is_current, holders, write_card
+from augment.write import CommitResult, Lease, card_is_current, holders, write_card
 
 _POLL_S = 0.5
 
@@ -144,6 +144,9 @@ def _filled(frozen: Frozen, engine: Engine, reporter: Reporter) -> Synthesis:
 def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bool) -> RunResult:
     prepared = prepare(job)
     refuse_foreign_output(prepared)
+    if (kept := from_provenance(prepared)) and (done_before := committed(prepared)):
+        _card(prepared.output, done_before.version)
+        return _result(prepared, done_before, 0, kept)
     frozen = freeze(prepared, clock)
     with (
         Lease(prepared.work.folder, time.time) as own,
@@ -157,7 +160,17 @@ def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bo
         if not result.already:
             reporter.note(f"committed version {result.version}")
         _card(prepared.output, result.version)
-        cells, accounts = latest(frozen, arrangement, records)
+        figures = latest(frozen, arrangement, records)
+    return _result(prepared, result, made_now, figures)
+
+
+def _result(
+    prepared: Prepared,
+    result: CommitResult,
+    made_now: int,
+    figures: tuple[tuple[CellResult, ...], tuple[Account, ...]],
+) -> RunResult:
+    cells, accounts = figures
     return RunResult(
         job_id=prepared.job_id,
         output=prepared.output.uri,
@@ -168,7 +181,7 @@ def _run(job: Job, engine: Engine, reporter: Reporter, clock: Clock, *, fill: bo
         cells=cells,
         accounts=accounts,
         audit=_judge(prepared),
-        on_shortfall=job.spec.on_shortfall,
+        on_shortfall=prepared.job.spec.on_shortfall,
     )
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +27,8 @@ from augment.run.commit import (
     job_document,
 )
 from augment.run.engine import Engine, Resources
-from augment.run.generations import History, history
+from augment.run.generations import CLEANED, History, history
 from augment.run.journal import journaled
-from augment.run.kept import Laid, kept_job, one_job, refuse_another
 from augment.run.mixing import Arrangement, arranged
 from augment.run.prepare import Frozen, Prepared, freeze, prepare
 from augment.run.progress import Reporter, Silent
@@ -54,7 +52,6 @@ from augment.run.synthesis import (
 )
 from augment.sample import QUARANTINE_SCHEMA, SAMPLE_SCHEMA
 from augment.spec import Job
-from augment.storage import Folder
 from augment.write import (
     Commit,
     Lease,
@@ -73,8 +70,6 @@ from augment.write import (
     write_job,
     write_quarantine,
 )
-
-OpenEngine = Callable[[Job], AbstractContextManager[Engine]]
 
 _POOL, _UNITS = "pool.json", "units.json"
 
@@ -325,7 +320,8 @@ def _arrangement(frozen: Frozen) -> Arrangement:
 
 
 def _refuse_cleaned(prepared: Prepared) -> None:
-    if prepared.work.frozen("plan.json") is None or not prepared.work.folder.exists("units"):
+    gone = prepared.work.frozen("plan.json") is None or not prepared.work.folder.exists("units")
+    if gone or prepared.work.frozen(CLEANED) is not None:
         raise RequestError(
             f"{prepared.work.folder.uri}: the records of job {prepared.job_id} were removed "
             "(`augment clean` does so after --keep-days), so that it cannot be told which rows "
@@ -360,18 +356,3 @@ def _no_clock() -> Any:
 
 def _anything(_: Any) -> None:
     """The request has rows here already."""
-
-
-def retry_output(
-    output: Folder, name: str | None, laid: Laid, open_engine: OpenEngine, reporter: Reporter
-) -> RetryResult:
-    """Find a job under its output by name (None: the only one) and retry it.
-
-    Raises:
-        RequestError: no such job, or its text makes another request now. Others: see `retry`.
-    """
-    job_id = one_job(output, name)
-    job = kept_job(output, job_id, laid)
-    refuse_another(job_id, prepare(job).job_id)
-    with open_engine(job) as engine:
-        return retry(job, engine, reporter=reporter)

@@ -17,6 +17,8 @@ from typing import Any
 from augment.errors import AugmentError, RequestError, StorageError
 from augment.plan import Plan
 from augment.run.attempts import Attempts
+from augment.run.generations import CLEANED
+from augment.run.kept import job_ids
 from augment.run.stock import Moment, Stock, read_stock, rows_per_minute
 from augment.storage import Folder, Options
 from augment.write import Seen, Work, look, newest_version, open_table, read_job, read_journals
@@ -128,7 +130,7 @@ def status(output: str, options: Options | None = None, clock: Clock = time.time
         RequestError: nothing was begun there. StorageError: it cannot be read.
     """
     folder = Folder(output, options)
-    names = sorted({*folder.folders("_work"), *folder.folders("_provenance")})
+    names = job_ids(folder)
     if not names:
         raise RequestError(
             f"{folder.uri}: no job was begun here (there is neither _work/ nor _provenance/); "
@@ -216,7 +218,7 @@ class _Job:
         hides neither the rest nor the other jobs."""
         try:
             plan = self._plan()
-            if generation and not self._work.folder.exists("units"):
+            if generation and self._work.frozen(CLEANED) is not None:
                 return (), *_from_provenance(self._output, self._id), None
             stages, drawn = self._synthesis(plan) if plan else ((), ())
             mix, cells = self._mix(plan)
