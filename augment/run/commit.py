@@ -108,7 +108,7 @@ def commit(frozen: Frozen, arrangement: Arrangement, records: Sequence[Record]) 
     prepared = frozen.prepared
     results = cell_results(frozen, records)
     _check_units(frozen, arrangement, records)
-    _check_counts(frozen, arrangement, results)
+    check_counts(frozen, arrangement, results)
     entries = [ShardEntry.from_json(r["entry"]) for r in records if r["entry"] is not None]
     check_unique(prepared.output, entries)
     table = ensure_table(prepared.output, SAMPLE_SCHEMA, frozen.plan.classes)
@@ -129,9 +129,13 @@ def _check_units(frozen: Frozen, arrangement: Arrangement, records: Sequence[Rec
         )
 
 
-def _check_counts(frozen: Frozen, arrangement: Arrangement, results: Sequence[CellResult]) -> None:
+def check_counts(frozen: Frozen, arrangement: Arrangement, results: Sequence[CellResult]) -> None:
     """planned = written + quarantined per cell; only generated cells may be short, and only
-    by what the synthesis was short of."""
+    by what the synthesis was short of.
+
+    Raises:
+        InterruptedRun: it is not so.
+    """
     short = {(a.generator, a.label_name) for a in arrangement.accounts if a.shortfall}
     for cell in results:
         allowed = (cell.generator, cell.label_name) in short

@@ -243,6 +243,7 @@ def _found(
     rest = [f for f in files if not f.path.startswith(whole)]
     if busy := living(folder, "_work", now, (own,)):
         notes.append(f"{busy[0].holder} works here: an orphan may be a shard that is being made")
+    notes += [_drawn_by(folder, name) for name in wanted]
     recorded = {
         path for name in known if name not in wanted for path in read_stock(folder, name).shards
     }
@@ -251,6 +252,16 @@ def _found(
     out += leases(folder, "_work", rest, now)
     out += tries(rest)
     return list({one.path: one for one in out}.values()), notes
+
+
+def _drawn_by(folder: Folder, name: str) -> str:
+    jobs = (
+        ", ".join(sorted(use.job_id for use in read_uses(folder, name))) or "no job that is known"
+    )
+    return (
+        f"universe {name} is drawn from by {jobs}: one that is not committed makes its samples "
+        "again, and earlier versions of the pool's table cannot be read any more"
+    )
 
 
 def _orphans(files: Sequence[Stored], kept: frozenset[str] | set[str]) -> Iterator[Litter]:

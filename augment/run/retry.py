@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from augment.run.attempts import Attempt, Attempts
 from augment.run.commit import (
     CellResult,
     cell_results,
+    check_counts,
     check_unique,
     job_document,
 )
@@ -45,9 +46,11 @@ from augment.run.synthesis import (
     Account,
     Crew,
     Synthesis,
+    account_from_json,
     account_to_json,
     lease_folder,
     make_again,
+    synthesize,
     try_again,
 )
 from augment.sample import QUARANTINE_SCHEMA, SAMPLE_SCHEMA
@@ -225,6 +228,7 @@ class _Retry:
             return 0
         generation: int = document["generation"]
         if self._generation < generation:
+            self._check(entries, records, document)
             self._commit(generation, entries, records)
             self._generation = generation
             self._reporter.note(f"committed generation {generation}: {healed} rows")
@@ -240,6 +244,7 @@ class _Retry:
         }
         missing = [unit for unit in units if unit.name not in done]
         if missing:
+            self._restore_pool(missing)
             self._reporter.stage("retry", len(missing))
         workers = self._prepared.job.spec.execution.workers or self._engine.cpus()
         texts = [json.dumps(unit.to_json()) for unit in missing]
@@ -251,16 +256,38 @@ class _Retry:
             self._reporter.advance(number, (record["entry"] or {}).get("rows", 0))
         return [done[name] for name in sorted(done)]
 
+    def _restore_pool(self, units: Sequence[RetryUnit]) -> None:
+        """Pool shards that these units draw from and that are gone are made again."""
+        drawn = [p.unit for unit in units for p in unit.parts if p.made]
+        drawn += [unit.fresh for unit in units if unit.fresh is not None]
+        wanted = {part.shard for unit in drawn for part in unit.pool}
+        if all(self._prepared.pool.exists(path) for path in wanted):
+            return
+        with Lease(lease_folder(self._prepared.pool), time.time) as lease:
+            synthesize(self._frozen, Crew(self._engine, lease, self._reporter, self._frozen.stamp))
+
     def _there(self, entry: Mapping[str, Any]) -> bool:
         output = self._prepared.output
         return output.exists(entry["path"]) and output.info(entry["path"]).size == entry["size"]
+
+    def _check(
+        self,
+        entries: Sequence[ShardEntry],
+        records: Sequence[Record],
+        document: Mapping[str, Any],
+    ) -> None:
+        """Counts of all generations together are the planned ones, and ids are unique."""
+        before = history(self._prepared, self._arrangement, self._generation)
+        accounts = tuple(account_from_json(a) for a in document["accounts"])
+        arrangement = Arrangement(self._arrangement.units, accounts)
+        results = cell_results(self._frozen, [*before.records, *records])
+        check_counts(self._frozen, arrangement, results)
+        check_unique(self._prepared.output, [*live_files(self._prepared.output), *entries])
 
     def _commit(
         self, generation: int, entries: Sequence[ShardEntry], records: Sequence[Record]
     ) -> None:
         prepared = self._prepared
-        version = newest_version(prepared.output)
-        check_unique(prepared.output, [*live_files(prepared.output, version), *entries])
         table = ensure_table(prepared.output, SAMPLE_SCHEMA, self._frozen.plan.classes)
         cubes = [(r["entry"]["path"], r["cube"]) for r in records if r["entry"] is not None]
         write_counts(prepared.output, prepared.job_id, counts_table(cubes))
@@ -279,7 +306,6 @@ class _Retry:
         write_quarantine(prepared.output, prepared.job_id, [table])
         arrangement = Arrangement(self._arrangement.units, now.accounts)
         results = cell_results(self._frozen, now.records)
-        _check_cells(prepared, results)
         document = job_document(self._frozen, arrangement, results)
         told = {"generation": self._generation}
         write_job(prepared.output, prepared.job_id, document | told, again=True)
@@ -336,18 +362,6 @@ def _refuse_company(prepared: Prepared, own: Lease) -> None:
             f"{prepared.output.uri}: {others[0]} works on job {prepared.job_id}; "
             "retry when it has ended (`augment status` shows it)"
         )
-
-
-def _check_cells(prepared: Prepared, results: Iterable[CellResult]) -> None:
-    """planned = written + quarantined + short still, and no cell has more than was planned."""
-    for cell in results:
-        if cell.short < 0 or cell.quarantined < 0:
-            raise InterruptedRun(
-                f"{prepared.job_id}: split {cell.split}, class {cell.label_name!r}, {cell.origin}: "
-                f"{cell.planned} rows were planned, {cell.written} are written and "
-                f"{cell.quarantined} quarantined. This is a defect of augment or a work folder "
-                "changed by hand: please report it"
-            )
 
 
 def _no_clock() -> Any:

@@ -78,7 +78,7 @@ class Universe:
                 self.failed[label] = self.failed[label] - made[label]
             bad: dict[str, Intervals] = {}
             for reason, by_class in rejected.items():
-                found = {c: s & made[c] for c, s in _sets(by_class).items()}
+                found = {c: s & made.get(c, Intervals()) for c, s in _sets(by_class).items()}
                 _merge(self.rejected.setdefault(reason, {}), found)
                 _merge(bad, found)
             accepted = {c: s - bad.get(c, Intervals()) for c, s in made.items()}

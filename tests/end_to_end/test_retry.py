@@ -22,6 +22,7 @@ from augment.errors import RequestError
 from augment.generators import GeneratedBatch, GeneratorInfo, Placement, SampleRequest
 from augment.policy import VARIABLE
 from augment.run import LocalEngine
+from augment.run.ray_engine import RayEngine
 from augment.run.retry import RetryResult, retry
 from augment.seeds import digest, stream
 from augment.storage import Folder
@@ -204,6 +205,13 @@ def test_an_uncommitted_job_is_refused_with_the_way_out(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_on_ray_it_is_the_same(root: Path, ray_engine: RayEngine) -> None:
+    mended(root)
+    result = retry(load_spec(job_document(root)), ray_engine)
+    assert (result.healed, result.failing, result.generation) == (4, 0, 2)
+    assert fingerprint(table(root)) == fingerprint(undisturbed(root, job_document(root)))
+
+
 # ---- the pool ------------------------------------------------------------------------
 
 
@@ -318,6 +326,18 @@ def test_samples_that_failed_are_made_again(tmp_path: Path, flaky: Path) -> None
     ranks = sorted(r["rank"] for r in found if r["generated"])
     assert ranks == list(range(20))
     assert audit(str(tmp_path / "out"), verify=True).ok
+
+
+def test_a_pool_that_was_lost_is_made_again(tmp_path: Path, flaky: Path) -> None:
+    """A copy of a made row failed, and the pool is gone when it is retried."""
+    write_digits(tmp_path / "data", COUNTS)
+    flaky.write_text(json.dumps([["1", 3]]))
+    run(load_spec(flaky_job(tmp_path)), engine="local")
+    flaky.unlink()
+    shutil.rmtree(tmp_path / "pool")
+    result = again(flaky_job(tmp_path))
+    assert (result.shortfall, result.ok) == (1, True)
+    assert again(flaky_job(tmp_path)).tried == 0
 
 
 def test_another_job_finds_what_was_made_again(tmp_path: Path, flaky: Path) -> None:
