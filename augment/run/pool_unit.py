@@ -133,7 +133,7 @@ class PoolWorker:
         """A recorded shard was lost: made again as its record says, it has the same bytes."""
         job_id, created = known["stamp"]
         stamp = Stamp(job_id, dt.datetime.fromisoformat(created))
-        entry = self._build(unit, stamp, known["batch_size"])["entry"]
+        entry = self._build(unit, stamp, known["batch_size"], known["failed"])["entry"]
         if (entry or {}).get("path") != known["entry"]["path"]:
             raise StorageError(
                 f"{self._pool.url(known['entry']['path'])}: this recorded pool shard is gone and "
@@ -141,11 +141,19 @@ class PoolWorker:
                 f"or remove {self._work.folder.url(unit.name + '.json')} to have it made anew"
             )
 
-    def _build(self, unit: PoolUnit, stamp: Stamp, batch_size: int) -> dict[str, Any]:
+    def _build(
+        self, unit: PoolUnit, stamp: Stamp, batch_size: int, lost: Sequence[Sequence[Any]] = ()
+    ) -> dict[str, Any]:
+        """lost: what failed when the unit was recorded; it is no part of its shard, whether or
+        not it fails now."""
         points = unit.samples()
         parts = list(self._parts(points, batch_size))
         rows = [row for part in parts for row in part.rows]
         failed = [lost for part in parts for lost in part.failed]
+        if lost:
+            gone = {(label, index) for label, index, _ in lost}
+            rows = [r for r in rows if (r.label_name, r.generator.index) not in gone]
+            failed = [(label, index, reason) for label, index, reason in lost]
         made = [(row.label_name, row.generator.index) for row in rows]
         if failed or made != points:
             # batches of several keys end out of turn; a shard's rows stand as its unit says

@@ -184,10 +184,24 @@ class _Retry:
             return None
         with Lease(lease_folder(self._prepared.pool), time.time) as lease:
             crew = Crew(self._engine, lease, self._reporter, self._frozen.stamp)
-            if not self._pool_units() and (found := try_again(self._frozen, crew)):
-                listed = {name: [u.to_json() for u in some] for name, some in found.items()}
+            if not self._pool_units() and (failed := try_again(self._frozen, crew)):
+                listed = {name: [u.to_json() for u in some] for name, some in failed.items()}
                 self._attempt.freeze(_POOL, {"units": listed})
-            return make_again(self._frozen, self._pool_units(), crew)
+            found = make_again(self._frozen, self._pool_units(), crew)
+            self._tell_lost(accounts, found.accounts)
+            return found
+
+    def _tell_lost(self, before: Sequence[Account], now: Sequence[Account]) -> None:
+        """A pool that forgot what failed cannot be asked for it again."""
+        looked = {(a.generator, a.label_name): a.attempted for a in now}
+        lost = sorted(
+            {a.generator for a in before if looked[a.generator, a.label_name] < a.attempted}
+        )
+        if lost:
+            self._reporter.note(
+                f"{self._prepared.pool.uri} does not hold all records of {', '.join(lost)} any "
+                "more: samples that failed there are not known; `augment synthesize` fills it anew"
+            )
 
     def _pool_units(self) -> dict[str, list[PoolUnit]]:
         """generator -> what this attempt makes again, once it is frozen."""
@@ -264,7 +278,9 @@ class _Retry:
         if all(self._prepared.pool.exists(path) for path in wanted):
             return
         with Lease(lease_folder(self._prepared.pool), time.time) as lease:
-            synthesize(self._frozen, Crew(self._engine, lease, self._reporter, self._frozen.stamp))
+            crew = Crew(self._engine, lease, self._reporter, self._frozen.stamp)
+            synthesize(self._frozen, crew)
+            make_again(self._frozen, self._pool_units(), crew)
 
     def _there(self, entry: Mapping[str, Any]) -> bool:
         output = self._prepared.output

@@ -21,7 +21,7 @@ from augment.api import audit, load_spec, open_dataset, run
 from augment.errors import RequestError
 from augment.generators import GeneratedBatch, GeneratorInfo, Placement, SampleRequest
 from augment.policy import VARIABLE
-from augment.run import LocalEngine
+from augment.run import LocalEngine, Silent
 from augment.run.ray_engine import RayEngine
 from augment.run.retry import RetryResult, retry
 from augment.seeds import digest, stream
@@ -161,12 +161,10 @@ MOMENTS = (
 )
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_retry_goes_on(root: Path, moment: str) -> None:
-    mended(root)
-    path = write_job(root / "job.yaml", job_document(root))
+def kill(path: Path, moment: str) -> subprocess.CompletedProcess[str]:
+    """A retry in its own process, killed at a moment."""
     driver = Path(__file__).with_name("retry_driver.py")
-    killed = subprocess.run(
+    return subprocess.run(
         [sys.executable, str(driver), str(path), moment, str(int(signal.SIGKILL))],
         env=os.environ | EPOCH | {"PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
@@ -174,6 +172,13 @@ def test_a_killed_retry_goes_on(root: Path, moment: str) -> None:
         timeout=300,
         check=False,
     )
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_retry_goes_on(root: Path, moment: str) -> None:
+    mended(root)
+    path = write_job(root / "job.yaml", job_document(root))
+    killed = kill(path, moment)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     result = again(job_document(root))
     assert (result.failing, result.generation, result.version) == (0, 2, 2)
@@ -328,16 +333,44 @@ def test_samples_that_failed_are_made_again(tmp_path: Path, flaky: Path) -> None
     assert audit(str(tmp_path / "out"), verify=True).ok
 
 
-def test_a_pool_that_was_lost_is_made_again(tmp_path: Path, flaky: Path) -> None:
-    """A copy of a made row failed, and the pool is gone when it is retried."""
+class Notes(Silent):
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def test_a_pool_that_was_lost_is_said_to_be(tmp_path: Path, flaky: Path) -> None:
     write_digits(tmp_path / "data", COUNTS)
     flaky.write_text(json.dumps([["1", 3]]))
     run(load_spec(flaky_job(tmp_path)), engine="local")
     flaky.unlink()
     shutil.rmtree(tmp_path / "pool")
+    notes = Notes()
+    result = retry(load_spec(flaky_job(tmp_path)), LocalEngine(), reporter=notes)
+    assert (result.tried, result.shortfall, result.version) == (0, 1, 1)
+    assert notes.texts == [
+        f"{tmp_path}/pool does not hold all records of flaky any more: samples that failed there "
+        "are not known; `augment synthesize` fills it anew"
+    ]
+
+
+def test_pool_shards_that_a_killed_retry_drew_from_are_made_again(
+    tmp_path: Path, flaky: Path
+) -> None:
+    write_digits(tmp_path / "data", COUNTS)
+    flaky.write_text(json.dumps([["1", 3]]))
+    path = write_job(tmp_path / "job.yaml", flaky_job(tmp_path))
+    run(load_spec(path), engine="local")
+    flaky.unlink()
+    assert kill(path, r"os.rename out/data/train").returncode == -signal.SIGKILL
+    shutil.rmtree(tmp_path / "pool" / "data")
     result = again(flaky_job(tmp_path))
-    assert (result.shortfall, result.ok) == (1, True)
-    assert again(flaky_job(tmp_path)).tried == 0
+    assert (result.healed, result.shortfall, result.generation) == (1, 0, 2)
+    assert fingerprint(table(tmp_path)) == fingerprint(undisturbed(tmp_path, flaky_job(tmp_path)))
 
 
 def test_another_job_finds_what_was_made_again(tmp_path: Path, flaky: Path) -> None:
