@@ -29,7 +29,7 @@ Place = tuple[str, str]
 @dataclass(frozen=True)
 class Part:
     """What is wanted of one earlier unit. ids: of its rows that were left out. real: inputs of
-    those that are real rows or copies of real rows. made: whether any is a copy of a pool row."""
+    those that are real rows or copies of real rows. made: whether any is a pool row or a copy of one."""
 
     unit: MixUnit
     ids: frozenset[str]
@@ -145,7 +145,7 @@ class RetryWorker:
             found = self._mixer.real(self._rows(part, census))
             yield from (_only(one, part.ids) for one in found)
             if part.made:
-                yield from self._copies(part)
+                yield from self._made(part)
 
     def _rows(self, part: Part, census: Iterable[RealRow]) -> Iterator[RealRow]:
         """A row that the data set lacks is read as its file stands now; where only copies of it
@@ -155,11 +155,11 @@ class RetryWorker:
                 lacking = real_id(row.source, row.locator) in part.ids
                 yield as_it_stands(self._prepared, row) if lacking else row
 
-    def _copies(self, part: Part) -> Iterator[Made]:
+    def _made(self, part: Part) -> Iterator[Made]:
         for cut in part.unit.pool:
             for row, rank in read_slice(self._prepared.pool, cut):
-                copies = self._mixer.maker.copies_of_made(cut.generator, cut.split, row, rank)
-                if part.ids.intersection(copies):
+                ids = self._mixer.maker.ids_of_made(cut.generator, cut.split, row, rank)
+                if part.ids.intersection(ids):
                     made = self._mixer.maker.generated(cut.generator, cut.split, row, rank)
                     yield _only(made, part.ids)
 
