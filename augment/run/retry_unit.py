@@ -29,7 +29,7 @@ Place = tuple[str, str]
 @dataclass(frozen=True)
 class Part:
     """What is wanted of one earlier unit. ids: of its rows that were left out. real: inputs of
-    those that are real rows or copies of real rows. made: whether any is a pool row or a copy of one."""
+    those that are real rows or copies of such. made: whether any is a pool row or a copy of one."""
 
     unit: MixUnit
     ids: frozenset[str]
