@@ -99,7 +99,7 @@ def fresh_units(
 ) -> list[RetryUnit]:
     """Units of pool rows that short cells can take now. taken: what the data set has of each
     cell. first: split -> the number of its first unit."""
-    more = _more(frozen.plan.draws, synthesis, taken)
+    more = lacking(frozen.plan.draws, synthesis.accepted, taken)
     rows: dict[str, int] = {}
     for (_, _, split), indexes in more.items():
         rows[split] = rows.get(split, 0) + len(indexes)
@@ -136,11 +136,14 @@ def taken_of(arrangement: Arrangement, later: Iterable[RetryUnit]) -> dict[Cell,
     return out
 
 
-def _more(
-    draws: Sequence[Draw], synthesis: Synthesis, taken: Mapping[Cell, Intervals]
+def lacking(
+    draws: Sequence[Draw],
+    accepted: Mapping[tuple[str, str], Intervals],
+    taken: Mapping[Cell, Intervals],
 ) -> dict[Cell, Intervals]:
-    """What each cell lacks and can have: its exact indexes, else the lowest that nobody took."""
-    free = dict(synthesis.accepted)
+    """What each cell lacks and can have: its exact indexes, else the lowest that nobody took.
+    accepted: (generator, class) -> indexes that passed."""
+    free = dict(accepted)
     for (generator, label, _), indexes in taken.items():
         key = (generator, label)
         free[key] = free.get(key, Intervals()) - indexes
