@@ -115,13 +115,14 @@ def retry(job: Job, engine: Engine, *, reporter: Reporter | None = None) -> Retr
     """
     reporter = reporter or Silent()
     prepared = prepare(job)
-    generation = committed_generation(prepared)
+    committed_generation(prepared)  # leave no trace where there is nothing to retry
     _refuse_cleaned(prepared)
     with (
         Lease(prepared.work.folder, time.time) as lease,
         journaled(prepared, "retry", reporter) as told,
     ):
         _refuse_company(prepared, lease)
+        generation = committed_generation(prepared)
         return _Retry(prepared, generation, engine, told).carry_out()
 
 
