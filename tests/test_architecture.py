@@ -105,6 +105,8 @@ def test_public_names() -> None:
         ("load_spec", ["source", "execution", "overrides", "env"]),
         ("plan", ["job"]),
         ("run", ["job", "engine", "reporter", "clock"]),
+        ("status", ["output", "options"]),
+        ("retry", ["job", "engine", "reporter"]),
         ("audit", ["uri", "version", "limits", "by", "verify", "options"]),
         ("open_dataset", ["uri", "version", "split", "options"]),
         ("open_engine", ["job", "engine"]),
