@@ -24,9 +24,21 @@ if TYPE_CHECKING:
     from augment.plan import Plan
     from augment.run import Engine, Observer, Reporter, RunResult
     from augment.run.prepare import Clock
+    from augment.run.retry import RetryResult
+    from augment.run.status import Status
     from augment.spec.models import Limits
 
-__all__ = ["Job", "audit", "load_spec", "open_dataset", "open_engine", "plan", "run"]
+__all__ = [
+    "Job",
+    "audit",
+    "load_spec",
+    "open_dataset",
+    "open_engine",
+    "plan",
+    "retry",
+    "run",
+    "status",
+]
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -78,6 +90,34 @@ def run(
             measure=measure,
             observers=observers,
         )
+
+
+def status(output: str, *, options: Options | None = None) -> Status:
+    """What every job under an output has done so far, also while one runs elsewhere.
+
+    Raises:
+        RequestError: no job was begun there.
+    """
+    from augment.run.status import status as read_status
+
+    return read_status(output, options)
+
+
+def retry(
+    job: Job,
+    *,
+    engine: Literal["ray", "local"] | Engine | None = None,
+    reporter: Reporter | None = None,
+) -> RetryResult:
+    """Make the failed rows of a committed job again, as its next generation.
+
+    Raises:
+        RequestError: it is not committed, or somebody works on it. Others: see `run`.
+    """
+    from augment.run.retry import retry as retry_job
+
+    with open_engine(job, engine) as chosen:
+        return retry_job(job, chosen, reporter=reporter)
 
 
 def audit(

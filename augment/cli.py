@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from augment import __version__, cli_generators
+from augment import __version__, cli_generators, cli_state
 from augment.errors import AugmentError, GateError, InterruptedRun, Problem, RequestError
 from augment.stopping import Terminated, heed_sigterm
 
@@ -136,7 +136,10 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument("dataset", metavar="DATASET")
     trace.add_argument("sample_id", metavar="SAMPLE_ID", help="or its first 6 or more digits")
     _reading(trace)
-    _generators_verb(verbs)
+    cli_state.add_verbs(verbs, _verb)
+    cli_state.add_pool_actions(_group(verbs, "pool", "generated samples, shared by jobs"), _verb)
+    families = _group(verbs, "generators", "families of trained generators")
+    cli_generators.add_actions(families, _verb)
     schema = _verb(verbs, "schema", _schema, "the published schemas")
     schema.add_argument("name", nargs="?", choices=("job", "manifest", "sample", "audit", "policy"))
     schema.add_argument("--write", metavar="FOLDER", help="write all of them as files")
@@ -179,13 +182,12 @@ def _audit_verb(verbs: Any) -> None:
     _reading(sub)
 
 
-def _generators_verb(verbs: Any) -> None:
-    text = "families of trained generators"
+def _group(verbs: Any, name: str, text: str) -> Any:
+    """The sub-parsers of a verb that has actions."""
     group = verbs.add_parser(
-        "generators", help=text, description=text, epilog=EXIT_CODES, allow_abbrev=False
+        name, help=text, description=text, epilog=EXIT_CODES, allow_abbrev=False
     )
-    actions = group.add_subparsers(required=True, metavar="ACTION", parser_class=_Parser)
-    cli_generators.add_actions(actions, _verb)
+    return group.add_subparsers(required=True, metavar="ACTION", parser_class=_Parser)
 
 
 def _reading(sub: argparse.ArgumentParser) -> None:

@@ -93,7 +93,8 @@ def test_every_module_says_what_it_is() -> None:
 
 def test_public_names() -> None:
     assert augment.api.__all__ == [
-        "Job", "audit", "load_spec", "open_dataset", "open_engine", "plan", "run",
+        "Job", "audit", "load_spec", "open_dataset", "open_engine", "plan", "retry", "run",
+        "status",
     ]  # fmt: skip
     for name in augment.api.__all__:
         assert inspect.getdoc(getattr(augment.api, name)), name
@@ -106,6 +107,8 @@ def test_public_names() -> None:
         ("load_spec", ["source", "execution", "overrides", "env"]),
         ("plan", ["job"]),
         ("run", ["job", "engine", "reporter", "clock", "takeover", "measure", "profile"]),
+        ("status", ["output", "options"]),
+        ("retry", ["job", "engine", "reporter"]),
         ("audit", ["uri", "version", "limits", "by", "verify", "options"]),
         ("open_dataset", ["uri", "version", "split", "options"]),
         ("open_engine", ["job", "engine", "observers"]),

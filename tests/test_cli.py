@@ -21,7 +21,10 @@ from augment.audit import audit_schema
 from augment.cli import main
 from tests.end_to_end.jobs import augment, job_document, write_digits, write_job
 
-VERBS = ("validate", "plan", "run", "synthesize", "mix", "audit", "trace", "generators", "schema")
+VERBS = (
+    "validate", "plan", "run", "synthesize", "mix", "audit", "trace", "status", "retry", "clean",
+    "pool", "generators", "schema",
+)  # fmt: skip
 COUNTS = {"0": 12, "1": 5, "2": 4}
 Capture = pytest.CaptureFixture[str]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,6 +28,20 @@ def folder(request, tmp_path) -> Folder:
 
 
 # ---- every kind of folder --------------------------------------------------------------
+
+
+def test_stored_shows_times_and_temporary_files(folder):
+    before = time.time() - 2
+    folder.publish("a/x.parquet", b"12345")
+    folder.replace("a/.tmp-7-0123456789ab", b"1")
+    found = {s.path: s for s in folder.stored()}
+    assert {path: s.size for path, s in found.items()} == {
+        "a/x.parquet": 5, "a/.tmp-7-0123456789ab": 1,
+    }  # fmt: skip
+    assert [s.path for s in found.values() if s.temporary] == ["a/.tmp-7-0123456789ab"]
+    assert all(before < s.modified < time.time() + 2 for s in found.values())
+    assert [f.path for f in folder.files("a")] == ["a/x.parquet"]
+    assert list(folder.stored("nothing")) == []
 
 
 def test_create_is_exclusive(folder):

@@ -83,17 +83,21 @@ class PoolUnit:
     """Ranges of a universe that are made together and become one shard of the pool.
 
     generator: the job's name for it, for messages only; another job may use another.
-    ranges: (class, start, stop), classes by name, ascending within a class.
+    ranges: (class, start, stop), classes by name, ascending within a class. again: 0, or
+    how many times before these indexes were tried and failed.
     """
 
     universe: str
     generator: str
     ranges: tuple[tuple[str, int, int], ...]
+    again: int = 0
 
     @property
     def name(self) -> str:
-        """From universe and ranges alone, so that jobs share work."""
+        """From universe, ranges and try alone, so that jobs share work."""
         parts = [part for one in self.ranges for part in one]
+        if self.again:
+            return f"again-{hash128('again', self.universe, self.again, *parts).hex()[:20]}"
         return f"unit-{hash128('pool-unit', self.universe, *parts).hex()[:20]}"
 
     @property
@@ -122,12 +126,14 @@ class PoolUnit:
             "universe": self.universe,
             "generator": self.generator,
             "ranges": [list(r) for r in self.ranges],
+            "again": self.again,
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> PoolUnit:
         ranges = tuple((label, start, stop) for label, start, stop in document["ranges"])
-        return cls(document["universe"], document["generator"], ranges)
+        again = document.get("again", 0)
+        return cls(document["universe"], document["generator"], ranges, again)
 
 
 class PoolUnits(Sequence[PoolUnit]):
@@ -135,11 +141,16 @@ class PoolUnits(Sequence[PoolUnit]):
     take no more memory than one."""
 
     def __init__(
-        self, universe: str, generator: str, needs: Mapping[str, Intervals], rows_per_unit: int
+        self,
+        universe: str,
+        generator: str,
+        needs: Mapping[str, Intervals],
+        rows_per_unit: int,
+        again: int = 0,
     ) -> None:
         if rows_per_unit < 1:
             raise ValueError(f"rows_per_unit is {rows_per_unit}; expected at least 1")
-        self._universe, self._generator = universe, generator
+        self._universe, self._generator, self._again = universe, generator, again
         self._labels = [label for label in sorted(needs) if needs[label]]
         self._needs = [needs[label] for label in self._labels]
         rows = np.array([len(need) for need in self._needs], dtype=np.int64)
@@ -172,7 +183,7 @@ class PoolUnits(Sequence[PoolUnit]):
                     ranges.append((label, start + lo, start + hi))
             else:
                 ranges += [(label, a, b) for a, b in need.take(lo, hi).spans]
-        return PoolUnit(self._universe, self._generator, tuple(ranges))
+        return PoolUnit(self._universe, self._generator, tuple(ranges), self._again)
 
     def _before(self, u: int) -> np.ndarray:
         """How many rows of each class the units 0 .. u-1 hold: (classes,) int64. The extra
@@ -185,7 +196,11 @@ class PoolUnits(Sequence[PoolUnit]):
 
 
 def cut_pool_units(
-    universe: str, generator: str, needs: Mapping[str, Intervals], rows_per_unit: int
+    universe: str,
+    generator: str,
+    needs: Mapping[str, Intervals],
+    rows_per_unit: int,
+    again: int = 0,
 ) -> PoolUnits:
     """Units of at most `rows_per_unit` samples that cover `needs` once.
 
@@ -193,4 +208,4 @@ def cut_pool_units(
     and the rest one by one to the units in turn, the next class going on where the last one
     stopped; so units differ by at most one row. The order of the mapping does not matter.
     """
-    return PoolUnits(universe, generator, needs, rows_per_unit)
+    return PoolUnits(universe, generator, needs, rows_per_unit, again)

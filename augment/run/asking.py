@@ -17,7 +17,7 @@ from augment import codec
 from augment.errors import SampleError
 from augment.generators import GeneratorInfo, SampleRequest
 from augment.plan import InputList
-from augment.run.prepare import Prepared, read_rows
+from augment.run.prepare import Prepared, as_it_stands, read_rows
 from augment.sample import Origin, Parent, RealRow
 from augment.seeds import (
     canonical_json,
@@ -78,10 +78,20 @@ class FromClasses:
 
 
 class FromImages:
-    """Samples that are made from images. table: the frozen inputs' file in the work folder."""
+    """Samples that are made from images. table: the frozen inputs' file in the work folder.
+    mended: see `as_it_stands`."""
 
-    def __init__(self, prepared: Prepared, info: GeneratorInfo, table: str, fed: InputList) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        info: GeneratorInfo,
+        table: str,
+        fed: InputList,
+        *,
+        mended: bool = False,
+    ) -> None:
         self._prepared, self._info, self._table, self._fed = prepared, info, table, fed
+        self._mended = mended
         self._max_pixels = prepared.job.spec.errors.max_pixels
         self._readers: Mapping[str, SourceReader] = {
             name: open_source(name, source, prepared.options)
@@ -92,7 +102,7 @@ class FromImages:
         for at in range(0, len(points), _READ_AHEAD):
             some = points[at : at + _READ_AHEAD]
             places = [self._fed.parent(label, index) for label, index in some]
-            rows = read_rows(self._prepared.work, self._table, [row for row, _ in places])
+            rows = self._rows([row for row, _ in places])
             data = self._read([rows[row] for row, _ in places])
             masks = self._masks([row for row, _ in places])
             for point, (row, copy), found, mask in zip(some, places, data, masks, strict=True):
@@ -103,9 +113,15 @@ class FromImages:
         if self._fed.masks is None:
             return [None] * len(parents)
         places = [row + self._fed.masks for row in parents]
-        rows = read_rows(self._prepared.work, self._table, places)
+        rows = self._rows(places)
         found = self._read([rows[row] for row in places])
         return [(rows[row], one) for row, one in zip(places, found, strict=True)]
+
+    def _rows(self, places: Sequence[int]) -> dict[int, RealRow]:
+        rows = read_rows(self._prepared.work, self._table, places)
+        if self._mended:
+            return {place: as_it_stands(self._prepared, row) for place, row in rows.items()}
+        return rows
 
     def _read(self, rows: Sequence[RealRow]) -> list[bytes | SampleError]:
         """The bytes of each row, in the order given; each source is asked once."""

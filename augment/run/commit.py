@@ -26,6 +26,7 @@ from augment.storage import Folder
 from augment.write import (
     Commit,
     CommitResult,
+    LiveFile,
     ShardEntry,
     commit_once,
     counts_table,
@@ -107,9 +108,9 @@ def commit(frozen: Frozen, arrangement: Arrangement, records: Sequence[Record]) 
     prepared = frozen.prepared
     results = cell_results(frozen, records)
     _check_units(frozen, arrangement, records)
-    _check_counts(frozen, arrangement, results)
+    check_counts(frozen, arrangement, results)
     entries = [ShardEntry.from_json(r["entry"]) for r in records if r["entry"] is not None]
-    _check_unique(prepared.output, entries)
+    check_unique(prepared.output, entries)
     table = ensure_table(prepared.output, SAMPLE_SCHEMA, frozen.plan.classes)
     check = refuse_foreign_rows(prepared.output, prepared.digest)
     check(table)
@@ -128,9 +129,13 @@ def _check_units(frozen: Frozen, arrangement: Arrangement, records: Sequence[Rec
         )
 
 
-def _check_counts(frozen: Frozen, arrangement: Arrangement, results: Sequence[CellResult]) -> None:
+def check_counts(frozen: Frozen, arrangement: Arrangement, results: Sequence[CellResult]) -> None:
     """planned = written + quarantined per cell; only generated cells may be short, and only
-    by what the synthesis was short of."""
+    by what the synthesis was short of.
+
+    Raises:
+        InterruptedRun: it is not so.
+    """
     short = {(a.generator, a.label_name) for a in arrangement.accounts if a.shortfall}
     for cell in results:
         allowed = (cell.generator, cell.label_name) in short
@@ -146,8 +151,12 @@ def _check_counts(frozen: Frozen, arrangement: Arrangement, results: Sequence[Ce
         )
 
 
-def _check_unique(output: Folder, entries: Sequence[ShardEntry]) -> None:
-    """sample_id is unique over all shards: exact, reads ids only, memory is bounded."""
+def check_unique(output: Folder, entries: Sequence[ShardEntry | LiveFile]) -> None:
+    """sample_id is unique over all shards: exact, reads ids only, memory is bounded.
+
+    Raises:
+        InterruptedRun: some id is there twice.
+    """
     shards = tuple(Shard(e.path, e.size, e.rows) for e in entries)
     data = DataSet(output, None, shards)
     repeats, some = repeated_ids(data, sum(e.rows for e in entries))

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +23,7 @@ from augment.mix import MixUnit, PoolSlice, shuffled
 from augment.run.pool_unit import is_published
 from augment.run.prepare import Frozen, read_census
 from augment.run.rows import Made, RowMaker
-from augment.run.suspects import Journal
+from augment.run.suspects import Trail
 from augment.sample import (
     GeneratorRef,
     Origin,
@@ -59,6 +59,15 @@ class _Input:
     lose: Callable[[SampleError], Made]
 
 
+class Named(Protocol):
+    """What a shard is named after."""
+
+    @property
+    def split(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
 class MixWorker:
     """Builds units of one job's data set."""
 
@@ -67,7 +76,7 @@ class MixWorker:
         self._frozen, self._run = frozen, run
         self._prepared = prepared = frozen.prepared
         self._output, self._pool, self._work = prepared.output, prepared.pool, prepared.work
-        self._maker = RowMaker(frozen)
+        self.maker = RowMaker(frozen)
         self._readers: dict[str, SourceReader] = {
             name: open_source(name, source, prepared.options)
             for name, source in prepared.job.spec.sources.items()
@@ -79,7 +88,7 @@ class MixWorker:
         if known is None:
             attempt = self._work.begin(todo.name)
             begun = time.monotonic()
-            built = self.build(todo, Journal(self._work, attempt, self._run))
+            built = self.build(todo, Trail(self._work, attempt, self._run))
             seconds = {"make": round(time.monotonic() - begun, 3)}
             known = self._work.record(attempt, {**built, "seconds": seconds})
         elif not is_published(self._output, known["entry"]):
@@ -93,22 +102,24 @@ class MixWorker:
     def _remake(self, unit: MixUnit, known: Mapping[str, Any]) -> None:
         """A recorded shard was lost: the same inputs give the same bytes and so the same name."""
         path = known["entry"]["path"]
-        journal = Journal(self._work, self._work.begin(unit.name), self._run)
-        if (self.build(unit, journal)["entry"] or {}).get("path") != path:
+        trail = Trail(self._work, self._work.begin(unit.name), self._run)
+        if (self.build(unit, trail)["entry"] or {}).get("path") != path:
             raise StorageError(
                 f"{self._output.url(path)}: this recorded shard is gone and its inputs have "
                 "changed since, so it cannot be made again; restore it, or restore its inputs"
             )
 
-    def build(self, unit: MixUnit, journal: Journal) -> dict[str, Any]:
+    def build(self, unit: MixUnit, trail: Trail) -> dict[str, Any]:
         """Write the unit's shard and say what is in it."""
+        return self.keep(unit, self._made(unit, trail))
+
+    def keep(self, unit: Named, found: Iterable[Made]) -> dict[str, Any]:
+        """Write what was `found` as the unit's shard and say what is in it."""
         made = Made()
         inputs = 0
-        journal.at("read")
-        for at, one in enumerate(self._inputs(unit)):
+        for one in found:
             inputs += 1
-            made.take(self._taken(at, one, journal))
-        journal.at("keep")
+            made.take(one)
         table = self._table(unit, made)
         record = {
             "inputs": inputs,
@@ -119,18 +130,22 @@ class MixWorker:
         del made  # a shard's images stand in memory once while it is written, not twice
         return {"entry": self._write(unit, table), **record}
 
-    def _taken(self, at: int, one: _Input, journal: Journal) -> Made:
-        """The rows of input number `at`; one that ended earlier tries is not touched."""
-        if reason := journal.known.lost.get(at):
-            return one.lose(SampleError(reason, "every process that made rows of it died"))
-        journal.reach(at)
-        return one.make()
+    def _made(self, unit: MixUnit, trail: Trail) -> Iterator[Made]:
+        """The rows of each input; one that ended earlier tries is not touched."""
+        trail.at("read")
+        for at, one in enumerate(self._inputs(unit)):
+            if reason := trail.known.lost.get(at):
+                yield one.lose(SampleError(reason, "every process that made rows of it died"))
+            else:
+                trail.reach(at)
+                yield one.make()
+        trail.at("keep")
 
-    def _table(self, unit: MixUnit, made: Made) -> pa.Table:
+    def _table(self, unit: Named, made: Made) -> pa.Table:
         order = shuffled(len(made.rows), self._prepared.job.spec.seed, unit.name)
         return sample_table([made.rows[i][0] for i in order], self._frozen.stamp)
 
-    def _write(self, unit: MixUnit, table: pa.Table) -> dict[str, Any] | None:
+    def _write(self, unit: Named, table: pa.Table) -> dict[str, Any] | None:
         if not table.num_rows:
             return None
         return write_shard(
@@ -144,19 +159,25 @@ class MixWorker:
         ).to_json()
 
     def _inputs(self, unit: MixUnit) -> Iterator[_Input]:
-        by_source: dict[str, list[RealRow]] = {}
-        for row in read_census(self._work, self._frozen.census, *unit.census):
-            by_source.setdefault(row.source, []).append(row)
-        real = self._maker.real
-        for source, rows in by_source.items():
-            for row, data in zip(rows, self._readers[source].read(rows), strict=True):
-                yield _Input(partial(real, row, data), partial(real, row))
+        yield from self._real(read_census(self._work, self._frozen.census, *unit.census))
         for part in unit.pool:
             for pool_row, rank in read_slice(self._pool, part):
                 one = (part.generator, part.split, pool_row, rank)
                 yield _Input(
-                    partial(self._maker.generated, *one), partial(self._maker.lost_generated, *one)
+                    partial(self.maker.generated, *one), partial(self.maker.lost_generated, *one)
                 )
+
+    def real(self, rows: Iterable[RealRow]) -> Iterator[Made]:
+        """What becomes of census rows; each source is read in its own order."""
+        return (one.make() for one in self._real(rows))
+
+    def _real(self, rows: Iterable[RealRow]) -> Iterator[_Input]:
+        by_source: dict[str, list[RealRow]] = {}
+        for row in rows:
+            by_source.setdefault(row.source, []).append(row)
+        for source, some in by_source.items():
+            for row, data in zip(some, self._readers[source].read(some), strict=True):
+                yield _Input(partial(self.maker.real, row, data), partial(self.maker.real, row))
 
     def _cells(self, made: Made) -> list[list[Any]]:
         """[split, class, origin, source, generator's name, augmentation, written, quarantined]."""

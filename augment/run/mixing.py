@@ -18,6 +18,7 @@ from augment.run.engine import Resources
 from augment.run.mix_unit import MixTask
 from augment.run.prepare import Frozen
 from augment.run.synthesis import Account, Crew, Synthesis, account_from_json, account_to_json
+from augment.run.uses import note_uses
 from augment.storage import Folder
 
 _SHOWN = 5
@@ -36,6 +37,7 @@ class Arrangement:
 
 def arrange(frozen: Frozen, synthesis: Synthesis) -> Arrangement:
     """Freeze which rows go into which unit; an arrangement that exists wins."""
+    note_uses(frozen)
     selected, _ = select(frozen.plan.draws, synthesis.accepted)
     units = cut_mix_units(
         frozen.plan.units,

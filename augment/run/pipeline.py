@@ -20,17 +20,19 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from augment.audit import AuditReport, audit
 from augment.run.commit import (
     CellResult,
-    cell_results,
     commit,
     committed,
     refuse_foreign_output,
 )
 from augment.run.cost import Estimate, Spent
 from augment.run.engine import Engine
+from augment.run.generations import from_provenance, latest
+from augment.run.journal import journaled
 from augment.run.mixing import (
     Arrangement,
     Record,
@@ -55,7 +57,7 @@ from augment.run.synthesis import (
 from augment.run.telling import Observer, Telling, logged
 from augment.spec import Job
 from augment.storage import Folder
-from augment.write import Holder, Lease, card_is_current, holders, write_card
+from augment.write import CommitResult, Holder, Lease, card_is_current, holders, write_card
 
 _POLL_S = 0.5
 
@@ -152,7 +154,7 @@ def fill_pool(
     way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure)
     with logged():
         frozen = _frozen(_prepared(job, way), way)
-        with _turn(frozen, way) as crew:
+        with _turn(frozen, way, "synthesize") as crew:
             return _filled(frozen, crew)
 
 
@@ -191,8 +193,11 @@ def _filled(frozen: Frozen, crew: Crew) -> Synthesis:
 def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
     prepared, reporter = _prepared(job, way), way.reporter
     refuse_foreign_output(prepared)
+    if (kept := from_provenance(prepared)) and (done_before := committed(prepared)):
+        _card(prepared.output, done_before.version)
+        return _result(prepared, done_before, 0, kept)
     frozen = _frozen(prepared, way)
-    with _turn(frozen, way) as crew:
+    with _turn(frozen, way, "run" if fill else "mix") as crew:
         done = finished(frozen)
         arrangement, made_now = _arranged(frozen, done, crew, fill=fill)
         reporter.accounts(arrangement.accounts)
@@ -206,8 +211,19 @@ def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
             reporter.note(f"committed version {result.version}")
         with reporter.span("card"):
             _card(prepared.output, result.version)
+        figures = latest(frozen, arrangement, records)
     with reporter.span("audit"):
-        judged = _judge(prepared)
+        return _result(prepared, result, made_now, figures, arrangement.spent)
+
+
+def _result(
+    prepared: Prepared,
+    result: CommitResult,
+    made_now: int,
+    figures: tuple[tuple[CellResult, ...], tuple[Account, ...]],
+    spent: Mapping[str, Spent] = MappingProxyType({}),
+) -> RunResult:
+    cells, accounts = figures
     return RunResult(
         job_id=prepared.job_id,
         output=prepared.output.uri,
@@ -215,12 +231,12 @@ def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
         version=result.version,
         already=result.already,
         made_now=made_now,
-        cells=tuple(cell_results(frozen, records)),
-        accounts=arrangement.accounts,
-        audit=judged,
-        on_shortfall=job.spec.on_shortfall,
+        cells=cells,
+        accounts=accounts,
+        audit=_judge(prepared),
+        on_shortfall=prepared.job.spec.on_shortfall,
         estimates=tuple(read_estimates(prepared)),
-        spent=arrangement.spent,
+        spent=spent,
     )
 
 
@@ -252,10 +268,13 @@ def _card(output: Folder, version: int) -> None:
 
 
 @contextlib.contextmanager
-def _turn(frozen: Frozen, way: Way) -> Iterator[Crew]:
+def _turn(frozen: Frozen, way: Way, verb: str) -> Iterator[Crew]:
     """Under the job's lease, once nobody holds an older one: nothing is made twice."""
     prepared = frozen.prepared
-    with Lease(prepared.work.folder, time.time) as own:
+    with (
+        Lease(prepared.work.folder, time.time) as own,
+        journaled(prepared, verb, way.reporter),
+    ):
         if way.takeover:
             _take_over(prepared, own, way.reporter)
         _wait_for_turn(prepared.work.folder, own, way.reporter)

@@ -23,7 +23,7 @@ from augment.run.asking import Asked, Asking, FromClasses, FromImages, Point
 from augment.run.ending import Ending
 from augment.run.prepare import Prepared
 from augment.run.sampling import SCORERS, Recipe, Sampling, encoders
-from augment.run.suspects import Journal, Stage, Watch
+from augment.run.suspects import Stage, Trail, Watch
 from augment.run.timing import BatchTimes
 from augment.sample import DigitalSourceType, Origin, Stamp, pool_table
 from augment.seeds import digest
@@ -52,6 +52,8 @@ class PoolTask:
     """Names the run whose tries these are."""
     gpus: float = 0.0
     """What the worker takes of its node, for the account of what was spent."""
+    mended: bool = False
+    """Whether an image file that is not the census's any more is taken as it stands now."""
 
     def worker(self, alone: bool = False) -> PoolWorker:
         return PoolWorker(self, alone)
@@ -106,14 +108,14 @@ class PoolWorker:
     def _first(self, unit: PoolUnit) -> dict[str, Any]:
         """Build and record a unit that has no record."""
         attempt = self._work.begin(unit.name)
-        journal = Journal(self._work, attempt, self._task.run)
-        self._check_budget(unit, journal)
+        trail = Trail(self._work, attempt, self._task.run)
+        self._check_budget(unit, trail)
         begun = time.monotonic()
-        journal.at("load")
+        trail.at("load")
         self._loaded()
         loaded = time.monotonic()
         size = self._task.placement.batch_size
-        built = self._build(unit, self._task.stamp, size, journal, journal.known.lost)
+        built = self._build(unit, self._task.stamp, size, trail, trail.known.lost)
         seconds = {"load": loaded - begun, "make": time.monotonic() - loaded}
         cost = {name: round(value, 3) for name, value in seconds.items()}
         return self._work.record(attempt, {**built, "seconds": cost, "gpus": self._task.gpus})
@@ -123,11 +125,11 @@ class PoolWorker:
             self._host = hosted(self._task)
         return self._host
 
-    def _check_budget(self, unit: PoolUnit, journal: Journal) -> None:
+    def _check_budget(self, unit: PoolUnit, trail: Trail) -> None:
         """Each row that kills costs several processes: not more than the job allows."""
         errors = self._task.prepared.job.spec.errors
         allowed = max(errors.min_count, errors.max_share * unit.rows)
-        if len(lost := journal.known.lost) > allowed:
+        if len(lost := trail.known.lost) > allowed:
             some = "; ".join(f"{unit.samples()[at]}: {why}" for at, why in list(lost.items())[:5])
             raise ErrorBudgetExceeded(
                 f"generators.{self._info.name}: {len(lost)} samples of unit {unit.name} ended the "
@@ -141,10 +143,11 @@ class PoolWorker:
         stamp = Stamp(job_id, dt.datetime.fromisoformat(created))
         turn = {point: at for at, point in enumerate(unit.samples())}
         lost = {turn[c, i]: why for c, i, why in known["failed"] if why in ("killed", "timeout")}
-        journal = Journal(self._work, self._work.begin(unit.name), self._task.run)
-        journal.at("load")
+        trail = Trail(self._work, self._work.begin(unit.name), self._task.run)
+        trail.at("load")
         self._loaded()
-        entry = self._build(unit, stamp, known["batch_size"], journal, lost)["entry"]
+        size = known["batch_size"]
+        entry = self._build(unit, stamp, size, trail, lost, known["failed"])["entry"]
         if (entry or {}).get("path") != known["entry"]["path"]:
             raise StorageError(
                 f"{self._pool.url(known['entry']['path'])}: this recorded pool shard is gone and "
@@ -157,20 +160,27 @@ class PoolWorker:
         unit: PoolUnit,
         stamp: Stamp,
         batch_size: int,
-        journal: Journal,
+        trail: Trail,
         given_up: Mapping[int, str],
+        lost: Sequence[Sequence[Any]] = (),
     ) -> dict[str, Any]:
+        """given_up: what is not tried. lost: what failed when the unit was recorded; it is no
+        part of its shard, whether or not it fails now."""
         host, points = self._loaded(), unit.samples()
         threads = encoders(self._task.placement.device)
         watch = Watch(self._timeout_s, lambda stage, asked: self._hung(sampling, stage, asked))
         sampling = Sampling(
-            host, self._ask, self._recipe, points, threads, journal, watch, self._times
+            host, self._ask, self._recipe, points, threads, trail, watch, self._times
         )
         with self._ending.told(), watch:
             parts = list(sampling.parts(batch_size, given_up))
-        journal.at("keep")
+        trail.at("keep")
         rows = [row for part in parts for row in part.rows]
         failed = [lost for part in parts for lost in part.failed]
+        if lost:
+            gone = {(label, index) for label, index, _ in lost}
+            rows = [r for r in rows if (r.label_name, r.generator.index) not in gone]
+            failed = [(label, index, reason) for label, index, reason in lost]
         made = [(row.label_name, row.generator.index) for row in rows]
         if failed or made != points:
             # batches of several keys end out of turn; a shard's rows stand as its unit says
@@ -191,6 +201,7 @@ class PoolWorker:
             ).to_json()
         return {
             "ranges": [list(r) for r in unit.ranges],
+            **({"again": unit.again} if unit.again else {}),
             "stamp": [stamp.job_id, stamp.generated_at.isoformat()],
             "batch_size": batch_size,
             "batch_limit": host.limit,
@@ -205,7 +216,7 @@ class PoolWorker:
 
     def _hung(self, sampling: Sampling, stage: Stage, asked: Sequence[Asked]) -> None:
         """A batch took too long: it is noted, and the process ends."""
-        sampling.journal.fatal(stage, sampling.positions(asked), "timeout")
+        sampling.trail.fatal(stage, sampling.positions(asked), "timeout")
         self._ending.end(
             UnitFailed(
                 f"generators.{self._info.name}: a batch of {len(asked)} took longer than "
@@ -249,7 +260,7 @@ def asking(task: PoolTask) -> Asking:
     prepared, info = task.prepared, task.prepared.infos[task.generator]
     if task.fed is None:
         return FromClasses(prepared.job.spec.seed, info)
-    return FromImages(prepared, info, task.inputs, task.fed)
+    return FromImages(prepared, info, task.inputs, task.fed, mended=task.mended)
 
 
 def source_type(info: GeneratorInfo, fed: InputList | None) -> str:

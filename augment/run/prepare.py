@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -272,6 +272,14 @@ def read_rows(work: Work, name: str, wanted: Iterable[int]) -> dict[int, RealRow
             table = parquet.read_row_group(group).take(local)
             found |= dict(zip(rows, _real_rows(table), strict=True))
     return found
+
+
+def as_it_stands(prepared: Prepared, row: RealRow) -> RealRow:
+    """The row without what the census knew of its file, so that a file mended since is read. A
+    Parquet file that changed may hold other rows in other places: there nothing is forgotten."""
+    if prepared.job.spec.sources[row.source].format != "imagefolder":
+        return row
+    return replace(row, size=-1, token="")
 
 
 def _real_rows(table: pa.Table) -> list[RealRow]:

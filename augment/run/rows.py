@@ -248,6 +248,13 @@ class RowMaker:
     def _every_style(self) -> Sequence[Style]:
         return [style for styles in self._frozen.styles.values() for style in styles]
 
+    def ids_of_made(self, generator: str, split: str, row: PoolRow, rank: int) -> Iterator[str]:
+        """Ids of the rows that `generated` would make; no pixel is touched."""
+        yield row.sample_id
+        for copying, _, n in self._copies_wanted(split, row.label_name, generator, rank):
+            for copy in range(n):
+                yield self._copy_id(copying, row.sample_id, copy)
+
     # ---- copies ----------------------------------------------------------------------
 
     def _copies_wanted(

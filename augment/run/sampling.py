@@ -24,7 +24,7 @@ from augment.filters import Filter, build_filters, judge, score
 from augment.generators import GeneratorInfo, Halving
 from augment.run.asking import Asked, Asking, Failed, Point
 from augment.run.batches import batches
-from augment.run.suspects import Journal, Watch
+from augment.run.suspects import Trail, Watch
 from augment.run.timing import BatchTimes
 from augment.sample import GeneratorRef, Origin, PoolRow
 from augment.seeds import canonical_json
@@ -144,7 +144,7 @@ class Sampling:
     recipe: Recipe
     points: Sequence[Point]
     threads: int
-    journal: Journal
+    trail: Trail
     watch: Watch
     times: BatchTimes
 
@@ -155,10 +155,10 @@ class Sampling:
         Raises:
             UnitFailed: the host makes nothing.
         """
-        size = min(batch_size, self.journal.known.limit or batch_size)
+        size = min(batch_size, self.trail.known.limit or batch_size)
         yield Part([], {}, [(*self.points[at], reason) for at, reason in given_up.items()])
         todo = [point for at, point in enumerate(self.points) if at not in given_up]
-        if self.journal.careful:
+        if self.trail.careful:
             self._probe(size)
             self._read(todo)
         yield from self._made(todo, size)
@@ -170,15 +170,15 @@ class Sampling:
 
     def _probe(self, size: int) -> None:
         """Make the suspects apart from all others; what comes of it is thrown away."""
-        for piece in self.journal.known.pieces():
-            self.journal.at("probe", piece)
+        for piece in self.trail.known.pieces():
+            self.trail.at("probe", piece)
             asked = list(self._readable([self.points[at] for at in piece], []))
             for batch in batches(asked, self._key, size):
                 with self.watch.over("probe", batch), self.times.batch():
                     made = self.host.generate([a.request for a in batch])
                 notes = made.notes or (None,) * len(batch)
                 self.recipe.finish(batch, to_uint8(made.images), made.failed, notes)
-            self.journal.passed(piece)
+            self.trail.passed(piece)
 
     def _read(self, points: Sequence[Point]) -> None:
         """Read every image once, so that one that kills its reader is found."""
@@ -187,7 +187,7 @@ class Sampling:
         turn = {point: at for at, point in enumerate(self.points)}
         for i in range(0, len(points), _READ):
             some = points[i : i + _READ]
-            self.journal.at("read", [turn[point] for point in some])
+            self.trail.at("read", [turn[point] for point in some])
             for _ in self.ask(some):
                 pass
 
@@ -200,9 +200,9 @@ class Sampling:
             made, broken = 0, 0
             while (asked := self._next(upcoming)) is not None:
                 upcoming = threads.submit(next, cut, None)  # reads sources beside the network
-                if self.journal.careful:
+                if self.trail.careful:
                     wait(waiting)  # else the last batch's end would be this one's fault
-                    self.journal.at("make", self.positions(asked))
+                    self.trail.at("make", self.positions(asked))
                 with self.watch.over("make", asked), self.times.batch():
                     batch = self.host.generate([a.request for a in asked])
                 broken += sum(reason in HOST_REASONS for reason in batch.failed)

@@ -84,7 +84,7 @@ def suspicion(notes: Sequence[Mapping[str, Any]], run: str) -> Suspicion:
     return Suspicion(lost, probe, limit, tuple(fruitless))
 
 
-class Journal:
+class Trail:
     """What one try of a unit notes; silent in a first try, whose death is nobody's fault yet."""
 
     def __init__(self, work: Work, attempt: Attempt, run: str) -> None:

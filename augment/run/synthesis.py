@@ -182,6 +182,33 @@ def wanted(
     return found
 
 
+def try_again(frozen: Frozen, crew: Crew) -> dict[str, list[PoolUnit]]:
+    """generator -> units that hold the failed indexes of classes that are short, claimed for
+    this try; what another living job tries is left to it. Makes nothing."""
+    found: dict[str, list[PoolUnit]] = {}
+    for generator in _generators(frozen.plan):
+        filling = _Filling(frozen.prepared, frozen.plan, generator, frozen.inputs)
+        filling.read_records()
+        if units := filling.again(crew.lease):
+            found[generator] = units
+    return found
+
+
+def make_again(frozen: Frozen, units: Mapping[str, Sequence[PoolUnit]], crew: Crew) -> Synthesis:
+    """Make the units of `try_again`; what the pool holds then, of all generators.
+
+    Raises:
+        StorageError, CheckpointError, UnitFailed, InterruptedRun: see the worker.
+    """
+    result = Synthesis()
+    for generator in _generators(frozen.plan):
+        filling = _Filling(frozen.prepared, frozen.plan, generator, frozen.inputs)
+        filling.read_records()
+        filling.fill_again(units.get(generator, ()), crew)
+        filling.report(result)
+    return result
+
+
 def inspect_pool(prepared: Prepared, plan: Plan) -> Synthesis:
     """What the pool already holds for a job; makes nothing."""
     result = Synthesis()
@@ -239,6 +266,44 @@ class _Filling:
                 )
         self._tell(crew.reporter)
         self._commit()
+
+    def again(self, lease: Lease) -> list[PoolUnit]:
+        """Claims are made for each try apart, so that of two jobs one tries an index; those of
+        a dead job are taken over."""
+        needs = self._failed()
+        if not needs:
+            return []
+        number = self._universe.tried_again + 1
+        claims = Claims(self._work.folder.child(f"again-{number}"), lease.id)
+        claims.claim(needs, self._rows_per_unit())
+        return [
+            unit
+            for claim in claims.all()
+            if not self._held_by_another(claim.owner, lease)
+            for unit in self._units(claim, needs, number)
+            if unit.name not in self._universe.units
+        ]
+
+    def fill_again(self, units: Sequence[PoolUnit], crew: Crew) -> None:
+        """Make those that are not made yet."""
+        if missing := [unit for unit in units if unit.name not in self._universe.units]:
+            self._make(missing, crew, mended=True)
+        if units:
+            self._commit()
+
+    def _failed(self) -> dict[str, Intervals]:
+        """Indexes that failed, of classes that are short of samples."""
+        found: dict[str, Intervals] = {}
+        for label, want in self._wants.items():
+            short = len(want.within(self._universe.accepted(label))) < want.quota
+            if want.exact:
+                short = bool(want.exact - self._universe.accepted(label))
+            mine = self._universe.failed.get(label, Intervals()) & (
+                want.exact or Intervals([(0, want.cap)])
+            )
+            if short and mine:
+                found[label] = mine
+        return found
 
     def read_records(self) -> None:
         records = list(self._work.records())  # before the listing: a shard is there first
@@ -333,20 +398,24 @@ class _Filling:
                 (theirs if self._held_by_another(claim.owner, lease) else mine).extend(wanted)
         return mine, theirs
 
-    def _units(self, claim: Claim, needs: Mapping[str, Intervals]) -> Iterator[PoolUnit]:
+    def _units(
+        self, claim: Claim, needs: Mapping[str, Intervals], again: int = 0
+    ) -> Iterator[PoolUnit]:
         if not any(claim.needs.get(label, Intervals()) & need for label, need in needs.items()):
             return
-        units = cut_pool_units(self._universe_id, self.generator, claim.needs, claim.rows_per_unit)
-        for unit in units:
+        for unit in cut_pool_units(
+            self._universe_id, self.generator, claim.needs, claim.rows_per_unit, again
+        ):
             if any(needs.get(c, Intervals()) & Intervals([(a, b)]) for c, a, b in unit.ranges):
                 yield unit
 
     def _held_by_another(self, owner: str, lease: Lease) -> bool:
         return owner != lease.id and alive(lease_folder(self._pool), owner)
 
-    def _make(self, units: Sequence[PoolUnit], crew: Crew) -> None:
+    def _make(self, units: Sequence[PoolUnit], crew: Crew, *, mended: bool = False) -> None:
         resources, _ = place(self._prepared.job.spec.execution.of(self.generator), crew.engine)
         task = self._task(crew.engine, crew.stamp, crew.lease.id)
+        task = replace(task, mended=mended)
         crew.reporter.stage(f"synthesize {self.generator}", len(units))
         texts = [json.dumps(unit.to_json()) for unit in units]
         observed = crew.reporter.task(task, "synthesize", self.generator, len(units))

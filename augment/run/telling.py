@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from augment import logs
@@ -140,6 +140,15 @@ class Telling:
 
     def note(self, text: str) -> None:
         self._reporter.note(text)
+
+    @contextlib.contextmanager
+    def wrapped(self, wrap: Callable[[Reporter], Reporter]) -> Iterator[None]:
+        """Within, what the reporter is told goes through what `wrap` makes of it."""
+        before, self._reporter = self._reporter, wrap(self._reporter)
+        try:
+            yield
+        finally:
+            self._reporter = before
 
     # ---- the run ---------------------------------------------------------------------
 

@@ -39,6 +39,8 @@ class Universe:
     shards: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """path -> shard entry."""
     units: set[str] = field(default_factory=set)
+    tried_again: int = 0
+    """How many times failed indexes were tried again, at most."""
 
     def decided(self, label: str) -> Intervals:
         return self.made.get(label, Intervals()) | self.failed.get(label, Intervals())
@@ -52,13 +54,16 @@ class Universe:
     def add(
         self, record: Mapping[str, Any], pool: Folder, filters: Sequence[Filter], digest: str
     ) -> None:
-        """Take in one unit's record."""
+        """Take in one unit's record. An index that failed once and was made by another try is
+        made, whichever record comes first; one that two tries made counts once."""
         name = str(record["unit"])
         if name in self.units:
             return
         self.units.add(name)
+        self.tried_again = max(self.tried_again, record.get("again", 0))
         for label, index, _ in record["failed"]:
-            _merge(self.failed, {label: Intervals([(index, index + 1)])})
+            if index not in self.made.get(label, Intervals()):
+                _merge(self.failed, {label: Intervals([(index, index + 1)])})
         if record["entry"] is None:
             return
         path = record["entry"]["path"]
@@ -67,12 +72,15 @@ class Universe:
         if verdicts is None:
             verdicts = judge_shard(pool, path, filters)
         for number, (group, rejected) in enumerate(zip(record["groups"], verdicts, strict=True)):
-            made = _sets(group)
+            made = {c: s - self.made.get(c, Intervals()) for c, s in _sets(group).items()}
             _merge(self.made, made)
+            for label in made.keys() & self.failed.keys():
+                self.failed[label] = self.failed[label] - made[label]
             bad: dict[str, Intervals] = {}
             for reason, by_class in rejected.items():
-                _merge(self.rejected.setdefault(reason, {}), _sets(by_class))
-                _merge(bad, _sets(by_class))
+                found = {c: s & made.get(c, Intervals()) for c, s in _sets(by_class).items()}
+                _merge(self.rejected.setdefault(reason, {}), found)
+                _merge(bad, found)
             accepted = {c: s - bad.get(c, Intervals()) for c, s in made.items()}
             self.groups.append(PoolGroup(path, number, self.generator, accepted))
 

@@ -58,8 +58,37 @@ def load_spec(
     Raises:
         SpecError: with every problem found: place, value, expectation, nearest name.
     """
-    asked = Asked(document_of(source))
-    text, base = asked.text, _base_of(source)
+    return _accepted(Asked(document_of(source)), _base_of(source), execution, overrides, env)
+
+
+def load_text(
+    text: str,
+    name: str,
+    base: str,
+    *,
+    execution: str | os.PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Job:
+    """As `load_spec`, from the text of a job that was kept. name: stands in the errors. base:
+    the folder that relative paths hang on.
+
+    Raises:
+        SpecError: see `load_spec`.
+    """
+    kind = ".json" if text.lstrip().startswith("{") else ".yaml"
+    document = replace(parse(text.encode(errors="replace"), f"text{kind}"), name=name)
+    return _accepted(Asked(document), base, execution, overrides, env)
+
+
+def _accepted(
+    asked: Asked,
+    base: str,
+    execution: str | os.PathLike[str] | None,
+    overrides: Sequence[str],
+    env: Mapping[str, str] | None,
+) -> Job:
+    text = asked.text
     if not isinstance(asked.data, dict):
         asked.add((), shown(asked.data), "a mapping: the keys of a job")
         raise _error(asked)

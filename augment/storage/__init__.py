@@ -41,6 +41,20 @@ class FileInfo(NamedTuple):
     token: str
 
 
+class Stored(NamedTuple):
+    """A file as who cleans sees it. path, size: as in `FileInfo`. modified: when it was last
+    written, in seconds, by the clock of the store; None if unknown."""
+
+    path: str
+    size: int
+    modified: float | None
+
+    @property
+    def temporary(self) -> bool:
+        """Whether it is a write that never ended (or has not ended yet)."""
+        return _name(self.path).startswith(local.TEMPORARY)
+
+
 class Folder:
     """The files under one URI. Picklable; opens its connection when first used.
 
@@ -175,11 +189,14 @@ class Folder:
     def files(self, path: str = "") -> Iterator[FileInfo]:
         """Every file under `path`, streamed folder by folder, in no order; nothing where
         the folder is missing. Links are followed, but not in circles."""
-        inside = _inside(path, self.uri)
-        walk = self._walk_local if self.is_local else self._walk_remote
-        for info in walk(inside):
+        for info, _ in self._walk(path):
             if not _name(info.path).startswith(local.TEMPORARY):
                 yield info
+
+    def stored(self, path: str = "") -> Iterator[Stored]:
+        """As `files`, with their times, temporary files among them: for who cleans or measures."""
+        for info, modified in self._walk(path):
+            yield Stored(info.path, info.size, modified)
 
     def folders(self, path: str = "") -> list[str]:
         """Names of the direct sub-folders, sorted; none where the folder is missing."""
@@ -193,7 +210,11 @@ class Folder:
             return []
         return sorted(n for n in names if not n.startswith(local.TEMPORARY))
 
-    def _walk_local(self, inside: str) -> Iterator[FileInfo]:
+    def _walk(self, path: str) -> Iterator[tuple[FileInfo, float | None]]:
+        inside = _inside(path, self.uri)
+        return self._walk_local(inside) if self.is_local else self._walk_remote(inside)
+
+    def _walk_local(self, inside: str) -> Iterator[tuple[FileInfo, float | None]]:
         todo: list[tuple[str, frozenset[tuple[int, int]]]] = [(inside, frozenset())]
         while todo:
             here, above = todo.pop()
@@ -214,9 +235,10 @@ class Folder:
                         todo.append((name, above | {key}))
                     elif entry.is_file():
                         with contextlib.suppress(FileNotFoundError):  # vanished meanwhile
-                            yield _local_info(name, entry.stat())
+                            state = entry.stat()
+                            yield _local_info(name, state), state.st_mtime
 
-    def _walk_remote(self, inside: str) -> Iterator[FileInfo]:
+    def _walk_remote(self, inside: str) -> Iterator[tuple[FileInfo, float | None]]:
         todo = [inside]
         while todo:
             here = todo.pop()
@@ -228,7 +250,7 @@ class Folder:
                 if entry["type"] == "directory":
                     todo.append(name)
                 else:
-                    yield _remote_info(name, entry)
+                    yield _remote_info(name, entry), _modified(entry)
 
     def _ls(self, path: str) -> list[tuple[str, dict[str, Any]]]:
         """Entries of a remote folder with names relative to this one."""
@@ -378,6 +400,16 @@ def _remote_info(path: str, entry: Mapping[str, Any]) -> FileInfo:
                 value = value.timestamp()
             return FileInfo(path, size, f"{size}-{str(value).strip(chr(34))}")
     return FileInfo(path, size, "")
+
+
+_TIMES = ("LastModified", "last_modified", "mtime", "created")
+
+
+def _modified(entry: Mapping[str, Any]) -> float | None:
+    found = next((v for name in _TIMES if (v := entry.get(name)) is not None), None)
+    if isinstance(found, dt.datetime):
+        return found.timestamp()
+    return float(found) if isinstance(found, int | float) else None
 
 
 # ---- Delta ---------------------------------------------------------------------------

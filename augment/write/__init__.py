@@ -5,11 +5,13 @@ Every file here takes a `Folder`; none knows of jobs' rules, generators or Ray.
 
 from augment.write.card import card_is_current, write_card
 from augment.write.claims import Claim, Claims
-from augment.write.lease import Holder, Lease, alive, holders
+from augment.write.journal import Journal, blot, read_journals, texts_of
+from augment.write.lease import Holder, Lease, Seen, alive, holders, look
 from augment.write.marks import XmpMark, add_xmp, has_marks, read_xmp, verify_mark
 from augment.write.provenance import (
     count_cells,
     counts_table,
+    read_counts,
     read_job,
     write_counts,
     write_job,
@@ -23,9 +25,11 @@ from augment.write.table import (
     commit_once,
     ensure_table,
     live_files,
+    named_files,
     newest_version,
     open_table,
     refuse_foreign_rows,
+    withdraw,
 )
 from augment.write.work import Attempt, Record, Work
 
@@ -36,14 +40,17 @@ __all__ = [
     "Commit",
     "CommitResult",
     "Holder",
+    "Journal",
     "Lease",
     "LiveFile",
     "Record",
+    "Seen",
     "ShardEntry",
     "Work",
     "XmpMark",
     "add_xmp",
     "alive",
+    "blot",
     "card_is_current",
     "commit_once",
     "count_cells",
@@ -54,12 +61,18 @@ __all__ = [
     "holders",
     "image_sizes",
     "live_files",
+    "look",
+    "named_files",
     "newest_version",
     "open_table",
+    "read_counts",
     "read_job",
+    "read_journals",
     "read_xmp",
     "refuse_foreign_rows",
+    "texts_of",
     "verify_mark",
+    "withdraw",
     "write_card",
     "write_counts",
     "write_job",

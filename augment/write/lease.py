@@ -196,3 +196,30 @@ def _started(pid: int) -> str:
     except OSError:
         return ""
     return "" if fields[0] in "ZX" else fields[19]  # proc(5): fields 3 (state) and 22
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A lease file as a reader finds it. touched: when, by the store's clock, its holder last
+    said that it lives. runs: whether its process runs; None where that cannot be asked here."""
+
+    holder: Holder
+    touched: float
+    runs: bool | None
+
+    def alive(self, now: float, stale_after_s: float = STALE_AFTER_S) -> bool:
+        """As `alive`, by this machine's clock: nothing is written to ask the store for its."""
+        return now - self.touched < stale_after_s if self.runs is None else self.runs
+
+
+def look(folder: Folder) -> list[Seen]:
+    """Every lease file in `folder`, of the living and the dead, longest first. Writes nothing."""
+    found: list[Seen] = []
+    for lease_id in _lease_ids(folder):
+        with contextlib.suppress(FileNotFoundError, ValueError, TypeError):  # ended, or none
+            holder, touched = _read(folder, lease_id), folder.touch_time(_path(lease_id))
+            if holder is not None:
+                here = holder.host == _host() and bool(holder.started)
+                runs = _started(holder.pid) == holder.started if here else None
+                found.append(Seen(holder, touched, runs))
+    return sorted(found, key=lambda s: (s.holder.since, s.holder.id))

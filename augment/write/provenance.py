@@ -60,11 +60,17 @@ def write_quarantine(folder: Folder, job_id: str, rows: Iterable[pa.Table]) -> s
     return path
 
 
-def write_job(folder: Folder, job_id: str, document: Mapping[str, Any]) -> str:
-    """Keep `_provenance/<job>/job.json` as first written; its path. document: at least
-    `digest`; the job's unexpanded text, never its secrets."""
+def write_job(
+    folder: Folder, job_id: str, document: Mapping[str, Any], *, again: bool = False
+) -> str:
+    """Keep `_provenance/<job>/job.json` as first written, or (`again`) in place of what stands
+    there; its path. document: at least `digest`; the job's unexpanded text, never its secrets."""
     path = f"_provenance/{job_id}/job.json"
-    folder.create(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+    text = (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    if again:
+        folder.replace(path, text)
+    else:
+        folder.create(path, text)
     return path
 
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
 from augment.errors import OutputConflictError, RequestError, StorageError
 from augment.storage import Folder
@@ -160,6 +162,76 @@ def live_files(folder: Folder, version: int | None = None) -> list[LiveFile]:
         RequestError: there is no table or no such version.
     """
     return _live(_existing(folder, version))
+
+
+def named_files(folder: Folder) -> frozenset[str]:
+    """Every file that any version of the table names, also those that a later version removed:
+    what no cleaning may touch. Nothing where there is no table.
+
+    Raises:
+        StorageError: a part of the log cannot be read.
+    """
+    newest = newest_version(folder)
+    if newest is None:
+        return frozenset()
+    found: set[str] = {file.path for file in live_files(folder, newest)}
+    for version in range(newest + 1):
+        path = f"_delta_log/{version:020d}.json"
+        try:
+            found.update(_added(folder.read(path), folder.url(path)))
+        except FileNotFoundError:
+            found.update(_named_by(folder, version))
+    return frozenset(found)
+
+
+def _named_by(folder: Folder, version: int) -> set[str]:
+    """Files of a version whose entry was folded into a checkpoint; none where it is gone."""
+    try:
+        return {file.path for file in live_files(folder, version)}
+    except RequestError:
+        return set()
+
+
+def _added(entry: bytes, url: str) -> Iterator[str]:
+    try:
+        actions = [json.loads(line) for line in entry.splitlines() if line.strip()]
+        yield from (unquote(action["add"]["path"]) for action in actions if "add" in action)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(
+            f"{url}: {len(entry)} bytes that are no entry of a Delta log ({error}); restore it "
+            "from a copy: without it nobody can tell which files are visible"
+        ) from error
+
+
+def withdraw(folder: Folder, paths: Collection[str], about: Mapping[str, str]) -> int:
+    """Make a version without these files, in one transaction; the newest version then. Files
+    that it does not name are left out; the files themselves stay.
+
+    Raises:
+        StorageError: the transaction could not be written, or another one came first.
+    """
+    table = _existing(folder, None)
+    live = {f.path: f for f in _live(table)}
+    now_ms = int(time.time() * 1000)
+    gone = [
+        RemoveAction(path, True, now_ms, live[path].size, {})
+        for path in sorted(live.keys() & set(paths))
+    ]
+    if not gone:
+        return table.version()
+    try:
+        table.create_write_transaction(
+            [*gone],
+            mode="append",
+            schema=table.schema(),
+            commit_properties=CommitProperties(custom_metadata=dict(about), max_commit_retries=0),
+        )
+    except (DeltaError, OSError) as error:
+        raise StorageError(
+            f"{folder.uri}: the transaction could not be written: {_brief(error)}; put "
+            "the cause right and run the same command again"
+        ) from error
+    return _newest(folder)
 
 
 def table_classes(table: DeltaTable) -> tuple[str, ...] | None:

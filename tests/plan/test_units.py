@@ -84,6 +84,18 @@ def test_a_name_comes_from_universe_and_ranges_alone() -> None:
     assert unit.name == "unit-e61b8af663ec7d12a3cb"  # golden: jobs of all times share pools
 
 
+def test_another_try_of_the_same_indexes_is_another_unit() -> None:
+    needs = {"cat": Intervals([(3, 4), (9, 10)])}
+    first, again, later = (cut_pool_units("u", "g", needs, 10, n)[0] for n in range(3))
+    assert first == cut_pool_units("u", "g", needs, 10)[0]
+    assert first.name.startswith("unit-")
+    assert again.name.startswith("again-")
+    assert len({first.name, again.name, later.name}) == 3
+    assert first.samples() == again.samples()
+    assert PoolUnit.from_json(json.loads(json.dumps(again.to_json()))) == again
+    assert PoolUnit.from_json({k: v for k, v in first.to_json().items() if k != "again"}) == first
+
+
 def test_samples_interleave_classes_and_ascend_within_each() -> None:
     unit = PoolUnit("u", "g", (("a", 0, 4), ("b", 7, 9)))
     order = [("a", 0), ("b", 7), ("a", 1), ("a", 2), ("b", 8), ("a", 3)]

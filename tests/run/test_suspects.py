@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from augment.errors import UnitFailed
-from augment.run.suspects import Journal, Stage, Suspicion, Watch, suspicion
+from augment.run.suspects import Stage, Suspicion, Trail, Watch, suspicion
 from augment.storage import Folder
 from augment.write import Work
 
@@ -73,11 +73,11 @@ def work(tmp_path: Path) -> Work:
 
 def test_a_first_try_leaves_no_note(work: Work) -> None:
     attempt = work.begin("unit-1")
-    journal = Journal(work, attempt, "now")
-    journal.at("make", [1, 2])
-    journal.reach(0)
+    trail = Trail(work, attempt, "now")
+    trail.at("make", [1, 2])
+    trail.reach(0)
     second = work.begin("unit-1")
-    assert not journal.careful
+    assert not trail.careful
     assert work.notes(second) == []
     assert not work.troubled("unit-0")
     assert work.troubled("unit-1")
@@ -85,31 +85,31 @@ def test_a_first_try_leaves_no_note(work: Work) -> None:
 
 def test_a_second_try_says_what_it_is_busy_with(work: Work) -> None:
     work.begin("unit-1")
-    journal = Journal(work, work.begin("unit-1"), "now")
-    journal.at("load")
-    journal.at("make", [1, 2])
+    trail = Trail(work, work.begin("unit-1"), "now")
+    trail.at("load")
+    trail.at("make", [1, 2])
     assert work.notes(work.begin("unit-1")) == [note("make", 1, 2)]
-    journal.passed([1])
-    journal.passed([2])
-    journal.at("make", [1, 2])
+    trail.passed([1])
+    trail.passed([2])
+    trail.at("make", [1, 2])
     assert work.notes(work.begin("unit-1")) == [note("make", 1, 2, probed=True)]
 
 
 def test_a_row_that_hangs_is_noted_also_by_a_first_try(work: Work) -> None:
-    journal = Journal(work, work.begin("unit-1"), "now")
-    journal.fatal("make", [3], "timeout")
+    trail = Trail(work, work.begin("unit-1"), "now")
+    trail.fatal("make", [3], "timeout")
     assert work.notes(work.begin("unit-1")) == [note("make", 3, reason="timeout")]
 
 
 def test_rows_made_in_turn_are_noted_by_pieces_and_suspects_alone(work: Work) -> None:
     work.begin("unit-1")
-    first = Journal(work, work.begin("unit-1"), "now")
+    first = Trail(work, work.begin("unit-1"), "now")
     first.reach(0)
     assert work.notes(work.begin("unit-1"))[0]["positions"] == list(range(64))
     first.reach(64)
     third = work.begin("unit-1")
     assert work.notes(third)[0]["positions"] == list(range(64, 128))
-    second = Journal(work, third, "now")
+    second = Trail(work, third, "now")
     second.reach(63)
     second.reach(64)
     assert work.notes(work.begin("unit-1"))[-1]["positions"] == [64]
@@ -117,11 +117,11 @@ def test_rows_made_in_turn_are_noted_by_pieces_and_suspects_alone(work: Work) ->
 
 def test_a_unit_that_dies_again_and_again_for_no_row_is_given_up(work: Work) -> None:
     for _ in range(6):
-        Journal(work, work.begin("unit-1"), "now").at("load")
+        Trail(work, work.begin("unit-1"), "now").at("load")
     with pytest.raises(UnitFailed, match=r"unit-1: 5 processes died with this unit, the last while "
                        r"loading the generator; look for what ended them"):  # fmt: skip
-        Journal(work, work.begin("unit-1"), "now")
-    assert Journal(work, work.begin("unit-1"), "another run").known.fruitless == ()
+        Trail(work, work.begin("unit-1"), "now")
+    assert Trail(work, work.begin("unit-1"), "another run").known.fruitless == ()
 
 
 def test_a_note_that_cannot_be_read_says_nothing(work: Work, tmp_path: Path) -> None:

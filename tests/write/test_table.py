@@ -26,10 +26,12 @@ from augment.write.table import (
     ensure_table,
     live_files,
     missing_files,
+    named_files,
     newest_version,
     open_table,
     refuse_foreign_rows,
     table_classes,
+    withdraw,
 )
 
 CLASSES = ("0", "no|way", "cat")
@@ -264,3 +266,44 @@ def test_the_log_says_how_many_rows_a_file_has(folder: Folder, rows: Rows) -> No
     lines = Path(folder.url("_delta_log/00000000000000000001.json")).read_text().splitlines()
     add = next(json.loads(line)["add"] for line in lines if '"add"' in line)
     assert json.loads(add["stats"]) == {"numRecords": 4}
+
+
+# ---- what versions name, and withdrawing ------------------------------------------------
+
+
+def test_every_file_that_a_version_named_stays_named(folder: Folder, rows: Rows) -> None:
+    assert named_files(folder) == frozenset()
+    table = made(folder)
+    entries = [shard(folder, rows, 3, start=10 * i) for i in range(3)]
+    for number, entry in enumerate(entries):
+        commit_once(folder, table, Commit(f"r{number}", 1, [entry]), anything)
+    first, second, third = (entry.path for entry in entries)
+    assert withdraw(folder, {second, "data/none.parquet"}, {"why": "test"}) == 4
+    assert [f.path for f in live_files(folder)] == [first, third]
+    assert [f.path for f in live_files(folder, 3)] == [first, second, third]
+    assert named_files(folder) == {first, second, third}
+    assert withdraw(folder, {second}, {}) == 4
+    commit_once(folder, table, Commit("again", 1, [entries[1]]), anything)
+    assert len(live_files(folder)) == 3
+
+
+def test_versions_without_their_entry_are_asked_themselves(folder: Folder, rows: Rows) -> None:
+    table = made(folder)
+    entries = [shard(folder, rows, 3, start=10 * i) for i in range(2)]
+    commit_once(folder, table, Commit("a", 1, [entries[0]]), anything)
+    withdraw(folder, {entries[0].path}, {})
+    commit_once(folder, table, Commit("b", 1, [entries[1]]), anything)
+    DeltaTable(folder.uri).create_checkpoint()
+    for version in range(3):
+        folder.remove(f"_delta_log/{version:020d}.json")
+    assert named_files(folder) == {entries[1].path}  # nobody can open the older ones any more
+
+
+def test_a_damaged_log_stops_who_asks_what_is_visible(folder: Folder, rows: Rows) -> None:
+    table = made(folder)
+    entry = shard(folder, rows, 3)
+    commit_once(folder, table, Commit("a", 1, [entry]), anything)
+    DeltaTable(folder.uri).create_checkpoint()
+    folder.replace("_delta_log/00000000000000000000.json", b"{}\nnot json")
+    with pytest.raises(StorageError, match=r"no entry of a Delta log .* restore it from a copy"):
+        named_files(folder)

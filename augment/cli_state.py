@@ -1,0 +1,151 @@
+"""Verbs about what stands already: `status`, `retry`, `clean`, `pool ls`, `pool gc`.
+
+They are given an output or a pool, not a job file. `augment.cli` gives the grammar and the exit
+codes; imports are inside. Whatever removes is a dry run until `--yes` is said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from augment.run.litter import Cleaning
+
+Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+"""(sub-parsers, name, function, help) -> the parser of one verb, with `--json`."""
+
+
+def add_verbs(verbs: Any, verb: Verb) -> None:
+    """The verbs that are given an output."""
+    status = verb(verbs, "status", _status, "what every job under an output has done so far")
+    status.add_argument("output", metavar="OUTPUT")
+    _options_of(status)
+    retry = verb(verbs, "retry", _retry, "make the failed rows of a committed data set again")
+    retry.add_argument("output", metavar="OUTPUT")
+    retry.add_argument("--failed", action="store_true", required=True,
+                       help="rows that were quarantined, and samples that failed")  # fmt: skip
+    retry.add_argument("--job", metavar="NAME", help="which job, where there are several")
+    retry.add_argument("--job-file", metavar="JOB", help="default: its text as the output keeps it")
+    retry.add_argument("--engine", choices=("ray", "local"), help="default: the job's execution")
+    retry.add_argument("--execution", metavar="FILE", help="keys laid over the job's execution")
+    retry.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
+                       help="one key of execution, for example workers=4")  # fmt: skip
+    _options_of(retry)
+    clean = verb(verbs, "clean", _clean, "remove what no version and no unfinished job needs")
+    clean.add_argument("output", metavar="OUTPUT")
+    clean.add_argument("--keep-days", metavar="N", type=float, default=None,
+                       help="keep work records of committed jobs that long (30)")  # fmt: skip
+    _removing(clean)
+    _options_of(clean)
+
+
+def add_pool_actions(actions: Any, verb: Verb) -> None:
+    """The actions, as sub-parsers of `augment pool`."""
+    listing = verb(actions, "ls", _pool_ls, "what a pool holds, and who uses it")
+    listing.add_argument("pool", metavar="POOL")
+    _options_of(listing)
+    collect = verb(actions, "gc", _pool_gc, "remove what no record and no version names")
+    collect.add_argument("pool", metavar="POOL")
+    collect.add_argument("--universe", metavar="ID", action="append", default=[],
+                         help="also remove this universe as a whole; may be repeated")  # fmt: skip
+    collect.add_argument("--unused-days", metavar="N", type=float,
+                         help="also remove universes that nobody used for so long")  # fmt: skip
+    _removing(collect)
+    _options_of(collect)
+
+
+def _removing(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--dry-run", action="store_true", help="only say what would go (default)")
+    which.add_argument("--yes", action="store_true", help="remove it")
+
+
+def _options_of(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--storage-options", metavar="FILE|JSON", dest="options",
+                        help="fsspec options by protocol, as in a job's execution")  # fmt: skip
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]] | None:
+    from augment.spec import load_storage_options
+
+    return load_storage_options(arguments.options) if arguments.options else None
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from augment import console_state
+    from augment.run.status import status
+
+    found = status(arguments.output, _options(arguments))
+    if arguments.json:
+        print(json.dumps(found.to_json(), ensure_ascii=False))
+    else:
+        console_state.show_status(found)
+    return 0
+
+
+def _retry(arguments: argparse.Namespace) -> int:
+    from augment import console, console_state
+    from augment.api import open_engine
+    from augment.run.kept import Laid, job_to_retry
+    from augment.run.retry import retry
+    from augment.storage import Folder
+
+    output = Folder(arguments.output, _options(arguments))
+    laid = Laid(arguments.job_file, arguments.execution, arguments.overrides)
+    job = job_to_retry(output, arguments.job, laid)
+    with (
+        console.session(job, quiet=arguments.json) as session,
+        open_engine(job, arguments.engine) as engine,
+    ):
+        result = retry(job, engine, reporter=session.reporter)
+    if arguments.json:
+        print(json.dumps(console_state.retry_json(result, session.log), ensure_ascii=False))
+    else:
+        console_state.show_retry(result, session.log)
+    return 0 if result.ok else 1
+
+
+def _clean(arguments: argparse.Namespace) -> int:
+    from augment.run.clean import KEEP_DAYS, clean
+
+    keep = KEEP_DAYS if arguments.keep_days is None else arguments.keep_days
+    found = clean(arguments.output, yes=arguments.yes, keep_days=keep, options=_options(arguments))
+    return _tell(arguments, found)
+
+
+def _pool_ls(arguments: argparse.Namespace) -> int:
+    from augment import console_state
+    from augment.run.pool import pool_status
+
+    found = pool_status(arguments.pool, _options(arguments))
+    if arguments.json:
+        print(json.dumps(found.to_json(), ensure_ascii=False))
+    else:
+        console_state.show_pool(found)
+    return 0
+
+
+def _pool_gc(arguments: argparse.Namespace) -> int:
+    from augment.run.pool import gc
+
+    found = gc(
+        arguments.pool,
+        yes=arguments.yes,
+        universes=arguments.universe,
+        unused_days=arguments.unused_days,
+        options=_options(arguments),
+    )
+    return _tell(arguments, found)
+
+
+def _tell(arguments: argparse.Namespace, found: Cleaning) -> int:
+    from augment import console_state
+
+    if arguments.json:
+        print(json.dumps(found.to_json(), ensure_ascii=False))
+    else:
+        console_state.show_cleaning(found)
+    return 0

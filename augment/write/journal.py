@@ -1,0 +1,149 @@
+"""What a driver says of itself while it works: `<work>/state/<driver>.json`, replaced as it goes.
+
+One small file per driver: who, since when, which stage and how far, and how it ended. It is
+for people and `augment status` only: nothing that decides rows is read from it, and a run
+whose journal cannot be written goes on. Secrets are blotted out of every text. Knows nothing
+of plans or pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import traceback
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+from augment.errors import AugmentError, StorageError
+from augment.storage import Folder
+
+FOLDER = "state"
+EVERY_S = 5.0
+_MOST_TEXT = 2000
+_SHORTEST_SECRET = 4
+_NO_SECRETS = ("endpoint_url", "region", "region_name")
+_IN_URLS = (
+    (re.compile(r"(\b[a-z0-9+.-]+://)[^/\s@:]*:[^/\s@]*@", re.I), r"\1***@"),
+    (re.compile(r"([?&](?:[\w-]*(?:signature|token|secret|credential|key|sig))=)[^&\s]+", re.I),
+     r"\1***"),
+)  # fmt: skip
+
+Entry = dict[str, Any]
+"""driver, host, pid, verb, started_at, at, ended_at, exit_code, stage, done, total, error
+({class, text, at} or None), and what `about` said."""
+
+
+class Journal:
+    """Keeps the file of one driver while it is entered. It is a reporter's listener too.
+
+    clock: seconds since the epoch. about: facts for the reader, for example the pool's URI.
+    secrets: texts that no entry may hold.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        verb: str,
+        clock: Callable[[], float],
+        about: Mapping[str, Any],
+        secrets: Collection[str] = (),
+    ) -> None:
+        self._folder, self._clock = folder, clock
+        self._secrets = sorted((s for s in secrets if len(s) >= _SHORTEST_SECRET), key=len)
+        self._name = uuid.uuid4().hex
+        self._told = 0.0
+        self._entry: Entry = {
+            **{key: self._clean(value) for key, value in about.items()},
+            "driver": self._name,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "verb": verb,
+            "started_at": clock(),
+            "ended_at": None,
+            "exit_code": None,
+            "stage": None,
+            "done": 0,
+            "total": 0,
+            "error": None,
+        }
+
+    def __enter__(self) -> Journal:
+        self._write()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        now = self._clock()
+        self._entry |= {"ended_at": now, "exit_code": _exit_code(error)}
+        if error is not None:
+            text = str(error) or traceback.format_exception_only(error)[0].strip()
+            told = {"class": type(error).__name__, "text": self._clean(text), "at": now}
+            self._entry["error"] = told
+        self._write()
+
+    def stage(self, name: str, total: int) -> None:
+        """A stage of `total` units begins."""
+        self._entry |= {"stage": name, "done": 0, "total": total}
+        self._write()
+
+    def advance(self, done: int) -> None:
+        """`done` units of the stage are finished; written every few seconds only."""
+        self._entry["done"] = done
+        if self._clock() - self._told >= EVERY_S:
+            self._write()
+
+    def _clean(self, value: Any) -> Any:
+        return blot(value, self._secrets)[:_MOST_TEXT] if isinstance(value, str) else value
+
+    def _write(self) -> None:
+        self._told = self._clock()
+        body = json.dumps({**self._entry, "at": self._told}).encode()
+        with contextlib.suppress(StorageError):  # told to nobody is no reason to stop
+            self._folder.replace(f"{FOLDER}/{self._name}.json", body)
+
+
+def read_journals(folder: Folder) -> Iterator[Entry]:
+    """The entry of every driver that worked in this work folder, in no order. One that cannot
+    be read is left out: it decides nothing."""
+    for info in folder.files(FOLDER):
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            entry = json.loads(folder.read(info.path))
+            if isinstance(entry, dict) and isinstance(entry.get("started_at"), int | float):
+                yield entry
+
+
+def blot(text: str, secrets: Collection[str] = ()) -> str:
+    """The text without these secrets, and without passwords and signatures in URLs."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    for pattern, instead in _IN_URLS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def texts_of(value: Any) -> set[str]:
+    """Every text inside nested options that may be a secret: all but places."""
+    if isinstance(value, str):
+        return {value}
+    if isinstance(value, Mapping):
+        kept = [one for key, one in value.items() if key not in _NO_SECRETS]
+        return {text for one in kept for text in texts_of(one)}
+    if isinstance(value, list | tuple):
+        return {text for one in value for text in texts_of(one)}
+    return set()
+
+
+def _exit_code(error: BaseException | None) -> int:
+    """What the command line will return: of a limit that failed nothing is known here."""
+    if error is None:
+        return 0
+    return error.exit_code if isinstance(error, AugmentError) else 3

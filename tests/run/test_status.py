@@ -1,0 +1,161 @@
+"""What a job has done so far, read from outside: while it runs, after it died, when it is done."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augment.api import load_spec, run, status
+from augment.errors import InterruptedRun
+from augment.run import LocalEngine, fill_pool
+from augment.run.status import JobStatus
+from augment.run.status import status as status_at
+from augment.run.stock import rows_per_minute
+from tests.end_to_end.jobs import job_document, write_digits, write_job
+from tests.end_to_end.runs import Driver, drive, until
+from tests.run.test_clean import files
+
+COUNTS = {"0": 12, "1": 5, "2": 4}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write_digits(tmp_path / "data", COUNTS)
+    return write_job(tmp_path / "job.yaml", document(tmp_path))
+
+
+def document(root: Path, **changes: Any) -> dict[str, Any]:
+    return job_document(root, **changes)
+
+
+def only(path: Path) -> JobStatus:
+    """The one job, looked at without a trace."""
+    out = path.parent / "out"
+    before = files(path.parent)
+    (job,) = status(str(out)).jobs
+    assert files(path.parent) == before
+    return job
+
+
+def test_a_committed_job(path: Path) -> None:
+    result = run(load_spec(path), engine="local")
+    job = only(path)
+    assert (job.state, job.version, job.generation, job.exit_code) == ("committed", 1, 1, 0)
+    assert (job.pool, job.holders, job.last_error, job.trouble) == (result.pool, (), None, None)
+    fill, mix = job.stages
+    assert (fill.name, fill.units, fill.units_planned, fill.left_s) == ("synthesize fake", 1, 1, 0)
+    assert fill.rows == fill.rows_planned == sum(d.target for d in job.drawn)
+    assert (mix.name, mix.units, mix.units_planned, mix.left_s) == ("mix", 2, 2, 0)
+    assert mix.rows == mix.rows_planned == sum(c.written for c in result.cells)
+    assert {(d.label_name, d.accepted, d.rejected, d.failed) for d in job.drawn} == {
+        (a.label_name, a.accepted, 0, 0) for a in result.accounts
+    }
+    assert job.cells["train", "1", "synthetic"] == (20, 0)
+    json.dumps(job.to_json())
+
+
+def test_a_job_that_died_in_the_middle(path: Path) -> None:
+    killed = drive(path, r"os.link out/.*units/train-00000\.json", signal.SIGKILL)
+    assert killed.code == -signal.SIGKILL
+    job = only(path)
+    assert (job.state, job.version, job.generation) == ("died", None, 0)
+    assert (job.exit_code, job.ended_at, job.at_stage) == (None, None, "mix")
+    (holder,) = job.holders
+    assert not holder.alive
+    mix = job.stages[-1]
+    assert (mix.units, mix.units_planned) == (1, 2)
+    assert 0 < mix.rows < (mix.rows_planned or 0)
+    assert run(load_spec(path), engine="local").ok
+    assert only(path).state == "committed"
+
+
+def test_a_job_that_runs(path: Path) -> None:
+    driver = Driver(path, "told stage mix", signal.SIGSTOP)
+    until(lambda: "signal at: told stage mix" in driver.notes())
+    try:
+        job = only(path)
+        assert job.state == "running"
+        (holder,) = job.holders
+        assert holder.alive
+        assert holder.who.startswith(f"process {driver.process.pid} on ")
+        assert [(s.units, s.units_planned) for s in job.stages] == [(1, 1), (0, 2)]
+    finally:
+        driver.process.send_signal(signal.SIGCONT)
+    assert driver.end().code == 0
+
+
+def test_the_last_error_and_how_the_driver_ended(tmp_path: Path) -> None:
+    write_digits(tmp_path / "data", COUNTS)
+    (tmp_path / "data/train/0/000.png").write_bytes(b"")
+    job = document(tmp_path, errors={"min_count": 0, "max_share": 0})
+    with pytest.raises(InterruptedRun):
+        run(load_spec(job), engine="local")
+    (found,) = status(str(tmp_path / "out")).jobs
+    assert (found.state, found.exit_code) == ("failed", 3)
+    assert found.last_error is not None
+    assert found.last_error.kind == "ErrorBudgetExceeded"
+    assert "1 bad inputs of" in found.last_error.text
+    assert found.holders == ()
+
+
+def test_a_pool_that_is_filled_alone(path: Path) -> None:
+    fill_pool(load_spec(path), LocalEngine())
+    job = only(path)
+    assert (job.state, job.generation, job.exit_code) == ("stopped", 0, 0)
+    assert [(s.name, s.units) for s in job.stages] == [("synthesize fake", 1), ("mix", 0)]
+    assert job.stages[1].units_planned is None
+
+
+def test_a_work_folder_without_a_journal_shows(path: Path) -> None:
+    run(load_spec(path), engine="local")
+    (state,) = (path.parent / "out/_work").glob("*/state")
+    shutil.rmtree(state)
+    job = only(path)
+    assert (job.state, job.version, job.pool, job.started_at) == ("committed", 1, None, None)
+    assert [s.name for s in job.stages] == ["mix"]
+
+
+def test_a_damaged_file_hides_nothing_else(path: Path) -> None:
+    run(load_spec(path), engine="local")
+    (plan,) = (path.parent / "out/_work").glob("*/plan/plan.json")
+    plan.write_bytes(b"{")
+    job = only(path)
+    assert (job.state, job.version) == ("committed", 1)
+    assert job.trouble is not None
+    assert "plan/plan.json: not a frozen plan" in job.trouble
+
+
+def test_a_lease_of_another_machine_ages_by_its_heartbeat(path: Path) -> None:
+    run(load_spec(path), engine="local")
+    (work,) = (p for p in (path.parent / "out/_work").iterdir() if (p / "plan").exists())
+    lease = work / "leases/lease-0123.json"
+    holder = {"id": "0123", "host": "far/boot/ns", "pid": 7, "started": "9", "since": 5.0}
+    lease.write_text(json.dumps(holder))
+    touched = lease.stat().st_mtime
+    out = str(path.parent / "out")
+    for age, state in ((10.0, "running"), (100.0, "committed")):
+        (job,) = status_at(out, clock=lambda age=age: touched + age).jobs
+        assert job.state == state
+        assert job.holders[0].who == "process 7 on far"
+
+
+@pytest.mark.parametrize(
+    ("moments", "rate"),
+    [
+        ([], None),
+        ([(5.0, 3)], None),
+        ([(5.0, 3), (5.0, 3)], None),
+        ([(0.0, 100), (60.0, 30)], 30.0),
+        ([(60.0, 30), (0.0, 100)], 30.0),
+        ([(0.0, 10), (1000.0, 50), (1060.0, 20), (1120.0, 40)], 30.0),
+    ],
+)
+def test_the_rate_is_that_of_the_last_minutes(
+    moments: list[tuple[float, int]], rate: float | None
+) -> None:
+    assert rows_per_minute(moments) == rate

@@ -1,0 +1,186 @@
+"""`status`, `retry`, `clean` and `pool`: exit codes, words, JSON, and that nothing goes unasked."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augment.cli import main
+from tests.end_to_end.jobs import job_document, write_digits, write_job
+from tests.test_cli import call, document
+
+COUNTS = {"0": 12, "1": 5, "2": 4}
+BAD = "train/0/000.png"
+Capture = pytest.CaptureFixture[str]
+
+
+def relative(**changes: Any) -> dict[str, Any]:
+    """A job whose paths hang on the folder of its file, and on a variable."""
+    made = job_document(Path("."), **changes)
+    made["sources"]["digits"]["uri"] = "${AUGMENT_TEST_DATA}"
+    return made | {"pool": "pool", "output": {"uri": "out"}}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a job file and a data set that lacks one image and its copy."""
+    root = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUGMENT_TEST_DATA", str(root / "home/data"))
+        write_digits(root / "home/data", COUNTS)
+        (root / "home/data" / BAD).write_bytes(b"")
+        path = write_job(root / "home/job.yaml", relative())
+        assert main(["run", str(path), "--engine", "local", "--json"]) == 0
+    shutil.copytree(root / "home", root / "saved")
+    return root
+
+
+@pytest.fixture
+def home(saved: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The same, at the same place; the working folder is another one."""
+    shutil.rmtree(saved / "home")
+    shutil.copytree(saved / "saved", saved / "home")
+    monkeypatch.setenv("AUGMENT_TEST_DATA", str(saved / "home/data"))
+    monkeypatch.chdir(tmp_path)
+    return saved / "home"
+
+
+def test_status_for_people_and_programs(home: Path, capfd: Capture) -> None:
+    code, out, _ = call(capfd, "status", str(home / "out"))
+    assert code == 0
+    assert f"{home}/out: version 1\n\njob small-" in out
+    assert ": committed, generation 1 is committed, version 1\n  last driver: began 20" in out
+    assert re.search(r"\n  mix +2 +2 +99 +99 ", out)
+    assert "\n  train 0 real            11            1\n" in out
+    code, out, _ = call(capfd, "status", str(home / "out"), "--json")
+    (job,) = document(out)["jobs"]
+    assert (code, job["state"], job["generation"]) == (0, "committed", 1)
+    code, _, told = call(capfd, "status", str(home))
+    assert code == 2
+    assert "no job was begun here" in told
+
+
+def test_retry_from_the_kept_text(home: Path, capfd: Capture) -> None:
+    write_digits(home / "data", COUNTS)
+    code, out, _ = call(capfd, "retry", str(home / "out"), "--failed", "--engine", "local")
+    assert code == 0
+    assert out.startswith("2 failed rows and samples were tried again: 2 rows were added, 0 are ")
+    assert f"data set:      {home}/out  (version 2)\n" in out
+    code, out, _ = call(capfd, "retry", str(home / "out"), "--failed", "--engine", "local")
+    assert code == 0
+    assert out.startswith("nothing to retry: job small-")
+    assert "(version 2; nothing was added to it)" in out
+    code, out, _ = call(
+        capfd, "retry", str(home / "out"), "--failed", "--engine", "local", "--json",
+        "--job-file", str(home / "job.yaml"), "--job", "small",
+    )  # fmt: skip
+    told = document(out)
+    assert (code, told["tried"], told["generation"], told["ok"]) == (0, 0, 2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((), "retry: the following arguments are required: --failed"),
+        (
+            ("--failed", "--job", "big"),
+            "got --job 'big', which fits 0 jobs; expected one of small-",
+        ),
+        (("--failed", "--set", "workers=0"), "execution.workers: got 0; expected"),
+    ],
+)
+def test_a_wrong_retry_is_refused(
+    home: Path, capfd: Capture, arguments: tuple[str, ...], text: str
+) -> None:
+    code, _, told = call(capfd, "retry", str(home / "out"), *arguments)
+    assert code == 2
+    assert text in told
+
+
+def test_another_environment_is_another_request(
+    home: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = (home / "job.yaml").read_text().replace("seed: 7", "seed: 8")
+    other = home / "other.yaml"
+    other.write_text(changed)
+    code, _, told = call(
+        capfd, "retry", str(home / "out"), "--failed", "--job-file", str(other)
+    )  # fmt: skip
+    assert code == 2
+    assert "what was loaded now makes the request small-" in told
+    assert "restore it, or name the job file with --job-file" in told
+    monkeypatch.delenv("AUGMENT_TEST_DATA")
+    code, _, told = call(capfd, "retry", str(home / "out"), "--failed")
+    assert code == 2
+    assert "the kept text of small-" in told
+    assert "AUGMENT_TEST_DATA" in told
+
+
+def test_an_unfinished_job_is_not_retried(home: Path, capfd: Capture) -> None:
+    shutil.rmtree(home / "out/_provenance")
+    code, _, told = call(capfd, "retry", str(home / "out"), "--failed")
+    assert code == 2
+    assert "is not committed there, so there is nothing to retry: `augment run`" in told
+
+
+def test_clean_asks_first(home: Path, capfd: Capture) -> None:
+    orphan = home / "out/data/train/gone-0123456789ab/train-00000-0123456789ab.parquet"
+    orphan.parent.mkdir()
+    orphan.write_bytes(b"orphan")
+    code, out, _ = call(capfd, "clean", str(home / "out"))
+    assert code == 0
+    assert "named by no record and no version: 1 files, 6 bytes\n  data/train/gone-" in out
+    assert "would go from" in out
+    assert "; --yes removes them" in out
+    assert orphan.exists()
+    code, out, _ = call(capfd, "clean", str(home / "out"), "--yes", "--json")
+    assert (code, document(out)["removed"], orphan.exists()) == (0, True, False)
+    code, out, _ = call(capfd, "clean", str(home / "out"))
+    assert out == f"{home}/out: nothing to remove\n"
+    code, _, told = call(capfd, "clean", str(home / "out"), "--keep-days", "-1")
+    assert (code, "--keep-days: got -1; expected 0 or more" in told) == (2, True)
+    code, _, told = call(capfd, "clean", str(home / "out"), "--yes", "--dry-run")
+    assert (code, "not allowed with argument" in told) == (2, True)
+
+
+def test_pool_ls_and_gc(home: Path, capfd: Capture) -> None:
+    pool = str(home / "pool")
+    code, out, _ = call(capfd, "pool", "ls", pool)
+    assert code == 0
+    assert f"{pool}: version 1\nuniverse " in out
+    assert ": fake; jobs: small-" in out
+    assert "classes: 0 6, 1 20, 2 22" in out
+    code, out, _ = call(capfd, "pool", "ls", pool, "--json")
+    (universe,) = document(out)["universes"]
+    assert (universe["family"], universe["made"], universe["unmade"]) == ("palette", 48, 0)
+    code, out, _ = call(capfd, "pool", "gc", pool, "--universe", universe["id"])
+    assert "part of a universe that was asked to go: " in out
+    assert list((home / "pool/data").rglob("*.parquet"))
+    code, out, _ = call(capfd, "pool", "gc", pool, "--universe", universe["id"], "--yes", "--json")
+    assert (code, json.loads(out)["removed"]) == (0, True)
+    assert not list((home / "pool/data").rglob("*.parquet"))
+    code, _, told = call(capfd, "pool", "gc", pool, "--universe", "00")
+    assert (code, "--universe '00' fits" in told) == (2, True)
+    code, _, told = call(capfd, "pool", "gc", str(home / "data"))
+    assert (code, "no pool stands here" in told) == (2, True)
+
+
+def test_a_journal_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_SECRET_KEY", "wJalrXUtnFEMI")
+    write_digits(tmp_path / "data", COUNTS)
+    (tmp_path / "data" / BAD).write_bytes(b"")
+    execution = {
+        "storage_options": {"file": {"key": "AKIAIOSFODNN7", "secret": "${MY_SECRET_KEY}"}}
+    }
+    changes = {"execution": execution, "errors": {"min_count": 0, "max_share": 0}}
+    path = write_job(tmp_path / "job.yaml", job_document(tmp_path, **changes))
+    assert main(["run", str(path), "--engine", "local", "--json"]) == 3
+    kept = [p.read_text() for p in (tmp_path / "out/_work").glob("*/state/*.json")]
+    assert len(kept) == 1
+    assert "ErrorBudgetExceeded" in kept[0]
+    assert not [s for s in ("wJalrXUtnFEMI", "AKIAIOSFODNN7") if s in kept[0]]

@@ -1,0 +1,101 @@
+"""What a driver says of itself: kept as it goes, without secrets, and never a reason to stop."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from augment.errors import RequestError, StorageError
+from augment.storage import Folder
+from augment.write import Journal, blot, read_journals, texts_of
+
+SECRET = "wJalrXUtnFEMI"
+
+
+class Clock:
+    """Says what it is told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def journal(folder: Folder, clock: Clock) -> Journal:
+    return Journal(folder, "run", clock, {"pool": "s3://b/pool"}, {SECRET, "x"})
+
+
+def only(folder: Folder) -> dict[str, object]:
+    (entry,) = read_journals(folder)
+    return entry
+
+
+def test_it_says_who_what_and_how_far(tmp_path: object) -> None:
+    folder, clock = Folder(str(tmp_path)), Clock()
+    with journal(folder, clock) as told:
+        entry = only(folder)
+        assert (entry["verb"], entry["started_at"], entry["ended_at"]) == ("run", 100.0, None)
+        assert (entry["pool"], entry["exit_code"]) == ("s3://b/pool", None)
+        told.stage("mix", 7)
+        clock.now += 1
+        told.advance(1)
+        assert (only(folder)["stage"], only(folder)["done"], only(folder)["total"]) == ("mix", 0, 7)
+        clock.now += 60
+        told.advance(5)
+        assert (only(folder)["done"], only(folder)["at"]) == (5, 161.0)
+    ended = only(folder)
+    assert (ended["ended_at"], ended["exit_code"], ended["error"]) == (161.0, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "kind"),
+    [
+        (StorageError(f"s3 said {SECRET}: no"), 3, "StorageError"),
+        (RequestError("https://me:hunter2@host/x?X-Amz-Signature=abc&b=1 is gone"), 2,
+         "RequestError"),
+        (KeyboardInterrupt(), 3, "KeyboardInterrupt"),
+        (ZeroDivisionError("x"), 3, "ZeroDivisionError"),
+    ],
+)  # fmt: skip
+def test_the_last_error_is_kept_without_secrets(
+    tmp_path: object, error: BaseException, code: int, kind: str
+) -> None:
+    folder = Folder(str(tmp_path))
+    with pytest.raises(type(error)), journal(folder, Clock()):
+        raise error
+    entry = only(folder)
+    assert entry["exit_code"] == code
+    assert isinstance(entry["error"], dict)
+    assert entry["error"]["class"] == kind
+    text = json.dumps(entry)
+    assert not [s for s in (SECRET, "hunter2", "abc") if s in text]
+    assert entry["error"]["text"]
+
+
+def test_two_drivers_leave_two_entries(tmp_path: object) -> None:
+    folder = Folder(str(tmp_path))
+    with journal(folder, Clock()), journal(folder, Clock()):
+        assert len(list(read_journals(folder))) == 2
+
+
+def test_what_is_no_entry_is_left_out(tmp_path: object) -> None:
+    folder = Folder(str(tmp_path))
+    for name, data in (("a", b""), ("b", b"[1]"), ("c", b'{"started_at": "x"}'), ("d", b"\xff")):
+        folder.replace(f"state/{name}.json", data)
+    assert list(read_journals(folder)) == []
+
+
+def test_a_journal_that_cannot_be_written_stops_nobody(tmp_path: object) -> None:
+    folder = Folder(str(tmp_path))
+    folder.replace("state", b"a file where the folder would be")
+    with journal(folder, Clock()) as told:
+        told.stage("mix", 1)
+
+
+def test_places_are_no_secrets() -> None:
+    options = {"s3": {"key": "AKIA1", "client_kwargs": {"endpoint_url": "http://h", "x": ["tok1"]}}}
+    assert texts_of(options) == {"AKIA1", "tok1"}
+    assert blot("s3://bucket/AKIA1/x", {"AKIA1"}) == "s3://bucket/***/x"
+    assert blot("az://c?sig=q1w2&se=3") == "az://c?sig=***&se=3"
