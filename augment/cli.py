@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from augment import __version__, cli_generators
+from augment import __version__, cli_cluster, cli_generators
 from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
 
 if TYPE_CHECKING:
@@ -111,7 +111,10 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument("dataset", metavar="DATASET")
     trace.add_argument("sample_id", metavar="SAMPLE_ID", help="or its first 6 or more digits")
     _reading(trace)
-    _generators_verb(verbs)
+    actions = _group(verbs, "generators", "families of trained generators")
+    cli_generators.add_actions(actions, _verb)
+    cli_cluster.add_verbs(verbs, _verb, _job_verb)
+    cli_cluster.add_jobs(_group(verbs, "jobs", "submissions on a Ray cluster"), _verb)
     schema = _verb(verbs, "schema", _schema, "the published schemas")
     schema.add_argument("name", nargs="?", choices=("job", "manifest", "sample", "audit", "policy"))
     schema.add_argument("--write", metavar="FOLDER", help="write all of them as files")
@@ -146,13 +149,12 @@ def _audit_verb(verbs: Any) -> None:
     _reading(sub)
 
 
-def _generators_verb(verbs: Any) -> None:
-    text = "families of trained generators"
+def _group(verbs: Any, name: str, text: str) -> Any:
+    """A verb that has actions of its own; what they are added to."""
     group = verbs.add_parser(
-        "generators", help=text, description=text, epilog=EXIT_CODES, allow_abbrev=False
+        name, help=text, description=text, epilog=EXIT_CODES, allow_abbrev=False
     )
-    actions = group.add_subparsers(required=True, metavar="ACTION", parser_class=_Parser)
-    cli_generators.add_actions(actions, _verb)
+    return group.add_subparsers(required=True, metavar="ACTION", parser_class=_Parser)
 
 
 def _reading(sub: argparse.ArgumentParser) -> None:

@@ -219,14 +219,19 @@ def held(
     [
         (
             "{gpus: 4}",
-            {"execution": {"generators": {"p": {"resources": {"gpus": 1}, "replicas": {"max": 8}}}}},
-            "execution.generators.p.resources.gpus: got 8 GPUs at once (8 x 1); expected at most 4, ",
+            {
+                "execution": {
+                    "generators": {"p": {"resources": {"gpus": 1}, "replicas": {"max": 8}}}
+                }
+            },
+            "execution.generators.p.resources.gpus: got 8 GPUs at once (8 x 1); expected at "
+            "most 4, ",
         ),
         (
             "{gpus: 0}",
             {},
-            "execution.generators.p.resources.gpus: got 1 GPUs at once (1 x 1, where there is one); "
-            "expected at most 0, ",
+            "execution.generators.p.resources.gpus: got 1 GPUs at once (1 x 1, where "
+            "there is one); expected at most 0, ",
         ),
         (
             "{actors: 2}",
@@ -291,10 +296,16 @@ def test_a_job_may_tighten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("limits: {gpu: 1}\n", ": limits.gpu: got an unknown key; expected one of actors, gpu_hours"),
+        (
+            "limits: {gpu: 1}\n",
+            ": limits.gpu: got an unknown key; expected one of actors, gpu_hours",
+        ),
         ("limits: {actors: 0}\n", ": limits.actors: got 0; expected Input should be greater"),
         ("limits: {gpus: .nan}\n", ": limits.gpus: got nan; expected Input should be a finite"),
-        ("limits: {synthetic_share: 1}\n", ": limits.synthetic_share: got 1; expected Input should"),
+        (
+            "limits: {synthetic_share: 1}\n",
+            ": limits.synthetic_share: got 1; expected Input should",
+        ),
         ("limits: 3\n", ": limits: got 3; expected Input should be a valid dictionary"),
     ],
 )

@@ -1,0 +1,198 @@
+"""`augment submit --address` against a real Ray head: exit codes, once, stop and resume, tokens."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augment.cli import main
+from tests.end_to_end.jobs import job_document, write_digits, write_job
+from tests.submit.conftest import TOKEN, Head
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:1")  # what is asked for counts
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    write_digits(root / "data", {"0": 5, "1": 5, "2": 5})
+    return root
+
+
+def small(root: Path, name: str, **changes: Any) -> dict[str, Any]:
+    document = job_document(root, name=name, augmentations=[], **changes)
+    document["pool"] = str(root / f"{name}-pool")
+    document["output"]["uri"] = str(root / f"{name}-out")
+    return document
+
+
+def submit(head: Head, path: Path, root: Path, *more: str) -> list[str]:
+    shared = ["--shared", str(root), "--python", sys.executable]
+    return ["submit", str(path), "--address", head.url, *shared, *more]
+
+
+def said(capsys: Capture) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_job_runs_once(head: Head, data: Path, capsys: Capture) -> None:
+    path = write_job(data / "once.yaml", small(data, "once"))
+    assert main(submit(head, path, data, "--wait", "--json")) == 0
+    ended = said(capsys)
+    assert (ended["how"], ended["status"], ended["exit_code"]) == ("started", "SUCCEEDED", 0)
+    assert ended["id"] == f"{ended['request']}-1"
+    assert (data / "once-out/_delta_log").is_dir()
+    assert main(submit(head, path, data, "--wait", "--json")) == 0
+    again = said(capsys)
+    assert (again["how"], again["id"]) == ("done", ended["id"])
+    assert main(["jobs", "list", "--address", head.url]) == 0
+    assert f"{ended['id']}  SUCCEEDED" in capsys.readouterr().out
+    assert main(["logs", ended["id"], "--address", head.url]) == 0
+    assert "data set:" in capsys.readouterr().out
+    assert main(["jobs", "show", ended["id"], "--address", head.url]) == 0
+    assert f"{ended['id']}: SUCCEEDED\n" in capsys.readouterr().out
+
+
+def test_a_missed_limit_is_1(head: Head, data: Path, capsys: Capture) -> None:
+    limits = {"synthetic_share": {"max": 0.1}}
+    path = write_job(data / "limit.yaml", small(data, "limit", limits=limits))
+    assert main(submit(head, path, data, "--wait", "--installed")) == 1
+    assert "FAILED, exit code 1\n" in capsys.readouterr().out
+
+
+def test_a_wrong_job_is_2_before_anything_is_sent(head: Head, data: Path, capsys: Capture) -> None:
+    path = write_job(data / "wrong.yaml", small(data, "wrong") | {"sede": 1})
+    assert main(submit(head, path, data, "--wait")) == 2
+    assert "sede: got an unknown key" in capsys.readouterr().err
+    assert main(["jobs", "list", "--address", head.url, "--json"]) == 0
+    assert not [s for s in said(capsys) if s["request"].startswith("wrong-")]
+
+
+def test_a_broken_run_is_3(head: Head, data: Path, capsys: Capture) -> None:
+    """Too many images that cannot be read: mend them, and the same command goes on."""
+    for n in range(12):
+        (data / f"bad/train/0/{n}.png").parent.mkdir(parents=True, exist_ok=True)
+        (data / f"bad/train/0/{n}.png").write_bytes(b"")
+    document = small(data, "broken")
+    source = {"format": "imagefolder", "uri": str(data / "bad"), "splits": {"train": "train"}}
+    document["sources"]["bad"] = source
+    path = write_job(data / "broken.yaml", document)
+    assert main(submit(head, path, data, "--wait", "--json")) == 3
+    ended = said(capsys)
+    assert (ended["status"], ended["exit_code"]) == ("FAILED", 3)
+    assert main(submit(head, path, data, "--json")) == 0
+    again = said(capsys)
+    assert again["id"] == f"{again['request']}-2"
+    assert main(["stop", again["id"], "--address", head.url]) == 0
+
+
+def until_it_says(head: Head, submission: str, text: str, capsys: Capture) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        assert main(["logs", submission, "--address", head.url]) == 0
+        if text in capsys.readouterr().out:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{submission} never said {text!r}")
+
+
+def rows(output: Path) -> dict[str, bytes]:
+    from augment.api import open_dataset
+
+    table = open_dataset(str(output)).to_table(columns=["sample_id", "image"])
+    return {r["sample_id"]: r["image"]["bytes"] for r in table.to_pylist()}
+
+
+def test_a_stopped_job_goes_on(head: Head, data: Path, capsys: Capture) -> None:
+    document = small(data, "long", synthesize=[{"generators": ["fake"], "fill": {"to": 800}}])
+    document["generators"]["fake"]["size"] = 32
+    document["output"]["shard"]["row_group_bytes"] = 1 << 14
+    path = write_job(data / "long.yaml", document)
+    assert main(submit(head, path, data, "--json")) == 0
+    first = said(capsys)
+    until_it_says(head, first["id"], "synthesize fake:", capsys)
+    assert main(submit(head, path, data, "--json")) == 0
+    twin = said(capsys)
+    assert (twin["how"], twin["id"]) == ("attached", first["id"])
+    assert main(["stop", first["id"], "--address", head.url, "--json"]) == 0
+    stopped = said(capsys)
+    assert (stopped["status"], stopped["exit_code"]) == ("STOPPED", 3)
+    assert not (data / "long-out/_delta_log").exists()
+    assert main(submit(head, path, data, "--wait", "--json")) == 0
+    ended = said(capsys)
+    assert (ended["how"], ended["id"]) == ("started", f"{first['request']}-2")
+    document |= {"pool": str(data / "p2")}
+    document["output"]["uri"] = str(data / "o2")
+    undisturbed = write_job(data / "undisturbed.yaml", document)
+    assert main(["run", str(undisturbed), "--engine", "local"]) == 0
+    made = rows(data / "long-out")
+    assert len(made) > 2400
+    assert made == rows(data / "o2")
+
+
+# ---- tokens and names ----------------------------------------------------------------
+
+
+def refused(arguments: list[str], capsys: Capture, code: int = 2) -> str:
+    assert main(arguments) == code
+    return capsys.readouterr().err.strip()
+
+
+def test_no_token(head: Head, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    assert refused(["jobs", "list", "--address", head.url], capsys) == (
+        f"augment: {head.url}: got no token; the cluster asks for one: give --token, or set "
+        "RAY_AUTH_TOKEN"
+    )
+
+
+def test_a_wrong_token_does_not_stand_in_the_text(head: Head, capsys: Capture) -> None:
+    wrong = ["jobs", "list", "--address", head.url, "--token", "not-the-token"]
+    assert refused(wrong, capsys) == (
+        f"augment: {head.url}: the token is not this cluster's; look at --token or RAY_AUTH_TOKEN"
+    )
+
+
+@pytest.mark.parametrize("verb", [["stop"], ["logs"], ["jobs", "show"]])
+def test_a_submission_that_is_not_there(head: Head, capsys: Capture, verb: list[str]) -> None:
+    assert refused([*verb, "nobody-1", "--address", head.url], capsys) == (
+        f"augment: nobody-1: no such submission at {head.url}; `augment jobs list` names them"
+    )
+
+
+def test_nobody_answers(capsys: Capture) -> None:
+    text = refused(["jobs", "list", "--address", "http://127.0.0.1:1"], capsys, 3)
+    assert text.startswith("augment: http://127.0.0.1:1: nobody answers (")
+    assert text.endswith("is the cluster up?")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8265", "ray://127.0.0.1:10001", "auto"])
+def test_an_address_that_is_no_dashboard(capsys: Capture, address: str) -> None:
+    assert refused(["jobs", "list", "--address", address], capsys) == (
+        f"augment: --address: got {address!r}; expected the cluster's dashboard, for example "
+        "http://HEAD:8265"
+    )
+
+
+def test_the_doctor_asks_every_node(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.end_to_end.jobs import augment
+
+    monkeypatch.delenv("RAY_ADDRESS")
+    asked = augment("doctor", "--address", head.address, "--json", cwd=Path.cwd(),
+                    RAY_AUTH_MODE="token")  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    found = json.loads(asked.stdout)
+    assert [n["ray_resources"]["CPU"] for n in found["nodes"]] == [4.0]
+    assert found["findings"] == []
+    assert set(found["nodes"][0]["versions"]) == {"augment", "python", "ray", "torch"}
