@@ -27,26 +27,28 @@ Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.A
 """(sub-parsers, name, function, help) -> the parser of a verb that takes a job."""
 
 _OF_ADDRESS = {
-    "token": "TOKEN", "wait": None, "installed": None, "again": None, "env": "NAME",
-    "python": "PROGRAM",
+    "token": "TOKEN", "wait": None, "installed": None, "again": None, "shared": "FOLDER",
+    "env": "NAME", "python": "PROGRAM",
 }  # fmt: skip
 _OF_KUBERAY = {
     "image": "IMAGE", "namespace": "NAME", "queue": "NAME", "service_account": "NAME",
-    "token_secret": "NAME", "env_secret": "NAME", "image_pull_secret": "NAME",
-    "gpus_per_node": "N", "node_cpus": "N", "node_memory": "SIZE", "node_selector": "KEY=VALUE",
-    "spot": None, "ttl": "SECONDS", "dry_run": None,
+    "volume": "CLAIM:FOLDER", "token_secret": "NAME", "env_secret": "NAME",
+    "image_pull_secret": "NAME", "gpus_per_node": "N", "node_cpus": "N", "node_memory": "SIZE",
+    "node_selector": "KEY=VALUE", "spot": None, "ttl": "SECONDS", "dry_run": None,
 }  # fmt: skip
-_MANY = {"env", "env_secret", "node_selector"}
+_MANY = {"shared", "env", "volume", "env_secret", "node_selector"}
 _WHOLE = {"gpus_per_node", "node_cpus", "ttl"}
 _HELP = {
     "token": "of the cluster; default: RAY_AUTH_TOKEN, which does not show in a list of processes",
     "wait": "follow it to its end; the exit code is the job's",
     "installed": "the cluster's nodes have augment; else this copy of it travels along",
     "again": "also where an attempt has succeeded",
+    "shared": "a folder that every node sees under the same path",
     "env": "a variable of this environment whose value travels; who lists jobs can read it",
     "python": "on the cluster; default: python",
     "image": "of every pod; has augment",
     "queue": "of Kueue",
+    "volume": "a PersistentVolumeClaim, and where every pod sees it",
     "token_secret": "a Secret whose key auth_token is the cluster's token; default: KubeRay's own",
     "env_secret": "a Secret whose keys are variables of every pod",
     "gpus_per_node": "default: 1 where a generator may use one, else 0",
@@ -64,8 +66,6 @@ def add_verb(verbs: Any, job_verb: Verb) -> None:
     submit = job_verb(verbs, "submit", _submit, "send a job to a cluster")
     submit.add_argument("--address", metavar="URL", help="a Ray dashboard: http://HEAD:8265")
     submit.add_argument("--target", choices=("kuberay",), help="a cluster of its own on Kubernetes")
-    submit.add_argument("--shared", metavar="FOLDER", action="append", default=[],
-                        help="every node sees it under the same path")  # fmt: skip
     submit.add_argument("--attempts", metavar="N", type=int,
                         help="begin it so often at most, after exit code 3 only; "
                         "default: 1, with --target 5")  # fmt: skip
@@ -94,7 +94,7 @@ def _submit(arguments: argparse.Namespace) -> int:
         arguments.job,
         execution=arguments.execution,
         overrides=arguments.overrides,
-        shared=arguments.shared,
+        shared=[*(arguments.shared or []), *_claims(arguments.volume or [])],
     )
     if arguments.address is not None:
         return _to_address(arguments, asked)
@@ -244,6 +244,7 @@ def _ray_job_request(arguments: argparse.Namespace, asked: Asked) -> Any:
             env_secrets=tuple(arguments.env_secret or ()),
             node_selector=_labels(arguments.node_selector or []),
             spot=bool(arguments.spot),
+            claims=_claims(arguments.volume or []),
         ),
         ray_version=metadata.version("ray"),
         namespace=arguments.namespace,
@@ -284,6 +285,15 @@ def _labels(given: list[str]) -> dict[str, str]:
         if not re.fullmatch(r"[\w./-]+=[\w.-]*", text):
             raise RequestError(f"--node-selector: got {text!r}; expected KEY=VALUE")
     return dict(text.split("=", 1) for text in given)
+
+
+def _claims(given: list[str]) -> dict[str, str]:
+    """folder -> claim."""
+    for text in given:
+        if not re.fullmatch(r"[a-z0-9.-]+:/[^:,\s]+", text):
+            raise RequestError(f"--volume: got {text!r}; expected CLAIM:/FOLDER")
+    found = [text.split(":", 1) for text in given]
+    return {folder.rstrip("/"): claim for claim, folder in found}
 
 
 def _check_accelerator(arguments: argparse.Namespace, asked: Asked) -> None:

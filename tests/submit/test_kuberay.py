@@ -149,6 +149,22 @@ def test_no_value_of_a_variable_leaves(
     assert said.err == "note: no --env-secret gives the pods S3_SECRET\n"
 
 
+def test_a_volume_is_mounted_and_reached(tmp_path: Path, capsys: Capture) -> None:
+    path = written(tmp_path, document(pool="/data/pool", output={"uri": "/data/out"}))
+    _, job = rendered(path, capsys, "--volume", "claim:/data")
+    check_cluster(job["spec"]["rayClusterSpec"])
+    for template in templates(job["spec"]["rayClusterSpec"]):
+        pod = template["spec"]
+        assert {"name": "shared-0", "persistentVolumeClaim": {"claimName": "claim"}} in (
+            pod["volumes"]
+        )
+        mounts = pod["containers"][0]["volumeMounts"]
+        assert {"name": "shared-0", "mountPath": "/data"} in mounts
+    assert "pool: got '/data/pool', which the cluster cannot reach" in refused(
+        path, capsys, "--target", "kuberay", "--image", "i"
+    )
+
+
 @pytest.mark.parametrize(
     ("job_id", "name"),
     [
@@ -188,6 +204,7 @@ def test_options_of_the_other_way_are_refused(tmp_path: Path, capsys: Capture) -
          "example 16Gi"),
         (["--image", "i", "--node-cpus", "0"], "--node-cpus: got 0; expected at least 1"),
         (["--image", "i", "--attempts", "0"], "--attempts: got 0; expected at least 1"),
+        (["--volume", "data"], "--volume: got 'data'; expected CLAIM:/FOLDER"),
         (["--image", "i", "--node-selector", "x"], "--node-selector: got 'x'; expected KEY=VALUE"),
         (["--image", "i", "--gpus-per-node", "0"], "execution.generators.p.resources.gpus: got 1 "
          "GPUs for one actor; expected at most 0. Raise --gpus-per-node, or ask for less"),
