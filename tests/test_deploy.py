@@ -184,5 +184,5 @@ def test_every_command_of_the_readme_is_one() -> None:
 
 def test_the_readme_names_every_file() -> None:
     text = (DEPLOY / "README.md").read_text()
-    for path in DEPLOY.iterdir():
+    for path in filter(Path.is_file, DEPLOY.iterdir()):
         assert path.name == "README.md" or f"`{path.name}`" in text, path.name

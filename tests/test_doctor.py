@@ -124,4 +124,6 @@ def test_a_policy_that_cannot_be_read_is_1(
 
 def test_nobody_at_the_address(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--address", "127.0.0.1:1"]) == 3
-    assert "Ray at 127.0.0.1:1: ConnectionRefusedError" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Ray at 127.0.0.1:1: ConnectionRefusedError" in said
+    assert said.endswith(". A cluster that asks for a token wants it in RAY_AUTH_TOKEN\n")

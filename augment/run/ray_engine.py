@@ -140,7 +140,8 @@ def _init_arguments(address: str | None) -> dict[str, Any]:
     if address is not None:
         return {"address": address, **quiet}
     cpus = (os.cpu_count() or 1) + _SPARE_CPUS
-    return {"num_cpus": cpus, "include_dashboard": False, **quiet}
+    # "local": without it, Ray joins a cluster that somebody has on this machine
+    return {"address": "local", "num_cpus": cpus, "include_dashboard": False, **quiet}
 
 
 def _start(ray: Any, address: str | None) -> None:

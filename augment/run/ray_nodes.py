@@ -5,9 +5,11 @@ mean is `augment.doctor`'s.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from augment.doctor import Facts, this_machine
+from augment.errors import InterruptedRun
 from augment.run.ray_engine import RayEngine
 
 _ANSWER_S = 60.0
@@ -19,12 +21,19 @@ def ask_nodes(address: str) -> list[Facts]:
     Raises:
         InterruptedRun: nobody answers at the address.
     """
-    engine = RayEngine(address)
+    if os.environ.get("RAY_AUTH_TOKEN"):  # Ray looks at it only where the mode says so
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    try:
+        engine = RayEngine(address)
+    except InterruptedRun as error:
+        raise InterruptedRun(
+            f"{error}. A cluster that asks for a token wants it in RAY_AUTH_TOKEN"
+        ) from error
     try:
         import ray
 
         alive = [node for node in ray.nodes() if node["Alive"]]
-        return sorted((_asked(ray, alive)), key=lambda facts: str(facts["host"]))
+        return sorted(_asked(ray, alive), key=lambda facts: str(facts["host"]))
     finally:
         engine.close()
 

@@ -85,10 +85,9 @@ def wait_until_it_answers(url: str, ray: subprocess.Popen[bytes], log: Path) -> 
 
 
 def end(ray: subprocess.Popen[bytes]) -> None:
-    """SIGTERM lets it end its own processes; what is left of its session then is killed."""
-    ray.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        ray.wait(30)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(ray.pid, signal.SIGKILL)  # only processes of the session that started here
-    ray.wait(30)
+    """SIGTERM, then SIGKILL, to the processes of the session that was started here alone."""
+    for number, patience_s in ((signal.SIGTERM, 10), (signal.SIGKILL, 30)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(ray.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            ray.wait(patience_s)
