@@ -205,6 +205,7 @@ def _to_kuberay(arguments: argparse.Namespace, asked: Asked) -> int:
         return 0
     said = apply(as_yaml(objects))
     name = objects[-1]["metadata"]["name"]
+    _note_variables(arguments, asked)
     if arguments.json:
         print(json.dumps({"rayjob": name, "said": said.splitlines()}))
         return 0
@@ -213,7 +214,6 @@ def _to_kuberay(arguments: argparse.Namespace, asked: Asked) -> int:
     print(f"follow it:  kubectl get rayjob {name}{namespace} -w")
     if f"rayjob.ray.io/{name} unchanged" in said:
         print(f"it stands there already; to run it again: kubectl delete rayjob {name}{namespace}")
-    _note_variables(arguments, asked)
     return 0
 
 

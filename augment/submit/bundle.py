@@ -23,6 +23,7 @@ from augment.spec.problems import shown
 from augment.spec.text import Document, Path, parse
 
 MAX_BYTES = 32 << 20
+_REACHED = "a URI, or an absolute path in a shared folder (--shared, on Kubernetes --volume)"
 _FILES = ("file", "pipeline", "manifest")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET = re.compile(r"secret|token|passw|credential|key$|connection_string|sas", re.IGNORECASE)
@@ -109,10 +110,9 @@ def _travels(asked: Asked, path: Path, shared: list[str], problems: list[Problem
     name = os.path.normpath(written)
     if small and not os.path.isabs(name) and name.split("/")[0] not in ("..", "~"):
         return name
-    expected = "a URI, or an absolute path below a folder named with --shared"
     beside = "a file in the job's own folder, which travels with it, " if small else ""
     found = f"{shown(written)}, which the cluster cannot reach"
-    problems.append(Problem(asked.place(path), found, beside + expected))
+    problems.append(Problem(asked.place(path), found, beside + _REACHED))
     return None
 
 
@@ -124,8 +124,7 @@ def _below(local: str, shared: list[str]) -> bool:
 def _missing_pool(asked: Asked) -> Iterator[Problem]:
     if asked.has("synthesize") and not asked.has("pool"):
         found = "nothing, which is a folder beside the job file"
-        expected = "a URI, or an absolute path below a folder named with --shared"
-        yield Problem(asked.place(("pool",)), found, expected)
+        yield Problem(asked.place(("pool",)), found, _REACHED)
 
 
 def _variables(documents: Sequence[Document]) -> tuple[str, ...]:

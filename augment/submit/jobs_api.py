@@ -21,7 +21,8 @@ from augment.errors import InterruptedRun, RequestError
 _API_VARIABLE = "RAY_API_SERVER_ADDRESS"
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 _STARTING_S = 60.0
-_POLL_S = 1.0
+_AWAY_S = 60.0
+_POLL_S, _LONGEST_POLL_S = 1.0, 15.0
 _STOP_WAIT_S = 30
 _AUTH = ("Authentication required", "Authentication failed")
 
@@ -108,31 +109,42 @@ class Cluster:
         return sorted(ours, key=lambda s: (s.began_ms or 0, s.id), reverse=True)
 
     def show(self, submission_id: str) -> Submission:
+        _check_id(submission_id)
         with self._told(submission_id):
             return _submission(self._client.get_job_info(submission_id))
 
     def logs(self, submission_id: str) -> str:
+        _check_id(submission_id)
         with self._told(submission_id):
             return str(self._client.get_job_logs(submission_id))
 
     def stop(self, submission_id: str) -> Submission:
         """Ask it to end, and wait until it has; finished units are kept."""
+        _check_id(submission_id)
         with self._told(submission_id):
             self._client.stop_job(submission_id)
         return self.wait(submission_id)
 
     def wait(self, submission_id: str, say: Callable[[str], None] | None = None) -> Submission:
-        """The submission once it has ended. say: is given its log as it grows."""
+        """The submission once it has ended. say: is given its log as it grows. A cluster that
+        does not answer for a while is asked again; the job goes on without whoever waits."""
+        began = heard = time.monotonic()
         told = 0
         while True:
-            found = self.show(submission_id)
-            if say is not None:
-                text = self.logs(submission_id)
-                say(text[told:])
-                told = len(text)
-            if found.ended:
-                return found
-            time.sleep(_POLL_S)
+            try:
+                found = self.show(submission_id)
+                text = "" if say is None else self.logs(submission_id)
+                heard = time.monotonic()
+            except InterruptedRun:
+                if time.monotonic() - heard > _AWAY_S:
+                    raise
+            else:
+                if say is not None:
+                    say(text[told:])
+                    told = len(text)
+                if found.ended:
+                    return found
+            time.sleep(min(_LONGEST_POLL_S, _POLL_S + (time.monotonic() - began) / 60))
 
     def _last(self, job_id: str) -> tuple[int, Submission] | None:
         """The latest attempt at a request, with its number."""
@@ -180,6 +192,15 @@ class _TakenError(InterruptedRun):
 
 class _NoAgentError(InterruptedRun):
     """The cluster has only just started."""
+
+
+def _check_id(submission_id: str) -> None:
+    """It becomes a part of a URL."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", submission_id):
+        raise RequestError(
+            f"got {submission_id!r:.80}, which is no submission's id; `augment jobs list` names "
+            "them"
+        )
 
 
 def _as_ours(error: Exception, address: str, submission_id: str) -> Exception:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-tests-and-of-nothing-else"
-_PORTS = (
-    "port", "dashboard-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port",
-    "ray-client-server-port", "runtime-env-agent-port", "metrics-export-port",
+_OF_NODES = (
+    "dashboard-agent-listen-port", "dashboard-agent-grpc-port", "runtime-env-agent-port",
+    "metrics-export-port",
 )  # fmt: skip
+_OF_HEADS = ("port", "dashboard-port", "ray-client-server-port")
 
 
 @dataclass(frozen=True)
@@ -46,29 +47,55 @@ def free_ports(n: int) -> list[int]:
     return taken
 
 
-@pytest.fixture(scope="package")
+@contextlib.contextmanager
+def node(
+    log: Path, kinds: Sequence[str], arguments: Sequence[str], env: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, int]]]:
+    """A node as a process, and its ports by name."""
+    ports = dict(zip(kinds, free_ports(len(kinds)), strict=True))
+    mine = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    mine |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "PYTHONPATH": str(ROOT), **env}
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ray.scripts.scripts", "start", "--block",
+             "--node-ip-address=127.0.0.1", "--object-store-memory=150000000",
+             "--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats",
+             *(f"--{name}={port}" for name, port in ports.items()), *arguments],
+            env=mine, stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield process, ports
+        finally:
+            end(process)
+
+
+@pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
     folder = tempfile.mkdtemp(prefix="r-", dir="/tmp")  # a socket's path is short
-    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
-    given = [f"--{name}={port}" for name, port in ports.items()]
-    env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
-    env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
-    log = open(f"{folder}/head.log", "w")  # noqa: SIM115 - the process writes there to its end
-    ray = subprocess.Popen(
-        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block",
-         "--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", "--num-cpus=4",
-         "--object-store-memory=150000000", f"--temp-dir={folder}", "--min-worker-port=0",
-         "--max-worker-port=0", "--disable-usage-stats", *given],
-        env=env, stdout=log, stderr=log, start_new_session=True,
-    )  # fmt: skip
+    log = Path(folder) / "head.log"
+    given = ["--head", "--dashboard-host=127.0.0.1", "--num-cpus=4", f"--temp-dir={folder}"]
     try:
-        url = f"http://127.0.0.1:{ports['dashboard-port']}"
-        wait_until_it_answers(url, ray, Path(log.name))
-        yield Head(url, f"127.0.0.1:{ports['port']}")
+        with node(log, (*_OF_HEADS, *_OF_NODES), given, {}) as (process, ports):
+            url = f"http://127.0.0.1:{ports['dashboard-port']}"
+            wait_until_it_answers(url, process, log)
+            yield Head(url, f"127.0.0.1:{ports['port']}")
     finally:
-        end(ray)
-        log.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def another_node(head: Head, tmp_path: Path) -> Iterator[Path]:
+    """A second node of the same cluster, with a policy of its own; the policy's path."""
+    policy, log = tmp_path / "policy.yaml", tmp_path / "node.log"
+    policy.write_text("limits: {gpus: 1}\n")
+    given = [f"--address={head.address}", "--num-cpus=1"]
+    with node(log, _OF_NODES, given, {"AUGMENT_POLICY": str(policy)}) as (process, _):
+        until = time.monotonic() + 60
+        while "Ray runtime started" not in log.read_text():
+            assert process.poll() is None, log.read_text()[-3000:]
+            assert time.monotonic() < until, log.read_text()[-3000:]
+            time.sleep(0.2)
+        yield policy
 
 
 def wait_until_it_answers(url: str, ray: subprocess.Popen[bytes], log: Path) -> None:
@@ -86,7 +113,7 @@ def wait_until_it_answers(url: str, ray: subprocess.Popen[bytes], log: Path) -> 
 
 def end(ray: subprocess.Popen[bytes]) -> None:
     """SIGTERM, then SIGKILL, to the processes of the session that was started here alone."""
-    for number, patience_s in ((signal.SIGTERM, 10), (signal.SIGKILL, 30)):
+    for number, patience_s in ((signal.SIGTERM, 5), (signal.SIGKILL, 30)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(ray.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -76,7 +76,7 @@ def test_everything_that_no_node_could_reach_is_named(tmp_path: Path) -> None:
     content["generators"]["p"] = {"family": "vae", "checkpoint": "ckpt"}
     del content["pool"]
     found = refused(tmp_path / "inner", content)
-    place = "a URI, or an absolute path below a folder named with --shared"
+    place = "a URI, or an absolute path in a shared folder (--shared, on Kubernetes --volume)"
     assert found == [
         f"far.yaml:8: sources.r.uri: got '/data/images', which the cluster cannot reach; "
         f"expected {place}",
@@ -85,7 +85,7 @@ def test_everything_that_no_node_could_reach_is_named(tmp_path: Path) -> None:
         f"far.yaml:21: output.uri: got 'out', which the cluster cannot reach; expected {place}",
         f"far.yaml:23: classes.file: got '../classes.txt', which the cluster cannot reach; "
         f"expected a file in the job's own folder, which travels with it, {place}",
-        f"far.yaml: pool: got nothing, which is a folder beside the job file; expected {place}",
+        f"far.yaml:2: pool: got nothing, which is a folder beside the job file; expected {place}",
     ]
 
 

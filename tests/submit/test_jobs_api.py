@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import albumentations
 import pytest
 
 from augment.cli import main
+from augment.policy import PATH
 from augment.submit.jobs_api import Cluster, Order
 from tests.end_to_end.jobs import augment, job_document, write_digits, write_job
 from tests.submit.conftest import ROOT, TOKEN, Head
@@ -48,7 +50,13 @@ def said(capsys: Capture) -> Any:
 
 
 def test_a_job_runs_once(head: Head, data: Path, capsys: Capture) -> None:
-    path = write_job(data / "once.yaml", small(data, "once"))
+    """With small files beside it that the driver and the workers read."""
+    (data / "classes.txt").write_text("0\n1\n2\n")
+    pipeline = albumentations.to_dict(albumentations.HorizontalFlip(p=1.0))
+    (data / "flip.json").write_text(json.dumps(pipeline))
+    document = small(data, "once", classes={"file": "classes.txt"})
+    document["augmentations"] = [{"name": "flip", "copies": 1, "pipeline": "flip.json"}]
+    path = write_job(data / "once.yaml", document)
     assert main(submit(head, path, data, "--wait", "--json", "--attempts", "2")) == 0
     ended = said(capsys)
     assert (ended["how"], ended["status"], ended["exit_code"]) == ("started", "SUCCEEDED", 0)
@@ -203,6 +211,12 @@ def test_a_variable_that_is_not_set_here(head: Head, data: Path, capsys: Capture
     )
 
 
+def test_what_is_no_id_does_not_get_into_a_url(head: Head, capsys: Capture) -> None:
+    assert refused(["stop", "../version", "--address", head.url], capsys) == (
+        "augment: got '../version', which is no submission's id; `augment jobs list` names them"
+    )
+
+
 def test_nobody_answers(capsys: Capture) -> None:
     text = refused(["jobs", "list", "--address", "http://127.0.0.1:1"], capsys, 3)
     assert text.startswith("augment: http://127.0.0.1:1: nobody answers (")
@@ -217,11 +231,15 @@ def test_an_address_that_is_no_dashboard(capsys: Capture, address: str) -> None:
     )
 
 
-def test_the_doctor_asks_every_node(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_asks_every_node(
+    head: Head, another_node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("RAY_ADDRESS")
     asked = augment("doctor", "--address", head.address, "--json", cwd=ROOT)
-    assert asked.returncode == 0, asked.stderr
+    assert asked.returncode == 1, asked.stderr
     found = json.loads(asked.stdout)
-    assert [n["ray_resources"]["CPU"] for n in found["nodes"]] == [4.0]
-    assert found["findings"] == []
-    assert set(found["nodes"][0]["versions"]) == {"augment", "python", "ray", "torch"}
+    assert sorted(n["ray_resources"]["CPU"] for n in found["nodes"]) == [1.0, 4.0]
+    assert {n["policy"]["path"] for n in found["nodes"]} == {PATH, str(another_node)}
+    (finding,) = found["findings"]
+    assert finding["level"] == "wrong"
+    assert finding["text"].startswith("nodes have different policies: no file on ")
