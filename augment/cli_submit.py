@@ -120,22 +120,16 @@ def _check_target(arguments: argparse.Namespace) -> None:
 
 
 def _to_address(arguments: argparse.Namespace, asked: Asked) -> int:
-    from augment.submit.entrypoint import Retries, entrypoint_of
     from augment.submit.jobs_api import Cluster, Order
     from augment.submit.request import write_bundle
 
     cluster = Cluster(arguments.address, arguments.token)
     env = _values(arguments.env or [])
-    entrypoint = entrypoint_of(
-        asked.bundle,
-        overrides=asked.overrides,
-        python=arguments.python or "python",
-        retries=Retries(attempts=arguments.attempts or 1),
-    )
     with tempfile.TemporaryDirectory(prefix="augment-submit-") as folder:
         write_bundle(asked.bundle, Path(folder), with_code=not arguments.installed)
-        anew = bool(arguments.again)
-        sent = cluster.send(Order(asked.job_id, f"exec {entrypoint}", folder, env, anew))
+        command = f"exec {_entrypoint(arguments, asked)}"
+        order = Order(asked.job_id, command, folder, env, anew=bool(arguments.again))
+        sent = cluster.send(order)
     left = [name for name in asked.bundle.variables if name not in env]
     note = f"the cluster's environment must have: {', '.join(left)}" if left else ""
     if not arguments.json:
@@ -146,6 +140,17 @@ def _to_address(arguments: argparse.Namespace, asked: Asked) -> int:
     if arguments.json:
         print(json.dumps({"how": sent.how, **asdict(sent.submission), "note": note}))
     return 0
+
+
+def _entrypoint(arguments: argparse.Namespace, asked: Asked) -> str:
+    from augment.submit.entrypoint import Retries, entrypoint_of
+
+    return entrypoint_of(
+        asked.bundle,
+        overrides=asked.overrides,
+        python=arguments.python or "python",
+        retries=Retries(attempts=arguments.attempts or 1),
+    )
 
 
 _HOW = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,38 +54,55 @@ def bundle_of(
     Raises:
         SpecError: with everything that the cluster cannot reach.
     """
-    as_job = _as("job", name)
-    as_execution = None if execution is None else _as("execution", execution)
-    documents = [parse(job.text.encode(), name)]
-    documents += [] if execution is None else [read_document(execution)]
-    files = dict(zip(filter(None, (as_job, as_execution)), _texts(documents), strict=True))
+    documents = {_as("job", name): parse(job.text.encode(), name)}
+    if execution is not None:
+        documents[_as("execution", execution)] = read_document(execution)
+    names = [*documents, None]
     asked = _asked(job, name)
     problems = [*asked.problems]
-    for path in asked.located():
-        own = _travels(asked, path, [os.path.realpath(s) for s in shared], problems)
-        if own in (as_job, as_execution) and own is not None:
-            problems.append(Problem(asked.place(path), shown(own), "another name: it is taken"))
-        elif own is not None:
-            files[own] = read_bytes(str(asked.get(*path)))
+    files = {own: document.text.encode() for own, document in documents.items()}
+    files |= _beside(asked, files, shared, problems)
     problems += _missing_pool(asked)
-    for document in documents:
+    for document in documents.values():
         problems += _literal_secrets(document)
-    bundle = Bundle(as_job, as_execution, files, _variables(documents))
-    if bundle.size > MAX_BYTES:
-        found = f"{bundle.size} bytes of files beside the job"
-        problems.append(Problem(name, found, f"at most {MAX_BYTES}", "Put them on storage"))
     if problems:
         raise SpecError(problems)
-    return bundle
+    return Bundle(str(names[0]), names[1], files, _variables(documents.values()))
+
+
+def _beside(
+    asked: Asked, taken: Collection[str], shared: Sequence[str], problems: list[Problem]
+) -> dict[str, bytes]:
+    """The files that travel with the job; their sizes are looked at before they are read."""
+    real = [os.path.realpath(folder) for folder in shared]
+    found, left = dict[str, bytes](), MAX_BYTES
+    for path in asked.located():
+        own = _travels(asked, path, real, problems)
+        if own is None or own in found:
+            continue
+        if own in taken:
+            problems.append(Problem(asked.place(path), shown(own), "another name: it is taken"))
+            continue
+        left -= _size(str(asked.get(*path)))
+        if left < 0:
+            text = f"{shown(own)}, with which more than {MAX_BYTES} bytes would travel"
+            problems.append(Problem(asked.place(path), text, "less", "Name it by a URI"))
+            break
+        found[own] = read_bytes(str(asked.get(*path)))
+    return found
+
+
+def _size(path: str) -> int:
+    """0 where it cannot be told: reading then says why."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def _as(what: str, name: str) -> str:
     """The name that it travels under; its ending says how it is read."""
     return f"{what}.json" if name.lower().endswith(".json") else f"{what}.yaml"
-
-
-def _texts(documents: Sequence[Document]) -> list[bytes]:
-    return [document.text.encode() for document in documents]
 
 
 def _asked(job: Job, name: str) -> Asked:
@@ -127,7 +144,7 @@ def _missing_pool(asked: Asked) -> Iterator[Problem]:
         yield Problem(asked.place(("pool",)), found, _REACHED)
 
 
-def _variables(documents: Sequence[Document]) -> tuple[str, ...]:
+def _variables(documents: Iterable[Document]) -> tuple[str, ...]:
     """Names of variables in values; a comment's are nobody's."""
     texts = [json.dumps(document.data, default=str) for document in documents]
     return tuple(sorted({name for text in texts for name in _VARIABLE.findall(text)}))

@@ -14,7 +14,7 @@ from augment.run.engine import Resources
 from augment.run.ray_engine import RayEngine
 
 quiet = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
-ray.init(num_cpus=4, num_gpus=2, **quiet)
+ray.init(address="local", num_cpus=4, num_gpus=2, **quiet)
 
 class Looks:
     def __call__(self, unit):

@@ -141,8 +141,10 @@ def test_a_file_that_is_too_large_for_travel(tmp_path: Path) -> None:
     content = document()
     content["sources"]["r"]["label_map"] = {"file": "map.csv"}
     (found,) = refused(tmp_path, content)
-    assert found.endswith(f"bytes of files beside the job; expected at most {MAX_BYTES}. Put them "
-                          "on storage")  # fmt: skip
+    assert found == (
+        f"far.yaml:12: sources.r.label_map.file: got 'map.csv', with which more than {MAX_BYTES} "
+        "bytes would travel; expected less. Name it by a URI"
+    )
 
 
 def test_a_name_that_is_taken(tmp_path: Path) -> None:

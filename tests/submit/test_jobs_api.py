@@ -69,6 +69,8 @@ def test_a_job_runs_once(head: Head, data: Path, capsys: Capture) -> None:
     assert f"{ended['id']}  SUCCEEDED" in capsys.readouterr().out
     assert main(["logs", ended["id"], "--address", head.url]) == 0
     assert "data set:" in capsys.readouterr().out
+    assert main(["jobs", "logs", ended["id"], "--address", head.url, "--json"]) == 0
+    assert "data set:" in said(capsys)["logs"]
     assert main(["jobs", "show", ended["id"], "--address", head.url]) == 0
     assert f"{ended['id']}: SUCCEEDED\n" in capsys.readouterr().out
 
