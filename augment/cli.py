@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from augment import __version__, cli_generators, cli_state
+from augment import __version__, cli_cluster, cli_generators, cli_state
 from augment.errors import AugmentError, GateError, InterruptedRun, Problem, RequestError
 from augment.stopping import Terminated, heed_sigterm
 
@@ -140,6 +140,8 @@ def parser() -> argparse.ArgumentParser:
     cli_state.add_pool_actions(_group(verbs, "pool", "generated samples, shared by jobs"), _verb)
     families = _group(verbs, "generators", "families of trained generators")
     cli_generators.add_actions(families, _verb)
+    cli_cluster.add_verbs(verbs, _verb, _job_verb)
+    cli_cluster.add_jobs(_group(verbs, "jobs", "submissions on a Ray cluster"), _verb)
     schema = _verb(verbs, "schema", _schema, "the published schemas")
     schema.add_argument("name", nargs="?", choices=("job", "manifest", "sample", "audit", "policy"))
     schema.add_argument("--write", metavar="FOLDER", help="write all of them as files")

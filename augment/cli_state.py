@@ -21,7 +21,9 @@ Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.A
 def add_verbs(verbs: Any, verb: Verb) -> None:
     """The verbs that are given an output."""
     status = verb(verbs, "status", _status, "what every job under an output has done so far")
-    status.add_argument("output", metavar="OUTPUT")
+    status.add_argument("output", metavar="OUTPUT", help="or, with --address, a submission's id")
+    status.add_argument("--address", metavar="URL", help="ask a cluster: http://HEAD:8265")
+    status.add_argument("--token", metavar="TOKEN", help="of the cluster; default: RAY_AUTH_TOKEN")
     _options_of(status)
     retry = verb(verbs, "retry", _retry, "make the failed rows of a committed data set again")
     retry.add_argument("output", metavar="OUTPUT")
@@ -75,9 +77,14 @@ def _options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]] | None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from augment import console_state
+    from augment import cli_cluster, console_state
     from augment.run.status import status
 
+    if arguments.address:
+        submission, token = arguments.output, arguments.token
+        return cli_cluster.show_submission(
+            submission, arguments.address, token, as_json=arguments.json
+        )
     found = status(arguments.output, _options(arguments))
     if arguments.json:
         print(json.dumps(found.to_json(), ensure_ascii=False))

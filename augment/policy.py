@@ -1,5 +1,5 @@
 """What the operator of a machine allows, whatever a job says: code that may run, places that
-may be read.
+may be read, limits that a job may only tighten.
 
 One file at a fixed path, `/etc/augment/policy.yaml`, or where the environment variable
 AUGMENT_POLICY says; without a file nothing is allowed that needs allowing. Nothing in a job
@@ -8,6 +8,7 @@ can name, widen or replace it. Knows nothing of what a job may say.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Mapping
@@ -28,26 +29,46 @@ ClassPath = Annotated[str, Field(pattern=CLASS_PATH, max_length=256)]
 """`package.module:Class`."""
 
 
+class PolicyLimits(BaseModel):
+    """What one job may take at most; a job may ask for less. None: no limit.
+
+    gpus: held at once. actors: of one stage at once, the replicas of a generator or the
+    workers of the mix. gpu_hours, synthetic_share: what a job has under `limits`, where it
+    holds although the job says nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    gpus: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
+    actors: Annotated[int, Field(ge=1)] | None = None
+    gpu_hours: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
+    synthetic_share: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+
+
 class PolicyRules(BaseModel):
     """The keys of the file.
 
     allow_code: classes that a `custom` generator may be. Whoever can write to a folder on
     Python's search path can stand in for them, so list what is installed.
     allowed_uris: folders that every path and URI of a job must lie in; None: anywhere.
+    limits: what one job may take.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     allow_code: list[ClassPath] = []
     allowed_uris: list[Annotated[str, Field(min_length=1)]] | None = None
+    limits: PolicyLimits = PolicyLimits()
 
 
 @dataclass(frozen=True)
 class Policy:
-    """rules: what is allowed. path: the file to edit, whether or not it exists."""
+    """rules: what is allowed. path: the file to edit, whether or not it exists. sha256: of the
+    file, None where there is none."""
 
     path: str
     rules: PolicyRules = field(default_factory=PolicyRules)
+    sha256: str | None = None
 
     def require_code(self, class_path: str, place: str) -> None:
         """Refuses a class that the operator did not list. place: where the job names it.
@@ -93,7 +114,7 @@ def read_policy(env: Mapping[str, str] | None = None) -> Policy:
         return Policy(path)
     except OSError as error:
         raise _refuse(path, f"an error ({error.strerror})", "a readable file") from None
-    return Policy(path, _rules(path, raw))
+    return Policy(path, _rules(path, raw), hashlib.sha256(raw).hexdigest())
 
 
 def policy_schema() -> dict[str, Any]:
@@ -159,11 +180,10 @@ def _rules(path: str, raw: bytes) -> PolicyRules:
 def _problem(path: str, found: Any) -> Problem:
     place = ".".join(map(str, found["loc"]))
     if found["type"] == "extra_forbidden":
-        return Problem(f"{path}: {place}", "an unknown key", f"one of {_KEYS}")
+        known = PolicyLimits if found["loc"][:-1] == ("limits",) else PolicyRules
+        keys = ", ".join(sorted(known.model_fields))
+        return Problem(f"{path}: {place}", "an unknown key", f"one of {keys}")
     return Problem(f"{path}: {place}", f"{found['input']!r:.80}", found["msg"])
-
-
-_KEYS = ", ".join(sorted(PolicyRules.model_fields))
 
 
 def _refuse(place: str, found: str, expected: str, hint: str = "") -> SpecError:

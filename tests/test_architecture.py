@@ -29,7 +29,7 @@ def test_the_import_contracts_hold() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert linted.returncode == 0, linted.stdout
-    assert re.search(r"Contracts: [4-9] kept, 0 broken\.", linted.stdout)
+    assert re.search(r"Contracts: \d+ kept, 0 broken\.", linted.stdout)
 
 
 @pytest.mark.parametrize("module", LIGHT)
@@ -71,7 +71,7 @@ def test_nothing_unpickles_or_runs_what_it_reads() -> None:
 @pytest.mark.parametrize(
     ("library", "where"),
     [
-        ("ray", {"run/ray_engine.py"}),
+        ("ray", {"run/ray_engine.py", "run/ray_nodes.py", "submit/jobs_api.py"}),
         ("torch", {"generators"}),
         ("albumentations", {"transforms"}),
         ("fsspec", {"storage"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,120 @@ def test_a_job_cannot_bring_its_own_policy(tmp_path: Path, monkeypatch: pytest.M
         load_spec(job(tmp_path, allow_code=["pkg.mod:Class"]))
     ours = written(tmp_path, "allowed_uris: ['/nowhere']\n")
     assert load_spec(job(tmp_path), env={VARIABLE: str(ours)}).spec.name == "j"
+
+
+# ---- limits --------------------------------------------------------------------------
+
+
+def held(
+    root: Path, patch: pytest.MonkeyPatch, rules: str, **more: Any
+) -> tuple[Path, dict[str, Any]]:
+    """A machine with these limits, and a job on it."""
+    path = written(root, f"limits: {rules}\n")
+    patch.setenv(VARIABLE, str(path))
+    return path, job(root, pool=str(root / "pool"), **more)
+
+
+@pytest.mark.parametrize(
+    ("limits", "more", "said"),
+    [
+        (
+            "{gpus: 4}",
+            {
+                "execution": {
+                    "generators": {"p": {"resources": {"gpus": 1}, "replicas": {"max": 8}}}
+                }
+            },
+            "execution.generators.p.resources.gpus: got 8 GPUs at once (8 x 1); expected at "
+            "most 4, ",
+        ),
+        (
+            "{gpus: 0}",
+            {},
+            "execution.generators.p.resources.gpus: got 1 GPUs at once (1 x 1, where "
+            "there is one); expected at most 0, ",
+        ),
+        (
+            "{actors: 2}",
+            {"execution": {"workers": 2, "generators": {"p": {"replicas": {"min": 3}}}}},
+            "execution.generators.p.replicas: got 3 actors; expected at most 2, ",
+        ),
+        (
+            "{actors: 2}",
+            {},
+            "execution.workers: got nothing, which is one a CPU; expected at most 2, ",
+        ),
+        (
+            "{actors: 2}",
+            {"execution": {"workers": 9}},
+            "execution.workers: got 9; expected at most 2, ",
+        ),
+        (
+            "{gpu_hours: 10}",
+            {"limits": {"gpu_hours": 11}},
+            "limits.gpu_hours: got 11; expected at most 10, ",
+        ),
+        (
+            "{synthetic_share: 0.5}",
+            {"limits": {"synthetic_share": {"max": 0.75}}},
+            "limits.synthetic_share.max: got 0.75; expected at most 0.5, ",
+        ),
+    ],
+)
+def test_a_job_may_not_ask_for_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: str, more: dict[str, Any], said: str
+) -> None:
+    path, asked = held(tmp_path, monkeypatch, limits, **more)
+    with pytest.raises(SpecError) as caught:
+        load_spec(asked)
+    assert str(caught.value).startswith(f"job: {said}the limit of {path}")
+    assert len(caught.value.problems) == 1
+
+
+def test_a_job_that_sets_no_limit_has_the_operators(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = "{gpu_hours: 10, synthetic_share: 0.5}"
+    share = {"synthetic_share": {"per_class": 0.7}}
+    _, asked = held(tmp_path, monkeypatch, limits, limits=share)
+    spec = load_spec(asked).spec
+    assert spec.limits.gpu_hours == 10
+    assert spec.limits.synthetic_share is not None
+    assert (spec.limits.synthetic_share.max, spec.limits.synthetic_share.per_class) == (0.5, 0.7)
+
+
+def test_a_job_may_tighten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = "{gpus: 4, actors: 4, gpu_hours: 10, synthetic_share: 0.5}"
+    own = {"gpu_hours": 1, "synthetic_share": {"max": 0.25}}
+    execution = {"workers": 2, "generators": {"p": {"replicas": {"max": 4}}}}
+    _, asked = held(tmp_path, monkeypatch, limits, limits=own, execution=execution)
+    spec = load_spec(asked).spec
+    assert spec.limits.gpu_hours == 1
+    assert spec.limits.synthetic_share is not None
+    assert spec.limits.synthetic_share.max == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "limits: {gpu: 1}\n",
+            ": limits.gpu: got an unknown key; expected one of actors, gpu_hours",
+        ),
+        ("limits: {actors: 0}\n", ": limits.actors: got 0; expected Input should be greater"),
+        ("limits: {gpus: .nan}\n", ": limits.gpus: got nan; expected Input should be a finite"),
+        (
+            "limits: {synthetic_share: 1}\n",
+            ": limits.synthetic_share: got 1; expected Input should",
+        ),
+        ("limits: 3\n", ": limits: got 3; expected Input should be a valid dictionary"),
+    ],
+)
+def test_limits_that_are_none(tmp_path: Path, text: str, found: str) -> None:
+    assert found in refused(written(tmp_path, text))
+
+
+def test_a_policy_knows_the_digest_of_its_file(tmp_path: Path) -> None:
+    text = "allow_code: []\n"
+    assert read(tmp_path / "none.yaml").sha256 is None
+    assert read(written(tmp_path, text)).sha256 == hashlib.sha256(text.encode()).hexdigest()

@@ -15,6 +15,7 @@ from augment.spec.files import read_classes, read_label_map
 from augment.spec.generator_checks import check_generators
 from augment.spec.inputs import check_inputs
 from augment.spec.models import Limits, ParquetSource, SourceSpec
+from augment.spec.policy_limits import check_policy_limits
 from augment.spec.problems import nearest, one_of, shown
 from augment.spec.rules import (
     Names,
@@ -42,7 +43,7 @@ def check_job(asked: Asked, draft: Draft) -> None:
     check_limits(asked, draft.limits, ("limits",))
     _check_limit_splits(asked, draft)
     _check_execution(asked, draft)
-    _check_policy(asked)
+    _check_policy(asked, draft)
 
 
 # ---- classes and sources -------------------------------------------------------------
@@ -264,13 +265,15 @@ def _uris(asked: Asked) -> Iterator[str]:
 # ---- the operator's policy -----------------------------------------------------------
 
 
-def _check_policy(asked: Asked) -> None:
-    """Every path and URI must lie where this machine's operator lets jobs read and write."""
+def _check_policy(asked: Asked, draft: Draft) -> None:
+    """Every path and URI must lie where this machine's operator lets jobs read and write, and
+    no limit of a job may be above the operator's."""
     try:
         policy = read_policy()
     except SpecError as error:
         asked.problems += error.problems
         return
+    check_policy_limits(asked, draft, policy)
     places = {path: asked.get(*path) for path in asked.located()}
     if asked.get("synthesize") is not MISSING:
         places.setdefault(("pool",), os.path.join(asked.base, "pool"))

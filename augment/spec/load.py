@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from augment.errors import Problem, SpecError
+from augment.policy import read_policy
 from augment.spec.asked import MISSING, Asked, document_of, read_document
 from augment.spec.base import Spec
 from augment.spec.checks import check_job, check_limits
 from augment.spec.draft import draft_of
 from augment.spec.execution import Execution
 from augment.spec.models import JobSpec, Limits
+from augment.spec.policy_limits import under_policy
 from augment.spec.problems import shown
 from augment.spec.text import parse
 from augment.spec.translate import add_validation_errors
@@ -101,7 +103,7 @@ def _accepted(
         raise _error(asked)
     if not asked.has("pool"):
         spec = spec.model_copy(update={"pool": os.path.join(base, spec.pool)})
-    return Job(spec, text, base)
+    return Job(under_policy(spec, read_policy().rules.limits), text, base)
 
 
 def load_limits(path: str | os.PathLike[str]) -> Limits:

@@ -1,0 +1,163 @@
+"""The verbs of clusters: `doctor`, `jobs list | show | logs | stop`, `logs` and `stop` by
+themselves, and `submit`, which has a module of its own. `augment.cli` gives the grammar and the
+exit codes; imports are inside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from augment import cli_submit
+
+if TYPE_CHECKING:
+    from augment.submit.jobs_api import Submission
+
+Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+"""(sub-parsers, name, function, help) -> the parser of one verb, with `--json`."""
+
+
+def add_verbs(verbs: Any, verb: Verb, job_verb: Verb) -> None:
+    """The verbs, as sub-parsers of `augment`."""
+    doctor = verb(verbs, "doctor", _doctor, "what machines have and allow, and where they differ")
+    doctor.add_argument("--address", metavar="ADDRESS", help="of a Ray cluster; else this machine")
+    cli_submit.add_verb(verbs, job_verb)
+    for name, function, text in (("logs", _logs, _LOGS), ("stop", _stop, _STOP)):
+        _submission_verb(verbs, verb, name, function, text)
+
+
+def add_jobs(actions: Any, verb: Verb) -> None:
+    """The actions of `augment jobs`."""
+    _reaching(verb(actions, "list", _list, "submissions on a cluster, the newest first"))
+    _submission_verb(actions, verb, "show", _show, "what became of one")
+    _submission_verb(actions, verb, "logs", _logs, _LOGS)
+    _submission_verb(actions, verb, "stop", _stop, _STOP)
+
+
+_LOGS = "what a submission has printed"
+_STOP = "end a submission; what is finished is kept, and submitting again goes on"
+
+
+def show_submission(submission_id: str, address: str, token: str | None, *, as_json: bool) -> int:
+    """Print what became of one submission; for `augment jobs show` and for a verb that is given
+    a submission's id with an address."""
+    from augment.submit.jobs_api import Cluster
+
+    _tell(Cluster(address, token).show(submission_id), as_json=as_json)
+    return 0
+
+
+def _reaching(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--address", metavar="URL", required=True, help="http://HEAD:8265")
+    sub.add_argument("--token", metavar="TOKEN", help="default: RAY_AUTH_TOKEN")
+
+
+def _submission_verb(actions: Any, verb: Verb, name: str, function: Any, text: str) -> None:
+    sub = verb(actions, name, function, text)
+    sub.add_argument("id", metavar="ID", help="of a submission, as `augment jobs list` names it")
+    _reaching(sub)
+
+
+# ---- doctor --------------------------------------------------------------------------
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from augment.doctor import findings, this_machine
+
+    if arguments.address is None:
+        nodes = [this_machine()]
+    else:
+        from augment.run.ray_nodes import ask_nodes
+
+        nodes = ask_nodes(arguments.address)
+    found = findings(nodes)
+    ok = all(f.level != "wrong" for f in found)
+    if arguments.json:
+        document = {"ok": ok, "nodes": nodes, "findings": [asdict(f) for f in found]}
+        print(json.dumps(document, ensure_ascii=False))
+    else:
+        for node in nodes:
+            _show_node(node)
+        print(f"{len(nodes)} nodes" if len(nodes) > 1 else "1 node")
+        for finding in found:
+            print(f"{finding.level}: {finding.text}")
+    return 0 if ok else 1
+
+
+def _show_node(node: dict[str, Any]) -> None:
+    where = f" ({node['address']})" if "address" in node else ""
+    print(f"node {node['host']}{where}")
+    if "error" in node:
+        return
+    versions = ", ".join(f"{k} {v or 'none'}" for k, v in node["versions"].items())
+    print(f"  {versions}")
+    gpus = ", ".join(node["gpus"]) or "no GPU"
+    free = f"{node['disk']['free_bytes'] / 1e9:.0f} GB free in {node['disk']['folder']}"
+    print(f"  {node['cpus']} CPUs, {node['memory_bytes'] / 1e9:.0f} GB memory, {gpus}, {free}")
+    policy = node["policy"]
+    if "error" in policy:
+        return
+    digest = f"sha256 {policy['sha256']}" if policy["sha256"] else "no file"
+    print(f"  policy {policy['path']}: {digest}")
+    for key, value in policy["rules"].items():
+        print(f"    {key}: {json.dumps(value, ensure_ascii=False)}")
+
+
+# ---- submissions ---------------------------------------------------------------------
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from augment.console import table
+    from augment.submit.jobs_api import Cluster
+
+    found = Cluster(arguments.address, arguments.token).list()
+    if arguments.json:
+        print(json.dumps([asdict(s) for s in found], ensure_ascii=False))
+    else:
+        rows = [(s.id, s.status, s.exit_code, _seconds(s)) for s in found]
+        print("\n".join(table(("submission", "status", "exit code", "seconds"), rows)))
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    return show_submission(arguments.id, arguments.address, arguments.token, as_json=arguments.json)
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    from augment.submit.jobs_api import Cluster
+
+    text = Cluster(arguments.address, arguments.token).logs(arguments.id)
+    if arguments.json:
+        print(json.dumps({"id": arguments.id, "logs": text}, ensure_ascii=False))
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def _stop(arguments: argparse.Namespace) -> int:
+    from augment.submit.jobs_api import Cluster
+
+    _tell(Cluster(arguments.address, arguments.token).stop(arguments.id), as_json=arguments.json)
+    return 0
+
+
+def _tell(found: Submission, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(asdict(found), ensure_ascii=False))
+        return
+    print(f"{found.id}: {found.status}")
+    print(f"  request:   {found.request or 'not of augment'}")
+    print(f"  exit code: {'-' if found.exit_code is None else found.exit_code}")
+    print(f"  seconds:   {'-' if _seconds(found) is None else _seconds(found)}")
+    if found.message:
+        print(f"  Ray says:  {found.message}")
+
+
+def _seconds(found: Submission) -> int | None:
+    if found.began_ms is None or found.ended_ms is None:
+        return None
+    return (found.ended_ms - found.began_ms) // 1000
