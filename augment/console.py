@@ -25,8 +25,8 @@ from augment.storage.trouble import told
 if TYPE_CHECKING:
     from augment.plan import Line, Plan
     from augment.run import Reporter, RunResult
+    from augment.run.accounts import Account, Synthesis
     from augment.run.cost import Estimate, Spent
-    from augment.run.synthesis import Account, Synthesis
     from augment.spec import Job
 
 

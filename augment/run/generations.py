@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+from augment.run.accounts import Account, account_from_json
 from augment.run.attempts import Attempts
 from augment.run.commit import CellResult, cell_results
 from augment.run.mixing import Arrangement
 from augment.run.prepare import Frozen, Prepared
 from augment.run.retry_unit import RetryUnit
-from augment.run.synthesis import Account, account_from_json
 from augment.write import Record, open_table, read_job
 
 CLEANED = "cleaned.json"

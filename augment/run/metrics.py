@@ -20,7 +20,7 @@ from augment.run.timing import Seconds, now
 
 if TYPE_CHECKING:
     from augment.plan import Plan
-    from augment.run.synthesis import Account
+    from augment.run.accounts import Account
 
 Kind = Literal["gauge", "counter", "histogram"]
 Scope = Literal["request", "run"]

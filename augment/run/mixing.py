@@ -13,11 +13,12 @@ from typing import Any
 
 from augment.errors import ErrorBudgetExceeded, RequestError
 from augment.mix import MixUnit, cut_mix_units, select
+from augment.run.accounts import Account, Synthesis, account_from_json, account_to_json
 from augment.run.cost import Spent
 from augment.run.engine import Resources
+from augment.run.filling import Crew
 from augment.run.mix_unit import MixTask
 from augment.run.prepare import Frozen
-from augment.run.synthesis import Account, Crew, Synthesis, account_from_json, account_to_json
 from augment.run.uses import note_uses
 from augment.storage import Folder
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from augment.audit import AuditReport, audit
+from augment.run.accounts import Account, Synthesis
 from augment.run.commit import (
     CellResult,
     commit,
@@ -31,6 +32,7 @@ from augment.run.commit import (
 )
 from augment.run.cost import Estimate, Spent
 from augment.run.engine import Engine
+from augment.run.filling import Crew, lease_folder
 from augment.run.generations import from_provenance, latest
 from augment.run.journal import journaled
 from augment.run.mixing import (
@@ -45,15 +47,7 @@ from augment.run.mixing import (
 )
 from augment.run.prepare import Clock, Frozen, Prepared, freeze, prepare
 from augment.run.progress import Reporter
-from augment.run.synthesis import (
-    Account,
-    Crew,
-    Synthesis,
-    inspect_pool,
-    lease_folder,
-    read_estimates,
-    synthesize,
-)
+from augment.run.synthesis import inspect_pool, read_estimates, synthesize
 from augment.run.telling import Observer, Telling, logged
 from augment.spec import Job
 from augment.storage import Folder

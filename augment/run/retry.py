@@ -19,6 +19,7 @@ import pyarrow as pa
 from augment.audit import AuditReport, audit
 from augment.errors import InterruptedRun, RequestError
 from augment.plan import PoolUnit
+from augment.run.accounts import Account, Synthesis, account_from_json, account_to_json
 from augment.run.attempts import Attempt, Attempts
 from augment.run.commit import (
     CellResult,
@@ -28,6 +29,7 @@ from augment.run.commit import (
     job_document,
 )
 from augment.run.engine import Engine, Resources
+from augment.run.filling import Crew, lease_folder
 from augment.run.generations import CLEANED, History, history
 from augment.run.journal import journaled
 from augment.run.mixing import Arrangement, arranged
@@ -42,17 +44,7 @@ from augment.run.retry_plan import (
     taken_of,
 )
 from augment.run.retry_unit import RetryTask, RetryUnit
-from augment.run.synthesis import (
-    Account,
-    Crew,
-    Synthesis,
-    account_from_json,
-    account_to_json,
-    lease_folder,
-    make_again,
-    synthesize,
-    try_again,
-)
+from augment.run.synthesis import make_again, synthesize, try_again
 from augment.run.telling import Telling
 from augment.sample import QUARANTINE_SCHEMA, SAMPLE_SCHEMA
 from augment.spec import Job

@@ -14,10 +14,10 @@ from typing import Any
 from augment.intervals import Intervals
 from augment.mix import MixUnit, PoolSlice, cut_mix_units
 from augment.plan import Draw, Plan
+from augment.run.accounts import Synthesis
 from augment.run.mixing import Arrangement
 from augment.run.prepare import Frozen
 from augment.run.retry_unit import Part, RetryUnit
-from augment.run.synthesis import Synthesis
 from augment.write import Record
 
 _LEAST_ROWS = 1000

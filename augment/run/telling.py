@@ -22,9 +22,9 @@ from augment.run.timing import Seconds, now
 
 if TYPE_CHECKING:
     from augment.plan import Plan
+    from augment.run.accounts import Account
     from augment.run.engine import Task
     from augment.run.prepare import Prepared
-    from augment.run.synthesis import Account
 
 _LOG = logging.getLogger("augment.run")
 Record = dict[str, Any]

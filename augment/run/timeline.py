@@ -21,7 +21,7 @@ from augment.run.timing import Seconds, now
 
 if TYPE_CHECKING:
     from augment.plan import Plan
-    from augment.run.synthesis import Account
+    from augment.run.accounts import Account
 
 _MAX_EVENTS = 200_000
 """Units and batches that are kept (about 100 MB of memory); stages always are."""

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from augment.run import metrics as m
+from augment.run.accounts import Account
 from augment.run.metrics import METRICS, Histogram, Metrics, Value
 from augment.run.observed import BUCKETS, counted
-from augment.run.synthesis import Account
 from augment.run.telling import Stage, UnitDone
 
 MAKE, MIX = Stage("synthesize", "fake"), Stage("mix")

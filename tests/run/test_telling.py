@@ -13,8 +13,8 @@ from augment import logs
 from augment.errors import StorageError
 from augment.plan import Plan
 from augment.run import LocalEngine, Prepared, Resources, Silent, Worker
+from augment.run.accounts import Account
 from augment.run.observed import Lines
-from augment.run.synthesis import Account
 from augment.run.telling import Stage, Telling, UnitDone, logged
 
 UNIT = json.dumps({"split": "train", "number": 3, "census": [0, 5], "pool": []})
