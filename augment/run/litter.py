@@ -78,7 +78,7 @@ def tries(files: Iterable[Stored]) -> Iterator[Litter]:
     listed = list(files)
     recorded = {f.path for f in listed if f.path.endswith(".json")}
     for file in listed:
-        unit = re.fullmatch(r"(.*/units/[^/]+)\.try-\d+", file.path)
+        unit = re.fullmatch(r"(.*/units/[^/]+)\.(?:try|at)-\d+", file.path)
         if unit and f"{unit[1]}.json" in recorded:
             yield Litter(file.path, file.size, TRY)
 
@@ -86,9 +86,10 @@ def tries(files: Iterable[Stored]) -> Iterator[Litter]:
 def leases(folder: Folder, place: str, files: Iterable[Stored], now: float) -> Iterator[Litter]:
     """Leases of the dead, and old probes of the clock, below the folder `place` of a table."""
     dead = {
-        f"{place}/leases/lease-{seen.holder.id}.json"
+        f"{place}/leases/{kind}-{seen.holder.id}.json"
         for seen in look(folder.child(place))
         if not seen.alive(now, DEAD_AFTER_S)
+        for kind in ("lease", "over")
     }
     for file in files:
         if file.path in dead:

@@ -52,7 +52,7 @@ class MixTask:
 
 
 @dataclass(frozen=True)
-class _Input:
+class Input:
     """One image and what can be made of it: its rows, or losses with their cause."""
 
     make: Callable[[], Made]
@@ -111,15 +111,17 @@ class MixWorker:
 
     def build(self, unit: MixUnit, trail: Trail) -> dict[str, Any]:
         """Write the unit's shard and say what is in it."""
-        return self.keep(unit, self._made(unit, trail))
+        return self.keep(unit, self._inputs(unit), trail)
 
-    def keep(self, unit: Named, found: Iterable[Made]) -> dict[str, Any]:
+    def keep(self, unit: Named, found: Iterable[Input], trail: Trail) -> dict[str, Any]:
         """Write what was `found` as the unit's shard and say what is in it."""
         made = Made()
         inputs = 0
-        for one in found:
+        trail.at("read")
+        for at, one in enumerate(found):
             inputs += 1
-            made.take(one)
+            made.take(self._taken(at, one, trail))
+        trail.at("keep")
         table = self._table(unit, made)
         record = {
             "inputs": inputs,
@@ -130,16 +132,12 @@ class MixWorker:
         del made  # a shard's images stand in memory once while it is written, not twice
         return {"entry": self._write(unit, table), **record}
 
-    def _made(self, unit: MixUnit, trail: Trail) -> Iterator[Made]:
-        """The rows of each input; one that ended earlier tries is not touched."""
-        trail.at("read")
-        for at, one in enumerate(self._inputs(unit)):
-            if reason := trail.known.lost.get(at):
-                yield one.lose(SampleError(reason, "every process that made rows of it died"))
-            else:
-                trail.reach(at)
-                yield one.make()
-        trail.at("keep")
+    def _taken(self, at: int, one: Input, trail: Trail) -> Made:
+        """The rows of input number `at`; one that ended earlier tries is not touched."""
+        if reason := trail.known.lost.get(at):
+            return one.lose(SampleError(reason, "every process that made rows of it died"))
+        trail.reach(at)
+        return one.make()
 
     def _table(self, unit: Named, made: Made) -> pa.Table:
         order = shuffled(len(made.rows), self._prepared.job.spec.seed, unit.name)
@@ -158,26 +156,27 @@ class MixWorker:
             ),
         ).to_json()
 
-    def _inputs(self, unit: MixUnit) -> Iterator[_Input]:
-        yield from self._real(read_census(self._work, self._frozen.census, *unit.census))
+    def _inputs(self, unit: MixUnit) -> Iterator[Input]:
+        yield from self.real(read_census(self._work, self._frozen.census, *unit.census))
         for part in unit.pool:
             for pool_row, rank in read_slice(self._pool, part):
-                one = (part.generator, part.split, pool_row, rank)
-                yield _Input(
-                    partial(self.maker.generated, *one), partial(self.maker.lost_generated, *one)
-                )
+                yield self.generated(part, pool_row, rank)
 
-    def real(self, rows: Iterable[RealRow]) -> Iterator[Made]:
-        """What becomes of census rows; each source is read in its own order."""
-        return (one.make() for one in self._real(rows))
-
-    def _real(self, rows: Iterable[RealRow]) -> Iterator[_Input]:
+    def real(self, rows: Iterable[RealRow]) -> Iterator[Input]:
+        """Census rows as inputs; each source is read in its own order."""
         by_source: dict[str, list[RealRow]] = {}
         for row in rows:
             by_source.setdefault(row.source, []).append(row)
+        real = self.maker.real
         for source, some in by_source.items():
             for row, data in zip(some, self._readers[source].read(some), strict=True):
-                yield _Input(partial(self.maker.real, row, data), partial(self.maker.real, row))
+                yield Input(partial(real, row, data), partial(real, row))
+
+    def generated(self, part: PoolSlice, row: PoolRow, rank: int) -> Input:
+        """A pool row as an input."""
+        one = (part.generator, part.split, row, rank)
+        maker = self.maker
+        return Input(partial(maker.generated, *one), partial(maker.lost_generated, *one))
 
     def _cells(self, made: Made) -> list[list[Any]]:
         """[split, class, origin, source, generator's name, augmentation, written, quarantined]."""

@@ -117,7 +117,7 @@ def retry(job: Job, engine: Engine, *, reporter: Reporter | None = None) -> Retr
     ):
         _refuse_company(prepared, lease)
         generation = committed_generation(prepared)
-        return _Retry(prepared, generation, engine, told).carry_out()
+        return _Retry(prepared, generation, engine, told, lease).carry_out()
 
 
 def committed_generation(prepared: Prepared) -> int:
@@ -141,8 +141,14 @@ class _Retry:
     """One retry of one job, under its lease."""
 
     def __init__(
-        self, prepared: Prepared, generation: int, engine: Engine, reporter: Telling
+        self,
+        prepared: Prepared,
+        generation: int,
+        engine: Engine,
+        reporter: Telling,
+        lease: Lease,
     ) -> None:
+        self._lease = lease
         self._prepared, self._generation = prepared, generation
         self._engine, self._reporter = engine, reporter
         self._frozen: Frozen = freeze(prepared, _no_clock)
@@ -178,7 +184,7 @@ class _Retry:
         if not any(a.shortfall and a.failed for a in accounts):
             return None
         with Lease(lease_folder(self._prepared.pool), time.time) as lease:
-            crew = Crew(self._engine, lease, self._reporter, self._frozen.stamp)
+            crew = self._crew(lease)
             if not self._pool_units() and (failed := try_again(self._frozen, crew)):
                 listed = {name: [u.to_json() for u in some] for name, some in failed.items()}
                 self._attempt.freeze(_POOL, {"units": listed})
@@ -237,6 +243,7 @@ class _Retry:
             return 0
         generation: int = document["generation"]
         if self._generation < generation:
+            self._lease.check()
             self._check(entries, records, document)
             self._commit(generation, entries, records)
             self._generation = generation
@@ -257,9 +264,10 @@ class _Retry:
             self._reporter.stage("retry", len(missing))
         workers = self._prepared.job.spec.execution.workers or self._engine.cpus()
         texts = [json.dumps(unit.to_json()) for unit in missing]
-        task = RetryTask(self._frozen, work)
+        task = RetryTask(self._frozen, work, self._lease.id)
         results = self._engine.run(task, texts, Resources(workers=workers))
         for number, text in enumerate(results, start=1):
+            self._lease.check()
             record = json.loads(text)
             done[record["unit"]] = record
             self._reporter.advance(number, (record["entry"] or {}).get("rows", 0))
@@ -273,9 +281,12 @@ class _Retry:
         if all(self._prepared.pool.exists(path) for path in wanted):
             return
         with Lease(lease_folder(self._prepared.pool), time.time) as lease:
-            crew = Crew(self._engine, lease, self._reporter, self._frozen.stamp)
+            crew = self._crew(lease)
             synthesize(self._frozen, crew)
             make_again(self._frozen, self._pool_units(), crew)
+
+    def _crew(self, lease: Lease) -> Crew:
+        return Crew(self._engine, lease, self._reporter, self._frozen.stamp, also=self._lease)
 
     def _there(self, entry: Mapping[str, Any]) -> bool:
         output = self._prepared.output

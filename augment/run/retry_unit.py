@@ -14,10 +14,11 @@ from typing import Any
 
 from augment.errors import InterruptedRun, StorageError
 from augment.mix import MixUnit, PoolSlice
-from augment.run.mix_unit import MixWorker, read_slice
+from augment.run.mix_unit import Input, MixWorker, read_slice
 from augment.run.pool_unit import is_published
 from augment.run.prepare import Frozen, as_it_stands, read_census
 from augment.run.rows import Made
+from augment.run.suspects import Trail
 from augment.sample import RealRow
 from augment.seeds import real_id
 from augment.write import Work
@@ -87,10 +88,12 @@ class RetryUnit:
 
 @dataclass(frozen=True)
 class RetryTask:
-    """What a worker of a retry's units is made from. work: of this retry."""
+    """What a worker of a retry's units is made from. work: of this retry. run: names the run,
+    for its tries."""
 
     frozen: Frozen
     work: Work
+    run: str = ""
 
     def worker(self, alone: bool = False) -> RetryWorker:
         return RetryWorker(self)
@@ -100,7 +103,7 @@ class RetryWorker:
     """Builds units of one retry."""
 
     def __init__(self, task: RetryTask) -> None:
-        self._frozen, self._work = task.frozen, task.work
+        self._frozen, self._work, self._run = task.frozen, task.work, task.run
         self._prepared = task.frozen.prepared
         self._mixer = MixWorker(task.frozen)
 
@@ -108,27 +111,34 @@ class RetryWorker:
         todo = RetryUnit.from_json(json.loads(unit))
         known = self._work.get(todo.name)
         if known is None:
-            known = self._work.record(self._work.begin(todo.name), self._build(todo))
+            attempt = self._work.begin(todo.name)
+            built = self._build(todo, Trail(self._work, attempt, self._run))
+            known = self._work.record(attempt, built)
         elif not is_published(self._prepared.output, known["entry"]):
             self._remake(todo, known["entry"]["path"])
         return json.dumps(known)
 
+    def risky(self, unit: str) -> bool:
+        """See `Wary`."""
+        return self._work.troubled(RetryUnit.from_json(json.loads(unit)).name)
+
     def _remake(self, unit: RetryUnit, path: str) -> None:
         """A recorded shard was lost: the same inputs give the same bytes and so the same name."""
-        if (self._build(unit)["entry"] or {}).get("path") != path:
+        trail = Trail(self._work, self._work.begin(unit.name), self._run)
+        if (self._build(unit, trail)["entry"] or {}).get("path") != path:
             raise StorageError(
                 f"{self._prepared.output.url(path)}: this recorded shard is gone and its inputs "
                 "have changed since, so it cannot be made again; restore it, or restore its inputs"
             )
 
-    def _build(self, unit: RetryUnit) -> dict[str, Any]:
+    def _build(self, unit: RetryUnit, trail: Trail) -> dict[str, Any]:
         """As a unit's record; what was tried before counts as a change: written rows were
         quarantined ones, so `quarantined` of a cell falls by what is written."""
         if unit.fresh is not None:
             fresh = unit.fresh
-            return {**self._mixer.keep(unit, self._pool(fresh.pool)), "tried": []}
+            return {**self._mixer.keep(unit, self._pool(fresh.pool), trail), "tried": []}
         tried = sorted(i for part in unit.parts for i in part.ids)
-        record = self._mixer.keep(unit, self._again(unit))
+        record = self._mixer.keep(unit, self._again(unit), trail)
         written = sum(cell[-2] for cell in record["cells"])
         if written + len(record["quarantine"]) != len(tried):
             raise InterruptedRun(
@@ -139,7 +149,7 @@ class RetryWorker:
         cells = [[*cell, wrote, -wrote] for *cell, wrote, _ in record["cells"] if wrote]
         return {**record, "cells": cells, "tried": tried}
 
-    def _again(self, unit: RetryUnit) -> Iterator[Made]:
+    def _again(self, unit: RetryUnit) -> Iterator[Input]:
         for part in unit.parts:
             census = read_census(self._prepared.work, self._frozen.census, *part.unit.census)
             found = self._mixer.real(self._rows(part, census))
@@ -155,21 +165,25 @@ class RetryWorker:
                 lacking = real_id(row.source, row.locator) in part.ids
                 yield as_it_stands(self._prepared, row) if lacking else row
 
-    def _made(self, part: Part) -> Iterator[Made]:
+    def _made(self, part: Part) -> Iterator[Input]:
         for cut in part.unit.pool:
             for row, rank in read_slice(self._prepared.pool, cut):
                 ids = self._mixer.maker.ids_of_made(cut.generator, cut.split, row, rank)
                 if part.ids.intersection(ids):
-                    made = self._mixer.maker.generated(cut.generator, cut.split, row, rank)
-                    yield _only(made, part.ids)
+                    yield _only(self._mixer.generated(cut, row, rank), part.ids)
 
-    def _pool(self, slices: Iterable[PoolSlice]) -> Iterator[Made]:
+    def _pool(self, slices: Iterable[PoolSlice]) -> Iterator[Input]:
         for cut in slices:
             for row, rank in read_slice(self._prepared.pool, cut):
-                yield self._mixer.maker.generated(cut.generator, cut.split, row, rank)
+                yield self._mixer.generated(cut, row, rank)
 
 
-def _only(made: Made, ids: frozenset[str]) -> Made:
+def _only(one: Input, ids: frozenset[str]) -> Input:
+    """The input, of whose rows only these are kept."""
+    return Input(lambda: _kept(one.make(), ids), lambda error: _kept(one.lose(error), ids))
+
+
+def _kept(made: Made, ids: frozenset[str]) -> Made:
     return Made(
         [(row, rule) for row, rule in made.rows if row.sample_id in ids],
         [(row, rule) for row, rule in made.bad if row.sample_id in ids],

@@ -221,5 +221,7 @@ def look(folder: Folder) -> list[Seen]:
             if holder is not None:
                 here = holder.host == _host() and bool(holder.started)
                 runs = _started(holder.pid) == holder.started if here else None
+                if folder.exists(_over(lease_id)):
+                    runs = False
                 found.append(Seen(holder, touched, runs))
     return sorted(found, key=lambda s: (s.holder.since, s.holder.id))
