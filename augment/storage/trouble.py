@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from augment.errors import RequestError, StorageError
 
@@ -31,8 +31,10 @@ _WAYS_OUT = {
 
 
 @contextlib.contextmanager
-def told(url: str, action: str, is_local: bool) -> Iterator[None]:
-    """Turns what storage raises into FileNotFoundError (reading) or StorageError."""
+def told(url: str, action: str, is_local: bool, said: Callable[[str], str] = str) -> Iterator[None]:
+    """Turns what storage raises into FileNotFoundError (reading) or StorageError.
+
+    said: how the words of a remote store's client are shown."""
     try:
         yield
     except (RequestError, StorageError, GeneratorExit):
@@ -40,19 +42,19 @@ def told(url: str, action: str, is_local: bool) -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError) as error:
         if action == "read":
             raise FileNotFoundError(errno.ENOENT, "no such file", url) from error
-        raise StorageError(_trouble(url, action, error)) from error
+        raise StorageError(_trouble(url, action, error, said)) from error
     except OSError as error:
-        raise StorageError(_trouble(url, action, error)) from error
+        raise StorageError(_trouble(url, action, error, said)) from error
     except Exception as error:
         if is_local:
             raise
         # clients of remote stores raise their own kinds (botocore, aiohttp, google ...)
-        raise StorageError(_trouble(url, action, error)) from error
+        raise StorageError(_trouble(url, action, error, said)) from error
 
 
-def _trouble(url: str, action: str, error: Exception) -> str:
+def _trouble(url: str, action: str, error: Exception, said: Callable[[str], str]) -> str:
     way_out = _WAYS_OUT.get(getattr(error, "errno", None) or 0)
     if way_out is None:
-        said = str(error) or type(error).__name__
-        way_out = f"{said}; check the disk, the connection and the credentials"
+        text = str(error) or type(error).__name__
+        way_out = f"{said(text)}; check the disk, the connection and the credentials"
     return f"{url} could not be {action}: {way_out}, {_AGAIN}"

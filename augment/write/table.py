@@ -13,6 +13,7 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
@@ -30,6 +31,9 @@ PROPERTIES = {
 }
 _CLASSES = "augment.classes"
 _ROUNDS = 20  # commits of others that one commit gives way to
+_READS = 3  # of the log, where an answer broke off
+
+Got = TypeVar("Got")
 
 Check = Callable[[DeltaTable], None]
 """Judges the table that a commit would add to; raises where it may not."""
@@ -71,18 +75,17 @@ def open_table(folder: Folder, version: int | None = None) -> DeltaTable | None:
         RequestError: no such version, or a store that Delta cannot reach.
         StorageError: the log could not be read.
     """
+    uri, options = folder.delta_uri(), folder.delta_options()
     try:
-        return DeltaTable(
-            folder.delta_uri(), version=version, storage_options=folder.delta_options()
-        )
+        return _read(folder, lambda: DeltaTable(uri, version=version, storage_options=options))
     except TableNotFoundError:
         if version is None:
             return None
         raise _no_version(folder, version) from None
-    except (DeltaError, OSError) as error:
+    except StorageError:
         if version is not None and _newest(folder) < version:
             raise _no_version(folder, version) from None
-        raise _unreadable(folder, error) from error
+        raise
 
 
 def ensure_table(
@@ -113,8 +116,9 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
         OutputConflictError: from check, or too many others commit at the same time.
     """
     for _ in range(_ROUNDS):
-        table.update_incremental()
-        if (table.transaction_version(commit.app_id) or 0) >= commit.generation:
+        _read(folder, table.update_incremental)
+        done = _read(folder, lambda: table.transaction_version(commit.app_id))
+        if (done or 0) >= commit.generation:
             return CommitResult(table.version(), already=True)
         check(table)
         _check_files(folder, commit.entries)
@@ -127,8 +131,8 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
             if isinstance(error, CommitFailedError) and _newest(folder) > base:
                 continue
             raise StorageError(
-                f"{folder.uri}: the transaction could not be written: {_brief(error)}; put "
-                "the cause right and run the same command again"
+                f"{folder.uri}: the transaction could not be written: {_brief(folder, error)}; "
+                "put the cause right and run the same command again"
             ) from error
         return CommitResult(base + 1, already=False)
     raise OutputConflictError(
@@ -208,8 +212,8 @@ def _create(folder: Folder, schema: pa.Schema, class_names: Sequence[str] | None
         table = open_table(folder)  # another run was faster
         if table is None:
             raise StorageError(
-                f"{folder.uri}: the table could not be created: {_brief(error)}; put the cause "
-                "right and run the same command again"
+                f"{folder.uri}: the table could not be created: {_brief(folder, error)}; put the "
+                "cause right and run the same command again"
             ) from error
         return table
 
@@ -285,12 +289,28 @@ def _no_version(folder: Folder, version: int) -> RequestError:
     return RequestError(f"{folder.uri}: there is no version {version}; {have}")
 
 
-def _unreadable(folder: Folder, error: Exception) -> StorageError:
-    return StorageError(
-        f"{folder.uri}: the table's log could not be read: {_brief(error)}; put the cause right "
-        "and run the same command again"
-    )
+def _read(folder: Folder, ask: Callable[[], Got]) -> Got:
+    """What the log says. delta-rs repeats a request that the store refuses, but not one whose
+    answer breaks off half-way: that is done here.
+
+    Raises:
+        TableNotFoundError. StorageError: the log could not be read.
+    """
+    for left in reversed(range(_READS)):
+        try:
+            return ask()
+        except TableNotFoundError:
+            raise
+        except (DeltaError, OSError) as error:
+            if not left or folder.is_local:
+                raise StorageError(
+                    f"{folder.uri}: the table's log could not be read: {_brief(folder, error)}; "
+                    "put the cause right and run the same command again"
+                ) from error
+    raise AssertionError("the last try returns or raises")
 
 
-def _brief(error: Exception) -> str:
-    return " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(error)).split())[:300]
+def _brief(folder: Folder, error: Exception) -> str:
+    """What delta-rs says, without colours and the marks of a store's XML."""
+    plain = re.sub(r"\x1b\[[0-9;]*m|↳|<[^>]*>", " ", folder.without_secrets(str(error)))
+    return " ".join(plain.split())[:400]
