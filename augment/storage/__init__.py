@@ -23,6 +23,7 @@ from fsspec.spec import AbstractFileSystem
 
 from augment.errors import RequestError
 from augment.storage import credentials, local
+from augment.storage.remote_file import RemoteFile
 from augment.storage.trouble import told
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -122,7 +123,8 @@ class Folder:
             return file.readall(), _local_info(path, state)
 
     def open(self, path: str) -> BinaryIO:
-        """A file for reading, seekable. Raises: FileNotFoundError, StorageError."""
+        """A file for reading, seekable. Raises: FileNotFoundError, StorageError, while reading
+        as well."""
         if self.is_local:
             with self._reading(path):
                 return open(self.url(path), "rb")
@@ -130,7 +132,8 @@ class Folder:
             return io.BytesIO(self.read(path))
         fs, full = self._remote(path)
         with self._reading(path):
-            return cast(BinaryIO, fs.open(full, "rb"))
+            file = fs.open(full, "rb")
+        return cast(BinaryIO, RemoteFile(file, lambda: self._reading(path)))
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder stands there."""

@@ -160,13 +160,14 @@ def test_a_store_that_stays_away(s3: S3Server, base: str, fault: str, words: str
     assert len(s3.broken) <= 12  # bounded
 
 
+@pytest.mark.parametrize("source", ["data/train/0/003.png", "two.parquet"])
 def test_a_source_that_breaks_is_not_a_bad_image(
-    s3: S3Server, base: str, undisturbed: dict[str, str]
+    s3: S3Server, base: str, undisturbed: dict[str, str], source: str
 ) -> None:
     """Trouble of the store must not leave a row out: the run ends and the next one has it."""
 
     def one(request: Request) -> bool:
-        return request.method == "GET" and request.path.endswith("data/train/0/003.png")
+        return request.method == "GET" and request.path.endswith(source)
 
     with s3.breaking(Nth("internal_error", one, times=99)), pytest.raises(StorageError):
         carry_out(base, s3, config_kwargs={"retries": {"total_max_attempts": 1}})

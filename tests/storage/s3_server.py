@@ -220,7 +220,7 @@ def _refuse(environ: dict[str, Any], start: Any, status: str, code: str) -> Iter
     environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     body = f"<Error><Code>{code}</Code><Message>by plan</Message></Error>".encode()
     start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
-    return [body]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
 def _reset(environ: dict[str, Any]) -> Iterable[bytes]:
