@@ -28,18 +28,30 @@ ClassPath = Annotated[str, Field(pattern=CLASS_PATH, max_length=256)]
 """`package.module:Class`."""
 
 
+class CacheRules(BaseModel):
+    """Where checkpoints of remote stores are kept on this machine, and how many bytes of them.
+    folder: an absolute path; None: the cache folder of the user who runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    folder: Annotated[str, Field(pattern="^/")] | None = None
+    max_bytes: Annotated[int, Field(gt=0)] = 100 << 30
+
+
 class PolicyRules(BaseModel):
     """The keys of the file.
 
     allow_code: classes that a `custom` generator may be. Whoever can write to a folder on
     Python's search path can stand in for them, so list what is installed.
     allowed_uris: folders that every path and URI of a job must lie in; None: anywhere.
+    cache: of checkpoints that lie in remote stores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     allow_code: list[ClassPath] = []
     allowed_uris: list[Annotated[str, Field(min_length=1)]] | None = None
+    cache: CacheRules = CacheRules()
 
 
 @dataclass(frozen=True)
@@ -159,11 +171,16 @@ def _rules(path: str, raw: bytes) -> PolicyRules:
 def _problem(path: str, found: Any) -> Problem:
     place = ".".join(map(str, found["loc"]))
     if found["type"] == "extra_forbidden":
-        return Problem(f"{path}: {place}", "an unknown key", f"one of {_KEYS}")
+        return Problem(f"{path}: {place}", "an unknown key", f"one of {_keys(found['loc'])}")
     return Problem(f"{path}: {place}", f"{found['input']!r:.80}", found["msg"])
 
 
-_KEYS = ", ".join(sorted(PolicyRules.model_fields))
+def _keys(at: tuple[str, ...]) -> str:
+    """The keys that may stand where an unknown one does."""
+    model: Any = PolicyRules
+    for step in at[:-1]:
+        model = model.model_fields[step].annotation
+    return ", ".join(sorted(model.model_fields))
 
 
 def _refuse(place: str, found: str, expected: str, hint: str = "") -> SpecError:
