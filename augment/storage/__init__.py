@@ -24,7 +24,7 @@ from fsspec.spec import AbstractFileSystem
 from augment.errors import RequestError
 from augment.storage import credentials, local
 from augment.storage.remote_file import RemoteFile
-from augment.storage.trouble import told
+from augment.storage.trouble import told, unless_conflicting
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -268,7 +268,7 @@ class Folder:
         guard = _MEMORY_LOCK if self.protocol == "memory" else contextlib.nullcontext()
         with self._writing(path), guard:
             try:
-                fs.pipe_file(full, data, mode="create")
+                unless_conflicting(lambda: fs.pipe_file(full, data, mode="create"))
             except FileExistsError:
                 return False
         return True

@@ -255,9 +255,12 @@ def _key(source: Folder, files: Sequence[FileInfo]) -> str:
 def _whole(entry: Path) -> bool:
     """Whether every file is what was fetched; reads them all."""
     try:
-        hashes = json.loads((entry / "entry.json").read_bytes())
+        text = (entry / "entry.json").read_bytes()
+        if hashlib.sha256(text).hexdigest() != entry.name:
+            return False
+        hashes = json.loads(text)
         return all(_sha256(entry / "files" / path) == found for path, found in hashes.items())
-    except (OSError, ValueError, AttributeError):
+    except OSError:
         return False
 
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import random
+import time
 from collections.abc import Callable, Iterator
 
 from augment.errors import RequestError, StorageError
 
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds
 _AGAIN = "then run the same command again"
 _WAYS_OUT = {
     errno.ENOSPC: "the disk is full; free space or name another place",
@@ -50,6 +53,21 @@ def told(url: str, action: str, is_local: bool, said: Callable[[str], str] = str
             raise
         # clients of remote stores raise their own kinds (botocore, aiohttp, google ...)
         raise StorageError(_trouble(url, action, error, said)) from error
+
+
+def unless_conflicting(put: Callable[[], object]) -> None:
+    """Puts again, a bounded number of times, where S3 says that another put of the same name
+    was under way (409): neither has won yet."""
+    for pause in _PAUSES:
+        try:
+            put()
+            return
+        except OSError as error:
+            answer = getattr(error.__cause__, "response", None) or {}
+            if answer.get("Error", {}).get("Code") != "ConditionalRequestConflict":
+                raise
+        time.sleep(pause * random.uniform(0.5, 1.5))  # so that two part ways
+    put()
 
 
 def _trouble(url: str, action: str, error: Exception, said: Callable[[str], str]) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ PROPERTIES = {
 }
 _CLASSES = "augment.classes"
 _ROUNDS = 20  # commits of others that one commit gives way to
+_PAUSES = (0.2, 0.4, 0.8)  # seconds, where a commit failed and nobody's came first
 _READS = 3  # of the log, where an answer broke off
 
 Got = TypeVar("Got")
@@ -115,6 +117,7 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
         StorageError: a recorded file is missing or has another size, or writing failed.
         OutputConflictError: from check, or too many others commit at the same time.
     """
+    pauses = iter(_PAUSES)
     for _ in range(_ROUNDS):
         _read(folder, table.update_incremental)
         done = _read(folder, lambda: table.transaction_version(commit.app_id))
@@ -128,7 +131,7 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
         try:
             _write(table, adds, commit)
         except (DeltaError, OSError) as error:
-            if isinstance(error, CommitFailedError) and _newest(folder) > base:
+            if isinstance(error, CommitFailedError) and _overtaken(folder, base, pauses):
                 continue
             raise StorageError(
                 f"{folder.uri}: the transaction could not be written: {_brief(folder, error)}; "
@@ -260,6 +263,17 @@ def _write(table: DeltaTable, adds: Sequence[AddAction], commit: Commit) -> None
             app_transactions=[Transaction(commit.app_id, commit.generation)],
         ),
     )
+
+
+def _overtaken(folder: Folder, base: int, pauses: Iterator[float]) -> bool:
+    """Whether another commit came first, or may be about to: S3 refuses both of two puts that
+    are under way together (409)."""
+    if _newest(folder) > base:
+        return True
+    pause = None if folder.is_local else next(pauses, None)
+    if pause is not None:
+        time.sleep(pause)
+    return pause is not None
 
 
 def _live(table: DeltaTable) -> list[LiveFile]:

@@ -104,6 +104,7 @@ def test_options_stay_out_of_all_that_is_written(
 
 def test_on_ray(s3: S3Server, base: str, local: dict[str, str], ray_engine: RayEngine) -> None:
     assert carry_out(base, s3, ray_engine).ok
+    assert s3.count("GET", "checkpoint/weights.safetensors") == 1  # driver and actors together
     assert images(base, s3.options()) == local
 
 

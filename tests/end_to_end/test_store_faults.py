@@ -127,6 +127,31 @@ def test_a_winner_that_is_told_it_lost(
     assert not [path for path in marks if not path.endswith(".try-1")]
 
 
+@pytest.mark.parametrize("what", ["plan", "claim", "commit"])
+def test_a_put_that_meets_another_is_put_again(
+    s3: S3Server, base: str, undisturbed: dict[str, str], what: str
+) -> None:
+    """S3 answers 409 to conditional puts that are under way together."""
+    with s3.breaking(Nth("conflict", EXCLUSIVE[what], times=2)):
+        carry_out(base, s3)
+        assert len(s3.broken) == 2
+    assert finished(base, s3) == undisturbed
+
+
+def test_a_put_that_is_carried_out_after_its_client_gave_up(
+    s3: S3Server, base: str, undisturbed: dict[str, str]
+) -> None:
+    """The server is slower than the client waits: the retry wins, the late one finds its name."""
+    late, s3.late_s = s3.late_s, 1.5
+    try:
+        with s3.breaking(Nth("late", EXCLUSIVE["record"])):
+            carry_out(base, s3, config_kwargs={"read_timeout": 0.5})
+            assert len(s3.broken) == 1
+    finally:
+        s3.late_s = late
+    assert finished(base, s3) == undisturbed
+
+
 @pytest.mark.parametrize("what", ["claim", "record", "commit", "shard"])
 def test_a_write_whose_end_nobody_knows(
     s3: S3Server, base: str, undisturbed: dict[str, str], what: str

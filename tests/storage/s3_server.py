@@ -39,7 +39,8 @@ class Request:
 
 
 Fault = str
-"""slow_down | internal_error | reset_before | reset_after | truncated | late | refused"""
+"""slow_down | internal_error | reset_before | reset_after | truncated | late | conflict |
+refused"""
 
 Plan = Callable[[Request], Fault | None]
 """What goes wrong with a request; None: nothing."""
@@ -189,6 +190,8 @@ class _Breaking:
                 return _refuse(environ, start, "503 Slow Down", "SlowDown")
             case "internal_error":
                 return _refuse(environ, start, "500 Internal Server Error", "InternalError")
+            case "conflict":
+                return _refuse(environ, start, "409 Conflict", "ConditionalRequestConflict")
             case "refused":
                 return _refuse(environ, start, "403 Forbidden", "AccessDenied")
             case "reset_before":

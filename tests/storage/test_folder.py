@@ -270,6 +270,14 @@ def test_a_store_that_cannot_be_reached():
     )
 
 
+def test_a_create_that_always_meets_another_is_bounded(s3):
+    folder = Folder(s3.bucket(), s3.options())
+    with s3.breaking(lambda request: "conflict"), pytest.raises(StorageError) as error:
+        folder.create("x", b"")
+    assert str(error.value).startswith(f"{folder.uri}/x could not be written: ")
+    assert len(s3.broken) == 6
+
+
 # ---- local only ------------------------------------------------------------------------
 
 
