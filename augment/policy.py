@@ -45,6 +45,16 @@ class PolicyLimits(BaseModel):
     synthetic_share: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
 
 
+class CacheRules(BaseModel):
+    """Where checkpoints of remote stores are kept on this machine, and how many bytes of them.
+    folder: an absolute path; None: the cache folder of the user who runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    folder: Annotated[str, Field(pattern="^/")] | None = None
+    max_bytes: Annotated[int, Field(gt=0)] = 100 << 30
+
+
 class PolicyRules(BaseModel):
     """The keys of the file.
 
@@ -52,6 +62,7 @@ class PolicyRules(BaseModel):
     Python's search path can stand in for them, so list what is installed.
     allowed_uris: folders that every path and URI of a job must lie in; None: anywhere.
     limits: what one job may take.
+    cache: of checkpoints that lie in remote stores.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -59,6 +70,7 @@ class PolicyRules(BaseModel):
     allow_code: list[ClassPath] = []
     allowed_uris: list[Annotated[str, Field(min_length=1)]] | None = None
     limits: PolicyLimits = PolicyLimits()
+    cache: CacheRules = CacheRules()
 
 
 @dataclass(frozen=True)
@@ -180,10 +192,16 @@ def _rules(path: str, raw: bytes) -> PolicyRules:
 def _problem(path: str, found: Any) -> Problem:
     place = ".".join(map(str, found["loc"]))
     if found["type"] == "extra_forbidden":
-        known = PolicyLimits if found["loc"][:-1] == ("limits",) else PolicyRules
-        keys = ", ".join(sorted(known.model_fields))
-        return Problem(f"{path}: {place}", "an unknown key", f"one of {keys}")
+        return Problem(f"{path}: {place}", "an unknown key", f"one of {_keys(found['loc'])}")
     return Problem(f"{path}: {place}", f"{found['input']!r:.80}", found["msg"])
+
+
+def _keys(at: tuple[str, ...]) -> str:
+    """The keys that may stand where an unknown one does."""
+    model: Any = PolicyRules
+    for step in at[:-1]:
+        model = model.model_fields[step].annotation
+    return ", ".join(sorted(model.model_fields))
 
 
 def _refuse(place: str, found: str, expected: str, hint: str = "") -> SpecError:

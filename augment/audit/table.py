@@ -110,8 +110,9 @@ def open_delta(folder: Folder, version: int | None) -> DeltaTable:
         return table
     except (DeltaError, TableNotFoundError, OSError, ValueError) as error:
         what = "the Delta log" if version is None else f"version {version} of the Delta log"
+        said = folder.without_secrets(_first_line(error))
         raise StorageError(
-            f"{folder.uri}: {what} cannot be read ({_first_line(error)}); restore _delta_log/ "
+            f"{folder.uri}: {what} cannot be read ({said}); restore _delta_log/ "
             "from a copy, or audit another version"
         ) from error
 

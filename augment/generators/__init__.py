@@ -18,6 +18,7 @@ from augment.generators.protocol import (
     Placement,
     SampleRequest,
 )
+from augment.generators.remote import localized
 from augment.seeds import digest
 from augment.spec.generators import (
     AutoregressiveGenerator,
@@ -59,6 +60,36 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
         CheckpointError: its files are missing, changed, malformed or not finite.
         StorageError: they cannot be read.
     """
+    with localized(name, spec, options) as local:
+        return _described(name, local, options)
+
+
+def load_host(
+    name: str,
+    spec: GeneratorSpec,
+    info: GeneratorInfo,
+    *,
+    placement: Placement | None = None,
+    options: Options = None,
+) -> GeneratorHost:
+    """The generator, loaded where `placement` says (None: on the CPU, where palette always is).
+
+    info: what `describe` said when the job was planned; it must still hold.
+
+    Raises:
+        CheckpointError: as `describe`, or something has changed since.
+        StorageError: its files cannot be read.
+    """
+    with localized(name, spec, options) as local:
+        return _loaded(name, local, info, placement or Placement(), options)
+
+
+def universe(seed: int, info: GeneratorInfo) -> str:
+    """The fixed set of samples (64 hex digits) that a seed, a generator and its sampling span."""
+    return digest({"seed": seed, "generator": info.identity, "sampling": info.sampling_digest})
+
+
+def _described(name: str, spec: GeneratorSpec, options: Options) -> GeneratorInfo:
     match spec:
         case AutoregressiveGenerator():
             from augment.generators import autoregressive
@@ -116,47 +147,34 @@ def describe(name: str, spec: GeneratorSpec, options: Options = None) -> Generat
             assert_never(spec)
 
 
-def load_host(
-    name: str,
-    spec: GeneratorSpec,
-    info: GeneratorInfo,
-    *,
-    placement: Placement | None = None,
-    options: Options = None,
+def _loaded(
+    name: str, spec: GeneratorSpec, info: GeneratorInfo, placement: Placement, options: Options
 ) -> GeneratorHost:
-    """The generator, loaded where `placement` says (None: on the CPU, where palette always is).
-
-    info: what `describe` said when the job was planned; it must still hold.
-
-    Raises:
-        CheckpointError: as `describe`, or something has changed since.
-        StorageError: its files cannot be read.
-    """
     match spec:
         case AutoregressiveGenerator():
             from augment.generators import autoregressive
 
-            return autoregressive.load(name, spec, info, placement or Placement(), options)
+            return autoregressive.load(name, spec, info, placement, options)
         case CustomGenerator():
             from augment.generators import custom
 
-            return custom.load(name, spec, info, placement or Placement())
+            return custom.load(name, spec, info, placement)
         case DiffusersGenerator():
             from augment.generators import diffusers_family
 
-            return diffusers_family.load(name, spec, info, placement or Placement(), options)
+            return diffusers_family.load(name, spec, info, placement, options)
         case DiffusionGenerator():
             from augment.generators import diffusion
 
-            return diffusion.load(name, spec, info, placement or Placement(), options)
+            return diffusion.load(name, spec, info, placement, options)
         case OnnxGenerator():
             from augment.generators import onnx
 
-            return onnx.load(name, spec, info, placement or Placement(), options)
+            return onnx.load(name, spec, info, placement, options)
         case BigGanGenerator():
             from augment.generators import biggan
 
-            return biggan.load(name, spec, info, placement or Placement(), options)
+            return biggan.load(name, spec, info, placement, options)
         case PaletteGenerator():
             from augment.generators import palette
 
@@ -168,27 +186,22 @@ def load_host(
         case ResnetI2iGenerator():
             from augment.generators import resnet_i2i
 
-            return resnet_i2i.load(name, spec, info, placement or Placement(), options)
+            return resnet_i2i.load(name, spec, info, placement, options)
         case UnetI2iGenerator():
             from augment.generators import unet_i2i
 
-            return unet_i2i.load(name, spec, info, placement or Placement(), options)
+            return unet_i2i.load(name, spec, info, placement, options)
         case StyleGan2Generator():
             from augment.generators import stylegan2
 
-            return stylegan2.load(name, spec, info, placement or Placement(), options)
+            return stylegan2.load(name, spec, info, placement, options)
         case StyleGan3Generator():
             from augment.generators import stylegan3
 
-            return stylegan3.load(name, spec, info, placement or Placement(), options)
+            return stylegan3.load(name, spec, info, placement, options)
         case VaeGenerator():
             from augment.generators import vae
 
-            return vae.load(name, spec, info, placement or Placement(), options)
+            return vae.load(name, spec, info, placement, options)
         case _:
             assert_never(spec)
-
-
-def universe(seed: int, info: GeneratorInfo) -> str:
-    """The fixed set of samples (64 hex digits) that a seed, a generator and its sampling span."""
-    return digest({"seed": seed, "generator": info.identity, "sampling": info.sampling_digest})

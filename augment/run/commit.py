@@ -186,7 +186,7 @@ def job_document(
     frozen: Frozen, arrangement: Arrangement, results: Sequence[CellResult]
 ) -> dict[str, Any]:
     """What `_provenance/<job>/job.json` says: enough to understand every row, no secrets
-    (the job's text is kept unexpanded)."""
+    (the job's text is kept unexpanded, and without those that it spells out)."""
     prepared = frozen.prepared
     spec = prepared.job.spec
     return {
@@ -198,7 +198,7 @@ def job_document(
         "classes": list(frozen.plan.classes),
         "protected_splits": sorted(protected_splits(spec)),
         "about": spec.about.model_dump(mode="json"),
-        "spec_text": prepared.job.text,
+        "spec_text": prepared.output.without_secrets(prepared.job.text),
         "sources": {n: _source_facts(s) for n, s in spec.sources.items()},
         "generators": {name: _generator_facts(frozen, name) for name in prepared.infos},
         "plan": frozen.plan.to_json(),

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from augment.errors import SampleError, StorageError
 from augment.sample import RealRow
-from augment.sources.reading import in_order, read_file
+from augment.sources.reading import about_one_file, in_order, read_file
 from augment.spec.models import ParquetSource
 from augment.storage import Folder, Options, split_uri
 
@@ -144,8 +144,8 @@ def _trouble(folder: Folder, where: str, error: Exception) -> SampleError:
     """One file's trouble, as its rows' error. Raises: StorageError where the store is away."""
     if isinstance(error, FileNotFoundError):
         return SampleError("vanished", f"{where} is no longer there")
-    if not folder.is_local:
-        folder.exists("")  # raises if this is not about one file
+    if isinstance(error, StorageError) and not about_one_file(folder, error):
+        raise error
     return SampleError("unreadable", f"{where}: {_first_line(error)}")
 
 

@@ -40,8 +40,7 @@ def read_file(folder: Folder, path: str, size: int = -1, token: str = "") -> byt
     except RequestError:
         return SampleError("unreadable", f"{path!r} leaves the source; it must be relative")
     except StorageError as error:
-        # one file that cannot be read costs one sample; a store that is away stops the run
-        if folder.is_local or isinstance(error.__cause__, PermissionError | IsADirectoryError):
+        if about_one_file(folder, error):
             return SampleError("unreadable", str(error))
         raise
     if token and found.token != token:
@@ -52,6 +51,11 @@ def read_file(folder: Folder, path: str, size: int = -1, token: str = "") -> byt
     if size >= 0 and len(data) != size:
         return SampleError("changed", f"{path} has {len(data)} bytes; the census saw {size}")
     return data
+
+
+def about_one_file(folder: Folder, error: StorageError) -> bool:
+    """One file that cannot be read costs its samples; a store that is away stops the run."""
+    return folder.is_local or isinstance(error.__cause__, PermissionError | IsADirectoryError)
 
 
 def in_order(read: Callable[[In], Out], items: Iterable[In], in_threads: bool) -> Iterator[Out]:

@@ -33,7 +33,7 @@ def read_classes(classes: Classes, base: str = "", options: Options | None = Non
     """
     if classes.file is None:
         return list(classes.names or [])
-    text = _text(os.path.join(base, classes.file), options)
+    text = _text(_beside(base, classes.file), options)
     names = [line.strip() for line in text.splitlines()]
     while names and not names[-1]:
         names.pop()
@@ -69,7 +69,7 @@ def read_label_map(
     if label_map.file is None:
         return dict(label_map.map or {})
     file = label_map.file
-    where = os.path.join(base, file)
+    where = _beside(base, file)
     if file.lower().endswith(".csv"):
         return _csv_map(_text(where, options), file)
     document = parse(read_bytes(where, options), file)
@@ -99,7 +99,7 @@ def read_class_index(
     """
     if not isinstance(given, ClassIndexFile):
         return dict(given)
-    where = os.path.join(base, given.file)
+    where = _beside(base, given.file)
     if not given.file.lower().endswith((".yaml", ".yml", ".json")):
         names = read_classes(Classes(file=given.file), base, options)
         return {name: index for index, name in enumerate(names)}
@@ -136,6 +136,11 @@ def _csv_map(text: str, file: str) -> dict[str, str]:
     if problems:
         raise SpecError(problems)
     return found
+
+
+def _beside(base: str, file: str) -> str:
+    """A relative path hangs on `base`; a URI stands for itself."""
+    return file if local_path(file) is None else os.path.join(base, file)
 
 
 def _text(path: str, options: Options | None) -> str:

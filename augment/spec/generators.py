@@ -200,7 +200,7 @@ class DiffusersSampling(Spec):
 
 class DiffusersGenerator(ClassConditional):
     """A whole pipeline that diffusers saved, or a single-file Stable Diffusion with `config`,
-    a local folder of its settings.
+    a folder of its settings.
 
     sha256: of the single file. classes: what a text-driven pipeline may be asked for.
     """

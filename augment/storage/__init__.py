@@ -22,13 +22,14 @@ from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
 
 from augment.errors import RequestError
-from augment.storage import local
-from augment.storage.trouble import told
+from augment.storage import credentials, local
+from augment.storage.remote_file import RemoteFile
+from augment.storage.trouble import told, unless_conflicting
 
 Options = Mapping[str, Mapping[str, Any]]
 
-_S3 = ("s3", "s3a")
-_EXCLUSIVE = (*_S3, "gs", "gcs", "memory")  # a put that fails where the name exists
+_EXCLUSIVE = (*credentials.S3, "gs", "gcs", *credentials.AZURE, "memory")
+"""Their clients have a put that fails where the name exists."""
 _MEMORY_LOCK = threading.Lock()  # fsspec's memory store looks, then writes
 
 
@@ -103,15 +104,13 @@ class Folder:
 
     def delta_options(self) -> dict[str, str]:
         """The fsspec options of this folder, as delta-rs names them."""
-        given = self._own_options()
-        if self.protocol in _S3:
-            return _s3_delta_options(given)
-        if given and not self.is_local:
-            raise RequestError(
-                f"{self.uri}: options for {self.protocol!r} ({', '.join(sorted(given))}) cannot "
-                "be handed to Delta; expected credentials in the environment"
-            )
-        return {}
+        if self.is_local:
+            return {}
+        return credentials.delta_options(self.uri, self.protocol, self._own_options())
+
+    def without_secrets(self, text: str) -> str:
+        """What a client said, fit to be shown."""
+        return credentials.without_secrets(text, self.options)
 
     # ---- reading -------------------------------------------------------------------
 
@@ -121,8 +120,11 @@ class Folder:
             with self._reading(path), open(self.url(path), "rb") as file:
                 return file.read()
         fs, full = self._remote(path)
+        # one request, which s3fs repeats as a whole: its parallel reads are asked for the size
+        # first, and a part whose body breaks off is not asked for again
+        alone = {"max_concurrency": 1} if self.protocol in credentials.S3 else {}
         with self._reading(path):
-            return cast(bytes, fs.cat_file(full))
+            return cast(bytes, fs.cat_file(full, **alone))
 
     def fetch(self, path: str) -> tuple[bytes, FileInfo]:
         """All bytes of a file, with what `info` says of it; of a local file both are taken
@@ -135,7 +137,8 @@ class Folder:
             return file.readall(), _local_info(path, state)
 
     def open(self, path: str) -> BinaryIO:
-        """A file for reading, seekable. Raises: FileNotFoundError, StorageError."""
+        """A file for reading, seekable. Raises: FileNotFoundError, StorageError, while reading
+        as well."""
         if self.is_local:
             with self._reading(path):
                 return open(self.url(path), "rb")
@@ -143,7 +146,8 @@ class Folder:
             return io.BytesIO(self.read(path))
         fs, full = self._remote(path)
         with self._reading(path):
-            return cast(BinaryIO, fs.open(full, "rb"))
+            file = fs.open(full, "rb")
+        return cast(BinaryIO, RemoteFile(file, lambda: self._reading(path)))
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder stands there."""
@@ -286,7 +290,7 @@ class Folder:
         guard = _MEMORY_LOCK if self.protocol == "memory" else contextlib.nullcontext()
         with self._writing(path), guard:
             try:
-                fs.pipe_file(full, data, mode="create")
+                unless_conflicting(lambda: fs.pipe_file(full, data, mode="create"))
             except FileExistsError:
                 return False
         return True
@@ -336,12 +340,12 @@ class Folder:
     # ---- helpers -------------------------------------------------------------------
 
     def _own_options(self) -> dict[str, Any]:
-        names = _S3 if self.protocol in _S3 else (self.protocol,)
-        return {k: v for name in names for k, v in self.options.get(name, {}).items()}
+        return credentials.own_options(self.protocol, self.options)
 
     def _remote(self, path: str) -> tuple[AbstractFileSystem, str]:
         if self._connected is None:
-            options = {"use_listings_cache": False, **self._own_options()}
+            given = credentials.client_options(self.protocol, self._own_options())
+            options = {"use_listings_cache": False, **given}
             with self._writing(""):
                 try:
                     fs, root = url_to_fs(self.uri, **options)
@@ -356,10 +360,10 @@ class Folder:
         return fs, f"{root}/{inside}" if inside else root
 
     def _reading(self, path: str) -> contextlib.AbstractContextManager[None]:
-        return told(self.url(path), "read", self.is_local)
+        return told(self.url(path), "read", self.is_local, self.without_secrets)
 
     def _writing(self, path: str) -> contextlib.AbstractContextManager[None]:
-        return told(self.url(path), "written", self.is_local)
+        return told(self.url(path), "written", self.is_local, self.without_secrets)
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -410,23 +414,3 @@ def _modified(entry: Mapping[str, Any]) -> float | None:
     if isinstance(found, dt.datetime):
         return found.timestamp()
     return float(found) if isinstance(found, int | float) else None
-
-
-# ---- Delta ---------------------------------------------------------------------------
-
-
-def _s3_delta_options(given: Mapping[str, Any]) -> dict[str, str]:
-    client = given.get("client_kwargs") or {}
-    endpoint = given.get("endpoint_url") or client.get("endpoint_url")
-    wanted = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true" if str(endpoint or "").startswith("http://") else None,
-        "AWS_ACCESS_KEY_ID": given.get("key"),
-        "AWS_SECRET_ACCESS_KEY": given.get("secret"),
-        "AWS_SESSION_TOKEN": given.get("token"),
-        "AWS_REGION": given.get("region") or client.get("region_name"),
-        "AWS_PROFILE": given.get("profile"),
-        "AWS_SKIP_SIGNATURE": "true" if given.get("anon") else None,
-        "AWS_CONDITIONAL_PUT": "etag",  # commits must fail where the name exists
-    }
-    return {name: str(value) for name, value in wanted.items() if value is not None}

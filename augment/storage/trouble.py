@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 
 from augment.errors import RequestError, StorageError
 
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds
 _AGAIN = "then run the same command again"
 _WAYS_OUT = {
     errno.ENOSPC: "the disk is full; free space or name another place",
@@ -31,8 +34,10 @@ _WAYS_OUT = {
 
 
 @contextlib.contextmanager
-def told(url: str, action: str, is_local: bool) -> Iterator[None]:
-    """Turns what storage raises into FileNotFoundError (reading) or StorageError."""
+def told(url: str, action: str, is_local: bool, said: Callable[[str], str] = str) -> Iterator[None]:
+    """Turns what storage raises into FileNotFoundError (reading) or StorageError.
+
+    said: how the words of a remote store's client are shown."""
     try:
         yield
     except (RequestError, StorageError, GeneratorExit):
@@ -40,19 +45,34 @@ def told(url: str, action: str, is_local: bool) -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError) as error:
         if action == "read":
             raise FileNotFoundError(errno.ENOENT, "no such file", url) from error
-        raise StorageError(_trouble(url, action, error)) from error
+        raise StorageError(_trouble(url, action, error, said)) from error
     except OSError as error:
-        raise StorageError(_trouble(url, action, error)) from error
+        raise StorageError(_trouble(url, action, error, said)) from error
     except Exception as error:
         if is_local:
             raise
         # clients of remote stores raise their own kinds (botocore, aiohttp, google ...)
-        raise StorageError(_trouble(url, action, error)) from error
+        raise StorageError(_trouble(url, action, error, said)) from error
 
 
-def _trouble(url: str, action: str, error: Exception) -> str:
+def unless_conflicting(put: Callable[[], object]) -> None:
+    """Puts again, a bounded number of times, where S3 says that another put of the same name
+    was under way (409): neither has won yet."""
+    for pause in _PAUSES:
+        try:
+            put()
+            return
+        except OSError as error:
+            answer = getattr(error.__cause__, "response", None) or {}
+            if answer.get("Error", {}).get("Code") != "ConditionalRequestConflict":
+                raise
+        time.sleep(pause * random.uniform(0.5, 1.5))  # so that two part ways
+    put()
+
+
+def _trouble(url: str, action: str, error: Exception, said: Callable[[str], str]) -> str:
     way_out = _WAYS_OUT.get(getattr(error, "errno", None) or 0)
     if way_out is None:
-        said = str(error) or type(error).__name__
-        way_out = f"{said}; check the disk, the connection and the credentials"
+        text = str(error) or type(error).__name__
+        way_out = f"{said(text)}; check the disk, the connection and the credentials"
     return f"{url} could not be {action}: {way_out}, {_AGAIN}"

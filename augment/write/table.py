@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -32,6 +33,10 @@ PROPERTIES = {
 }
 _CLASSES = "augment.classes"
 _ROUNDS = 20  # commits of others that one commit gives way to
+_PAUSES = (0.2, 0.4, 0.8)  # seconds, where a commit failed and nobody's came first
+_READS = 3  # of the log, where an answer broke off
+
+Got = TypeVar("Got")
 
 Check = Callable[[DeltaTable], None]
 """Judges the table that a commit would add to; raises where it may not."""
@@ -73,18 +78,17 @@ def open_table(folder: Folder, version: int | None = None) -> DeltaTable | None:
         RequestError: no such version, or a store that Delta cannot reach.
         StorageError: the log could not be read.
     """
+    uri, options = folder.delta_uri(), folder.delta_options()
     try:
-        return DeltaTable(
-            folder.delta_uri(), version=version, storage_options=folder.delta_options()
-        )
+        return _read(folder, lambda: DeltaTable(uri, version=version, storage_options=options))
     except TableNotFoundError:
         if version is None:
             return None
         raise _no_version(folder, version) from None
-    except (DeltaError, OSError) as error:
+    except StorageError:
         if version is not None and _newest(folder) < version:
             raise _no_version(folder, version) from None
-        raise _unreadable(folder, error) from error
+        raise
 
 
 def ensure_table(
@@ -114,9 +118,11 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
         StorageError: a recorded file is missing or has another size, or writing failed.
         OutputConflictError: from check, or too many others commit at the same time.
     """
+    pauses = iter(_PAUSES)
     for _ in range(_ROUNDS):
-        table.update_incremental()
-        if (table.transaction_version(commit.app_id) or 0) >= commit.generation:
+        _read(folder, table.update_incremental)
+        done = _read(folder, lambda: table.transaction_version(commit.app_id))
+        if (done or 0) >= commit.generation:
             return CommitResult(table.version(), already=True)
         check(table)
         _check_files(folder, commit.entries)
@@ -126,11 +132,11 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
         try:
             _write(table, adds, commit)
         except (DeltaError, OSError) as error:
-            if isinstance(error, CommitFailedError) and _newest(folder) > base:
+            if isinstance(error, CommitFailedError) and _overtaken(folder, base, pauses):
                 continue
             raise StorageError(
-                f"{folder.uri}: the transaction could not be written: {_brief(error)}; put "
-                "the cause right and run the same command again"
+                f"{folder.uri}: the transaction could not be written: {_brief(folder, error)}; "
+                "put the cause right and run the same command again"
             ) from error
         return CommitResult(base + 1, already=False)
     raise OutputConflictError(
@@ -228,7 +234,7 @@ def withdraw(folder: Folder, paths: Collection[str], about: Mapping[str, str]) -
         )
     except (DeltaError, OSError) as error:
         raise StorageError(
-            f"{folder.uri}: the transaction could not be written: {_brief(error)}; put "
+            f"{folder.uri}: the transaction could not be written: {_brief(folder, error)}; put "
             "the cause right and run the same command again"
         ) from error
     return _newest(folder)
@@ -280,8 +286,8 @@ def _create(folder: Folder, schema: pa.Schema, class_names: Sequence[str] | None
         table = open_table(folder)  # another run was faster
         if table is None:
             raise StorageError(
-                f"{folder.uri}: the table could not be created: {_brief(error)}; put the cause "
-                "right and run the same command again"
+                f"{folder.uri}: the table could not be created: {_brief(folder, error)}; put the "
+                "cause right and run the same command again"
             ) from error
         return table
 
@@ -330,6 +336,17 @@ def _write(table: DeltaTable, adds: Sequence[AddAction], commit: Commit) -> None
     )
 
 
+def _overtaken(folder: Folder, base: int, pauses: Iterator[float]) -> bool:
+    """Whether another commit came first, or may be about to: S3 refuses both of two puts that
+    are under way together (409)."""
+    if _newest(folder) > base:
+        return True
+    pause = None if folder.is_local else next(pauses, None)
+    if pause is not None:
+        time.sleep(pause)
+    return pause is not None
+
+
 def _live(table: DeltaTable) -> list[LiveFile]:
     actions = pa.table(table.get_add_actions(flatten=False))
     columns = (actions.column(c).to_pylist() for c in ("path", "size_bytes", "num_records"))
@@ -357,12 +374,28 @@ def _no_version(folder: Folder, version: int) -> RequestError:
     return RequestError(f"{folder.uri}: there is no version {version}; {have}")
 
 
-def _unreadable(folder: Folder, error: Exception) -> StorageError:
-    return StorageError(
-        f"{folder.uri}: the table's log could not be read: {_brief(error)}; put the cause right "
-        "and run the same command again"
-    )
+def _read(folder: Folder, ask: Callable[[], Got]) -> Got:
+    """What the log says. delta-rs repeats a request that the store refuses, but not one whose
+    answer breaks off half-way: that is done here.
+
+    Raises:
+        TableNotFoundError. StorageError: the log could not be read.
+    """
+    for left in reversed(range(_READS)):
+        try:
+            return ask()
+        except TableNotFoundError:
+            raise
+        except (DeltaError, OSError) as error:
+            if not left or folder.is_local:
+                raise StorageError(
+                    f"{folder.uri}: the table's log could not be read: {_brief(folder, error)}; "
+                    "put the cause right and run the same command again"
+                ) from error
+    raise AssertionError("the last try returns or raises")
 
 
-def _brief(error: Exception) -> str:
-    return " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(error)).split())[:300]
+def _brief(folder: Folder, error: Exception) -> str:
+    """What delta-rs says, without colours and the marks of a store's XML."""
+    plain = re.sub(r"\x1b\[[0-9;]*m|↳|<[^>]*>", " ", folder.without_secrets(str(error)))
+    return " ".join(plain.split())[:400]

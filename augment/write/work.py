@@ -54,7 +54,7 @@ class Work:
         """Leave the next try mark of `unit`. A number over 2 means that two tries were
         begun and left no record."""
         attempt, number = uuid.uuid4().hex, 1
-        while not self.folder.create(f"{_unit(unit)}.try-{number}", attempt.encode()):
+        while not self._mark(f"{_unit(unit)}.try-{number}", attempt.encode()):
             number += 1
         return Attempt(unit, number, attempt)
 
@@ -79,6 +79,11 @@ class Work:
                 if data is not None and isinstance(state := json.loads(data), dict):
                     found.append(state)
         return found
+
+    def _mark(self, path: str, data: bytes) -> bool:
+        """Whether the mark is ours. A store that retried a request may say "exists" to the
+        winner: read back, else one try would count as two."""
+        return self.folder.create(path, data) or _read(self.folder, path) == data
 
     def record(self, attempt: Attempt, body: Mapping[str, Any]) -> Record:
         """Record a finished unit, once; the record that holds.

@@ -4,7 +4,9 @@ An event of a run is something its reporter is told, or a file below the job's f
 Python opens, renames, links or removes (seen through Python's audit hook, before it happens).
 MOMENT is the number of an event, or a pattern: then the first event that it is found in.
 Notes go to standard error. A run that lives prints its events, then what it did, each as one
-line of JSON; with SIGINT it is the console command that runs, and prints what it prints.
+line of JSON; with SIGINT it is the console command that runs, and prints what it prints. With
+SIGXFSZ no signal comes, but from the moment on no file takes a byte, as on a full disk; there is
+room again when the run has ended.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -33,7 +36,10 @@ class Moments:
         if moment and (number == int(moment) if moment.isdigit() else re.search(moment, event)):
             self._moment = ""
             os.write(2, f"signal at: {event}\n".encode())
-            os.kill(os.getpid(), self._signal)
+            if self._signal == signal.SIGXFSZ:
+                set_room(0)
+            else:
+                os.kill(os.getpid(), self._signal)
 
     def watch(self, event: str, arguments: tuple[Any, ...]) -> None:
         """An audit hook: the last path that an event names is where it happens."""
@@ -55,17 +61,28 @@ class Moments:
         self.happen(f"told note {text}")
 
 
+def set_room(size: int) -> None:
+    """Bytes that a file may have, of this process."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
 def main(path: str, moment: str = "", number: str = "0") -> int:
     """Run the job; the exit code."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # `make test &` would ignore it
     from augment.api import load_spec, run
     from augment.cli import main as command
+    from augment.errors import InterruptedRun
 
     moments = Moments(str(Path(path).parent), moment, int(number))
     sys.addaudithook(moments.watch)
     if int(number) == signal.SIGINT:
         return command(["run", path, "--engine", "local"])
-    result = run(load_spec(path), engine="local", reporter=moments)
+    try:
+        result = run(load_spec(path), engine="local", reporter=moments)
+    except InterruptedRun as error:
+        set_room(resource.RLIM_INFINITY)
+        print(error, file=sys.stderr)
+        return error.exit_code
     print(json.dumps(list(moments.events)))
     print(
         json.dumps(

@@ -119,6 +119,39 @@ def test_killed_again_and_again(
     assert state(tmp_path) == whole
 
 
+FULL = (
+    "before the plan is frozen",
+    "claimed, not begun",
+    "inside a pool unit",
+    "pool shard, no record",
+    "pool record, no pool commit",
+    "inside a unit",
+    "shard, no record",
+    "provenance, no transaction",
+    "transaction, no card",
+)
+
+
+@pytest.mark.parametrize("moment", FULL)
+@pytest.mark.usefixtures("fixed_clock")
+def test_a_disk_that_is_full_from_a_moment_on_ends_with_3(
+    data: Path, undisturbed: tuple[Done, State], tmp_path: Path, moment: str
+) -> None:
+    done, whole = undisturbed
+    path = job(data, tmp_path)
+    full = drive(path, str(MOMENTS[moment](done.events)), signal.SIGXFSZ)
+    assert full.code == 3, full.notes
+    assert str(tmp_path) in full.notes
+    assert "run the same command again" in full.notes
+    assert not list(tmp_path.rglob(".tmp-*"))
+    shown = (
+        live_files(Folder(str(tmp_path / "out"))) if (tmp_path / "out/_delta_log").exists() else []
+    )
+    assert bool(shown) == (moment == "transaction, no card")
+    assert run(load_spec(path), engine="local").ok
+    assert state(tmp_path) == whole
+
+
 def test_killed_amid_copies(data: Path, tmp_path: Path) -> None:
     """With real augmentation, and without a fixed clock: ids and pixels are the same."""
     copies = {"augmentations": job_document(data)["augmentations"]}

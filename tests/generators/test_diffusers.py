@@ -15,6 +15,7 @@ from augment.generators import GeneratorHost, SampleRequest, describe, load_host
 from augment.generators.diffusers_family import DiffusersHost, must_repeat, row_generator
 from augment.generators.diffusers_folder import DETERMINISTIC, NOISY, read_facts
 from augment.spec.generators import DiffusersGenerator
+from augment.storage import Folder
 from tests.contracts.generator_contract import (
     GeneratorContract,
     TrainedGeneratorContract,
@@ -22,6 +23,7 @@ from tests.contracts.generator_contract import (
     requests,
 )
 from tests.generators import pipelines
+from tests.storage.s3_server import S3Server
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings(  # how the library's schedulers use numpy
@@ -52,6 +54,7 @@ def spec_of(folder: Path, sampling: Mapping[str, Any] | None = None, **given: An
     return DiffusersGenerator.model_validate({**raw, **given})
 
 
+NET = "controlnet_stable_diffusion"
 DIT: dict[str, Any] = {
     "classes": None,
     "class_index": {"first": 0, "last": 9},
@@ -606,11 +609,34 @@ def test_code_in_the_folder(saved: Path, tmp_path: Path) -> None:
         describe("m", spec_of(folder))
 
 
-def test_a_folder_elsewhere() -> None:
-    assert refused(spec_of(Path("x"), checkpoint="s3://bucket/model")) == (
-        "generators.m: s3://bucket/model is not local; expected a local folder (diffusers opens "
-        "no other); copy it first"
+def test_a_folder_in_a_store_that_has_no_cache() -> None:
+    assert refused(spec_of(Path("x"), checkpoint="memory://b/model")) == (
+        "generators.m: memory://b/model is not local; expected a local folder (diffusers opens no "
+        "other); copy it first"
     )
+
+
+def test_a_folder_in_an_object_store(saved: Path, s3: S3Server) -> None:
+    """It and its ControlNet are brought into the cache of this machine, once."""
+    folder = Folder(s3.bucket(), s3.options())
+    for part in ("stable_diffusion", "controlnet_stable_diffusion"):
+        for path in sorted((saved / part).rglob("*")):
+            if path.is_file():
+                folder.replace(str(path.relative_to(saved)), path.read_bytes())
+    s3.seen.clear()
+    more: dict[str, Any] = {"pipeline": "controlnet"}
+    here = spec_of(saved / "stable_diffusion", **more, controlnet=f"{saved}/{NET}")
+    there = spec_of(
+        Path(),
+        checkpoint=f"{folder.uri}/stable_diffusion",
+        controlnet=f"{folder.uri}/{NET}",
+        **more,
+    )
+    info = describe("m", there, s3.options())
+    assert info == describe("m", here)
+    load_host("m", there, info, options=s3.options())
+    assert s3.count("GET", "unet/diffusion_pytorch_model.safetensors") == 1
+    assert s3.count("GET", f"{NET}/diffusion_pytorch_model.safetensors") == 1
 
 
 def test_an_adapter_that_is_no_safetensors(saved: Path, tmp_path: Path) -> None:

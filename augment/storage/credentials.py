@@ -1,0 +1,114 @@
+"""One mapping from a job's storage options to the two clients that reach a store: fsspec's,
+which reads and writes files, and delta-rs, which reads and writes a table's log.
+
+Both get the same endpoint, the same credentials and the same number of tries. What the
+options leave out, both look up in the environment (AWS_*, GOOGLE_*, AZURE_*) or ask of the
+machine's role. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from augment.errors import RequestError
+
+S3 = ("s3", "s3a")
+AZURE = ("az", "abfs", "abfss")
+TRIES = 6
+"""Of one request, the first included; s3fs asks anew up to five times where a connection
+broke or the store said to slow down."""
+_PATIENCE = {"retry_timeout": "120s", "backoff_config.init_backoff": "500ms"}
+"""Of delta-rs, whose own first pause is too short for a store that says to slow down."""
+
+_AZURE_NAMES = {
+    "account_name": "AZURE_STORAGE_ACCOUNT_NAME",
+    "account_key": "AZURE_STORAGE_ACCOUNT_KEY",
+    "sas_token": "AZURE_STORAGE_SAS_TOKEN",
+    "tenant_id": "AZURE_STORAGE_TENANT_ID",
+    "client_id": "AZURE_STORAGE_CLIENT_ID",
+    "client_secret": "AZURE_STORAGE_CLIENT_SECRET",
+}
+_SECRET = re.compile(r"secret|token|password|credential|connection_string|_key$")
+_SHORTEST = 8
+"""A shorter value is no secret, but may be a word of the text that it would be cut out of."""
+
+
+def own_options(protocol: str, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Those of a protocol under any of its names."""
+    family = next((names for names in (S3, AZURE) if protocol in names), (protocol,))
+    return {k: v for name in family for k, v in options.get(name, {}).items()}
+
+
+def client_options(protocol: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """For fsspec: as given, with a bounded number of tries."""
+    if protocol not in S3:
+        return dict(given)
+    config = dict(given.get("config_kwargs") or {})
+    retries = config.get("retries") or {"total_max_attempts": TRIES}
+    config["retries"] = {"mode": "standard", **retries}
+    return {**given, "config_kwargs": config}
+
+
+def delta_options(uri: str, protocol: str, given: Mapping[str, Any]) -> dict[str, str]:
+    """For delta-rs, under its own names.
+
+    Raises:
+        RequestError: options that cannot be handed on.
+    """
+    if protocol in S3:
+        return _s3(given)
+    names = _AZURE_NAMES if protocol in AZURE else {}
+    if lost := sorted(given.keys() - names.keys()):
+        known = f"only {', '.join(names)}, or " if names else ""
+        raise RequestError(
+            f"{uri}: options for {protocol!r} ({', '.join(lost)}) cannot be handed to Delta; "
+            f"expected {known}credentials in the environment"
+        )
+    return {names[key]: str(value) for key, value in given.items()}
+
+
+def without_secrets(text: str, given: Any) -> str:
+    """The text with every value of the options that nobody may see cut out."""
+    for secret in _secrets(given):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _secrets(given: Any) -> Iterator[str]:
+    if isinstance(given, Mapping):
+        for key, value in given.items():
+            if not isinstance(value, str):
+                yield from _secrets(value)
+            elif len(value) >= _SHORTEST and _SECRET.search(str(key).lower()):
+                yield value
+
+
+def _s3(given: Mapping[str, Any]) -> dict[str, str]:
+    client = given.get("client_kwargs") or {}
+    named = given.get("endpoint_url") or client.get("endpoint_url")
+    endpoint = named or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    wanted = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ALLOW_HTTP": "true" if str(endpoint or "").startswith("http://") else None,
+        "AWS_ACCESS_KEY_ID": given.get("key"),
+        "AWS_SECRET_ACCESS_KEY": given.get("secret"),
+        "AWS_SESSION_TOKEN": given.get("token"),
+        "AWS_REGION": given.get("region") or client.get("region_name"),
+        "AWS_PROFILE": given.get("profile"),
+        "AWS_SKIP_SIGNATURE": "true" if given.get("anon") else None,
+        "AWS_CONDITIONAL_PUT": "etag",  # commits must fail where the name exists
+        "max_retries": _tries(given) - 1,
+        **_PATIENCE,
+    }
+    return {name: str(value) for name, value in wanted.items() if value is not None}
+
+
+def _tries(given: Mapping[str, Any]) -> int:
+    """Of one request, as botocore counts them."""
+    retries = (given.get("config_kwargs") or {}).get("retries") or {}
+    if "max_attempts" in retries:  # the first is not counted there
+        return int(retries["max_attempts"]) + 1
+    return int(retries.get("total_max_attempts", TRIES))

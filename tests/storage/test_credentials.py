@@ -1,0 +1,85 @@
+"""One mapping of options and environment to both clients of a store."""
+
+from __future__ import annotations
+
+import pytest
+
+from augment.errors import RequestError, StorageError
+from augment.storage import Folder, credentials
+from tests.storage.s3_server import SECRET, S3Server
+
+
+@pytest.mark.parametrize(
+    ("given", "tries"),
+    [
+        ({}, {"mode": "standard", "total_max_attempts": 6}),
+        ({"max_attempts": 2}, {"mode": "standard", "max_attempts": 2}),
+        ({"mode": "adaptive"}, {"mode": "adaptive"}),
+    ],
+)
+def test_tries_are_bounded_and_the_jobs_own_stand(
+    given: dict[str, object], tries: dict[str, object]
+) -> None:
+    options = {"key": "k", "config_kwargs": {"connect_timeout": 1, "retries": given}}
+    found = credentials.client_options("s3", options)
+    assert found == {"key": "k", "config_kwargs": {"connect_timeout": 1, "retries": tries}}
+    assert options["config_kwargs"] == {"connect_timeout": 1, "retries": given}
+
+
+@pytest.mark.parametrize(
+    ("retries", "more"),
+    [({}, "5"), ({"max_attempts": 2}, "2"), ({"total_max_attempts": 1}, "0")],
+)
+def test_delta_tries_as_often(retries: dict[str, int], more: str) -> None:
+    options = {"s3": {"config_kwargs": {"retries": retries}}}
+    assert Folder("s3://b", options).delta_options()["max_retries"] == more
+
+
+def test_an_endpoint_of_the_environment_may_be_plain_http(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
+    found = Folder("s3://b").delta_options()
+    assert (found["AWS_ENDPOINT_URL"], found["AWS_ALLOW_HTTP"]) == ("http://127.0.0.1:9000", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.example")
+    found = Folder("s3://b").delta_options()
+    assert found["AWS_ENDPOINT_URL"] == "https://s3.example"
+    assert "AWS_ALLOW_HTTP" not in found
+
+
+@pytest.mark.parametrize("protocol", ["az", "abfs", "abfss"])
+def test_azure(protocol: str) -> None:
+    options = {"az": {"account_name": "me", "account_key": "k"}}
+    folder = Folder(f"{protocol}://container/out", options)
+    assert folder.delta_options() == {
+        "AZURE_STORAGE_ACCOUNT_NAME": "me",
+        "AZURE_STORAGE_ACCOUNT_KEY": "k",
+    }
+    assert folder.delta_uri() == f"{protocol}://container/out"
+    lost = Folder("az://c", {"az": {"connection_string": "c"}})
+    with pytest.raises(RequestError) as refused:
+        lost.delta_options()
+    assert str(refused.value) == (
+        "az://c: options for 'az' (connection_string) cannot be handed to Delta; expected only "
+        "account_name, account_key, sas_token, tenant_id, client_id, client_secret, or "
+        "credentials in the environment"
+    )
+
+
+def test_secrets_are_cut_out_and_words_are_not() -> None:
+    given = {
+        "s3": {"key": "AKIAEXAMPLE1", "secret": "abcdefgh", "token": "short"},
+        "az": {"nested": {"account_key": "zyxwvuts"}},
+    }
+    text = "AKIAEXAMPLE1 said abcdefgh, zyxwvuts and short"
+    assert credentials.without_secrets(text, given) == "AKIAEXAMPLE1 said ***, *** and short"
+
+
+def test_what_a_client_says_is_shown_without_secrets(s3: S3Server) -> None:
+    """The server's words come back in the error."""
+    folder = Folder(s3.bucket(), s3.options())
+    with s3.breaking(lambda request: "refused"), pytest.raises(StorageError) as refused:
+        folder.create("x", b"")
+    assert "by plan" in str(refused.value)
+    assert Folder("s3://b", s3.options()).without_secrets(f"a {SECRET} b") == "a *** b"
+    assert SECRET not in repr(folder)
