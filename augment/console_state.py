@@ -29,7 +29,8 @@ def show_status(found: Status) -> None:
 
 def _job(job: JobStatus, now: float) -> list[str]:
     told = [f"job {job.job_id}: {_state(job)}", *_driver(job), *_holders(job, now), *_trouble(job)]
-    return told + ["  " + line for line in (*_stages(job), *_drawn(job), *_cells(job))]
+    lines = (*_stages(job), *_costs(job), *_drawn(job), *_cells(job))
+    return told + ["  " + line for line in lines]
 
 
 def _driver(job: JobStatus) -> list[str]:
@@ -61,6 +62,20 @@ def _trouble(job: JobStatus) -> list[str]:
 def _stages(job: JobStatus) -> list[str]:
     head = ("stage", "units", "of", "rows", "of", "rows/min", "left")
     return table(head, [_stage(s) for s in job.stages]) if job.stages else []
+
+
+def _costs(job: JobStatus) -> list[str]:
+    """What samples cost so far, and were estimated to cost in all where a run measured."""
+    rows = []
+    for stage in job.stages:
+        if stage.spent is None:
+            continue
+        busy, gpus = stage.spent.busy_s, stage.spent.gpu_hours
+        one = stage.estimate
+        ahead = "-" if one is None else duration(one.busy_s(one.actors))
+        hours = "-" if one is None else f"{one.gpu_hours():.3g}"
+        rows.append((stage.name, duration(busy), ahead, f"{gpus:.3g}", hours))
+    return table(("cost", "busy", "estimated", "GPU hours", "estimated"), rows) if rows else []
 
 
 def _drawn(job: JobStatus) -> list[str]:

@@ -1,15 +1,20 @@
 """What making samples costs: measured on a few batches, estimated for the rest, spent at the end.
 
-Pure arithmetic and its forms in JSON; measuring.py does the measuring. Knows no Ray.
+Arithmetic and its forms in JSON; measuring.py does the measuring. Knows no Ray.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from augment.write import Work
+
+ESTIMATES = "estimate.json"
+"""In a job's work folder: generator -> its estimate."""
 _HOUR = 3600.0
 
 
@@ -124,3 +129,12 @@ def over_budget(
         f"estimated: {parts}) exceed {limit:g} by {before + ahead - limit:.3g}; ask for fewer "
         "samples or a cheaper sampling, or raise the limit"
     )
+
+
+def kept_estimates(work: Work) -> list[Estimate]:
+    """What runs left in a job's work folder; nothing where none measured."""
+    try:
+        document = json.loads(work.folder.read(ESTIMATES))
+    except FileNotFoundError:
+        return []
+    return [Estimate.from_json(one) for one in document.values()]

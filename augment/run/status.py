@@ -11,12 +11,13 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from augment.errors import AugmentError, RequestError, StorageError
 from augment.plan import Plan
 from augment.run.attempts import Attempts
+from augment.run.cost import Estimate, Spent, kept_estimates
 from augment.run.generations import CLEANED
 from augment.run.kept import job_ids
 from augment.run.stock import Moment, Stock, read_stock, rows_per_minute
@@ -48,6 +49,10 @@ class Stage:
     rows_planned: int | None
     per_minute: float | None
     left_s: float | None
+    spent: Spent | None = None
+    """On samples, by this job."""
+    estimate: Estimate | None = None
+    """What was measured before, where a run measured."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +252,7 @@ class _Job:
         filters = str(self._journals[-1].get("filters"))
         stages: list[Stage] = []
         drawn: list[Drawn] = []
+        estimates = {one.generator: one for one in kept_estimates(self._work)}
         for generator in sorted({draw.generator for draw in plan.draws}):
             stock = read_stock(pool, plan.generator(generator).universe[:16])
             targets: Counter[str] = Counter()
@@ -254,7 +260,9 @@ class _Job:
                 if draw.generator == generator:
                     targets[draw.label_name] += draw.n
             mine = [_drawn(stock, generator, c, n, filters) for c, n in sorted(targets.items())]
-            stages.append(_filling(stock, generator, mine))
+            spent = stock.spent.get(self._id, Spent())
+            stage = _filling(stock, generator, mine)
+            stages.append(replace(stage, spent=spent, estimate=estimates.get(generator)))
             drawn += mine
         return tuple(stages), tuple(drawn)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from augment.intervals import Intervals
 from augment.plan import cut_pool_units
+from augment.run.cost import Spent
 from augment.storage import Folder
 from augment.write import Claims, Work
 
@@ -39,6 +40,8 @@ class Stock:
     claimed: int = 0
     jobs: set[str] = field(default_factory=set)
     moments: list[Moment] = field(default_factory=list)
+    spent: dict[str, Spent] = field(default_factory=dict)
+    """job id -> what it spent on what it made."""
 
     @property
     def unmade(self) -> int:
@@ -75,7 +78,9 @@ def read_stock(pool: Folder, name: str) -> Stock:
 def _take(stock: Stock, record: Mapping[str, Any]) -> None:
     stock.units.add(record["unit"])
     stock.again += record.get("again", 0) > 0
-    stock.jobs.add(str(record["stamp"][0]))
+    job_id = str(record["stamp"][0])
+    stock.jobs.add(job_id)
+    stock.spent[job_id] = stock.spent.get(job_id, Spent()).plus(record)
     for label, index, _ in record["failed"]:
         _merge(stock.failed, label, Intervals([(index, index + 1)]))
     if record["entry"] is None:

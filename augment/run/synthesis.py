@@ -14,7 +14,7 @@ from dataclasses import replace
 from augment.errors import GateError
 from augment.plan import Plan, PoolUnit
 from augment.run.accounts import Synthesis
-from augment.run.cost import Estimate, Spent, over_budget
+from augment.run.cost import ESTIMATES, Estimate, Spent, kept_estimates, over_budget
 from augment.run.engine import Engine
 from augment.run.filling import Crew, Filling
 from augment.run.measuring import Wanted, measure
@@ -130,13 +130,9 @@ def keep_estimates(prepared: Prepared, found: Sequence[Estimate]) -> None:
     """Leave what was measured beside the plan, for whoever compares it with what was spent: the
     first estimate of each generator stays, for a resume only measures what is left."""
     document = {one.generator: one.to_json() for one in [*found, *read_estimates(prepared)]}
-    prepared.work.folder.replace("estimate.json", json.dumps(document).encode())
+    prepared.work.folder.replace(ESTIMATES, json.dumps(document).encode())
 
 
 def read_estimates(prepared: Prepared) -> list[Estimate]:
     """What the runs of a job measured; nothing where none did."""
-    try:
-        document = json.loads(prepared.work.folder.read("estimate.json"))
-    except FileNotFoundError:
-        return []
-    return [Estimate.from_json(one) for one in document.values()]
+    return kept_estimates(prepared.work)

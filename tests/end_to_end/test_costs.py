@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from augment.api import load_spec, run
+from augment.api import load_spec, run, status
 from augment.cli import main
 from augment.errors import GateError
 from augment.run import LocalEngine, Resources
@@ -71,6 +71,13 @@ def test_a_measured_run_compares_with_what_was_spent(
     seconds = sum(sum(r["seconds"].values()) for r in records(tmp_path / "pool"))
     assert result.spent["fake"].busy_s == pytest.approx(seconds)
     assert result.spent["fake"].units == len(list(records(tmp_path / "pool")))
+    [stage] = [s for s in status(result.output).jobs[0].stages if s.spent is not None]
+    assert (stage.spent, [stage.estimate]) == (result.spent["fake"], list(result.estimates))
+    assert main(["status", result.output]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.split()[:1] == ["cost"])
+    assert lines[head].split() == ["cost", "busy", "estimated", "GPU", "hours", "estimated"]
+    assert lines[head + 1].split()[:2] == ["synthesize", "fake"]
 
 
 def test_a_budget_refuses_before_anything_is_made(job: Path, tmp_path: Path) -> None:
