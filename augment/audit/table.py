@@ -64,7 +64,8 @@ def open_data_set(uri: str, version: int | None = None, options: Options | None 
     folder = Folder(uri, options)
     if "_delta_log" in folder.folders():
         table = open_delta(folder, version)
-        return DataSet(folder, table.version(), _live_shards(table))
+        with _told(folder, version):
+            return DataSet(folder, table.version(), _live_shards(table))
     if version is not None:
         raise RequestError(
             f"{folder.uri}: version {version} was asked for, but there is no Delta log here and "
@@ -95,9 +96,8 @@ def open_delta(folder: Folder, version: int | None) -> DeltaTable:
         RequestError: this version does not exist. StorageError: the log cannot be read.
     """
     from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError, TableNotFoundError
 
-    try:
+    with _told(folder, version):
         table = DeltaTable(folder.delta_uri(), storage_options=folder.delta_options())
         newest = table.version()
         if version is not None and not 0 <= version <= newest:
@@ -108,6 +108,15 @@ def open_delta(folder: Folder, version: int | None) -> DeltaTable:
         if version is not None and version != newest:
             table.load_as_version(version)
         return table
+
+
+@contextmanager
+def _told(folder: Folder, version: int | None) -> Iterator[None]:
+    """What delta-rs raises, as errors that name the place and the way out."""
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        yield
     except (DeltaError, TableNotFoundError, OSError, ValueError) as error:
         what = "the Delta log" if version is None else f"version {version} of the Delta log"
         said = folder.without_secrets(_first_line(error))

@@ -31,6 +31,7 @@ from augment.write import (
     commit_once,
     counts_table,
     ensure_table,
+    generation_of,
     open_table,
     refuse_foreign_rows,
     write_counts,
@@ -65,7 +66,7 @@ class CellResult:
 def committed(prepared: Prepared) -> CommitResult | None:
     """The newest version, if this request's transaction is in the output's table."""
     table = open_table(prepared.output)
-    if table is None or table.transaction_version(prepared.digest) is None:
+    if table is None or generation_of(prepared.output, table, prepared.digest) is None:
         return None
     return CommitResult(table.version(), already=True)
 

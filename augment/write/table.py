@@ -121,12 +121,11 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
     pauses = iter(_PAUSES)
     for _ in range(_ROUNDS):
         _read(folder, table.update_incremental)
-        done = _read(folder, lambda: table.transaction_version(commit.app_id))
-        if (done or 0) >= commit.generation:
+        if (generation_of(folder, table, commit.app_id) or 0) >= commit.generation:
             return CommitResult(table.version(), already=True)
         check(table)
         _check_files(folder, commit.entries)
-        live = {f.path for f in _live(table)}
+        live = {f.path for f in _live(folder, table)}
         adds = [_add(e) for e in commit.entries if e.path not in live]
         base = table.version()
         try:
@@ -149,9 +148,9 @@ def refuse_foreign_rows(folder: Folder, app_id: str) -> Check:
     """The check of `output.mode: create`: the table has no rows, or this request's only."""
 
     def check(table: DeltaTable) -> None:
-        if table.transaction_version(app_id) is not None:
+        if generation_of(folder, table, app_id) is not None:
             return
-        if files := len(_live(table)):
+        if files := len(_live(folder, table)):
             raise OutputConflictError(
                 f"{folder.uri}: version {table.version()} holds {files} files of another "
                 f"request; output.mode create expects none, or those of request {app_id[:12]}. "
@@ -167,7 +166,7 @@ def live_files(folder: Folder, version: int | None = None) -> list[LiveFile]:
     Raises:
         RequestError: there is no table or no such version.
     """
-    return _live(_existing(folder, version))
+    return _live(folder, _existing(folder, version))
 
 
 def named_files(folder: Folder) -> frozenset[str]:
@@ -244,6 +243,15 @@ def table_classes(table: DeltaTable) -> tuple[str, ...] | None:
     """The class list, row order = label; None for a pool and for foreign tables."""
     text = table.metadata().configuration.get(_CLASSES)
     return None if text is None else tuple(json.loads(text))
+
+
+def generation_of(folder: Folder, table: DeltaTable, app_id: str) -> int | None:
+    """The newest generation of a request that the table at `folder` holds, None: none.
+
+    Raises:
+        StorageError: the log could not be read.
+    """
+    return _read(folder, lambda: table.transaction_version(app_id))
 
 
 def newest_version(folder: Folder) -> int | None:
@@ -347,8 +355,8 @@ def _overtaken(folder: Folder, base: int, pauses: Iterator[float]) -> bool:
     return pause is not None
 
 
-def _live(table: DeltaTable) -> list[LiveFile]:
-    actions = pa.table(table.get_add_actions(flatten=False))
+def _live(folder: Folder, table: DeltaTable) -> list[LiveFile]:
+    actions = pa.table(_read(folder, lambda: table.get_add_actions(flatten=False)))
     columns = (actions.column(c).to_pylist() for c in ("path", "size_bytes", "num_records"))
     return sorted(
         (LiveFile(path, size, rows or 0) for path, size, rows in zip(*columns, strict=True)),
