@@ -216,7 +216,7 @@ def withdraw(folder: Folder, paths: Collection[str], about: Mapping[str, str]) -
         StorageError: the transaction could not be written, or another one came first.
     """
     table = _existing(folder, None)
-    live = {f.path: f for f in _live(table)}
+    live = {f.path: f for f in _live(folder, table)}
     now_ms = int(time.time() * 1000)
     gone = [
         RemoveAction(path, True, now_ms, live[path].size, {})
