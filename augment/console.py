@@ -130,18 +130,22 @@ def _logging_to(log: TextIO, formatter: logging.Formatter) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _terminal(log: TextIO) -> Iterator[TextIO]:
-    """The true standard error; file descriptor 2 is the log meanwhile, because Ray's C++ code
-    writes there past every logger."""
+    """The true standard error; file descriptors 1 and 2 are the log meanwhile, because Ray writes
+    there past every logger, and standard output is for results."""
+    sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(2)
-    os.dup2(log.fileno(), 2)
+    kept = {number: os.dup(number) for number in (1, 2)}
+    for number in kept:
+        os.dup2(log.fileno(), number)
     try:
-        with os.fdopen(os.dup(kept), "w", encoding="utf-8") as terminal:
+        with os.fdopen(os.dup(kept[2]), "w", encoding="utf-8") as terminal:
             yield terminal
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+        for number, before in kept.items():
+            os.dup2(before, number)
+            os.close(before)
 
 
 @contextlib.contextmanager

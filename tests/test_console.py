@@ -143,3 +143,16 @@ def test_a_table_has_its_names_left_and_figures_right() -> None:
 )  # fmt: skip
 def test_sizes(n: float, text: str) -> None:
     assert console._size(n) == text
+
+
+def test_what_is_written_past_every_logger_reaches_the_log_not_the_result(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with session(load_spec(job_document(tmp_path)), quiet=True) as opened:
+        os.write(1, b"a line of Ray's on standard output\n")
+        os.write(2, b"another on standard error\n")
+    print("the result")
+    assert capfd.readouterr().out == "the result\n"
+    text = Path(opened.log).read_text()
+    assert "a line of Ray's on standard output" in text
+    assert "another on standard error" in text
