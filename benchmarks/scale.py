@@ -1,7 +1,8 @@
 """How much of many actors' time the engine keeps busy, and what each unit costs the driver.
 
     python benchmarks/scale.py --actors 1 2 4 8 16 32 64 --unit-s 4
-    python benchmarks/scale.py --driver 1000 4000
+    python benchmarks/scale.py --actors --driver 1000 4000
+    python benchmarks/scale.py --actors --driver --pool
 
 A simulated cluster: one Ray on this machine that is told of 64 GPUs. A unit does all that a unit
 of the pool does but for the network: it marks its try, sleeps as long as a GPU would work,
@@ -20,6 +21,7 @@ import json
 import os
 import statistics
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -40,14 +42,17 @@ Span = tuple[int, float, float]
 class Sleeps:
     """A unit without a network."""
 
-    def __init__(self, folder: str, unit_s: float, records: bool = True) -> None:
+    def __init__(
+        self, folder: str, unit_s: float, records: bool = True, tail_s: float = 0.0
+    ) -> None:
+        self._tail_s = tail_s
         self._table, self._unit_s, self._records = Folder(folder), unit_s, records
         self._work = Work(self._table.child("_work"))
 
     def __call__(self, unit: str) -> str:
         begun = time.time()
         attempt = self._work.begin(unit) if self._records else None
-        time.sleep(self._unit_s)
+        time.sleep(self._tail_s if unit == "unit-tail" else self._unit_s)
         self._table.publish(f"data/{unit}.parquet", SHARD)
         body = {"ranges": [["class", 0, 64]], "entry": {"path": f"data/{unit}.parquet"}}
         if attempt is not None:
@@ -59,9 +64,11 @@ class Sleeps:
 class SleepTask:
     folder: str
     unit_s: float
+    tail_s: float = 0.0
+    """Of a unit named `unit-tail`."""
 
     def worker(self, alone: bool = False) -> Worker:
-        return Sleeps(self.folder, self.unit_s)
+        return Sleeps(self.folder, self.unit_s, tail_s=self.tail_s)
 
 
 def names(n: int) -> list[str]:
@@ -145,6 +152,36 @@ def driver(engine: RayEngine, units: int) -> None:
           "1,000 units", flush=True)  # fmt: skip
 
 
+def pool(engine: RayEngine, units: int = 60, unit_s: float = 1.0, tail_s: float = 40.0) -> None:
+    """How many GPUs a pool of 1 to 8 actors holds, second by second, when its last unit takes
+    much longer than all others."""
+    held: list[tuple[float, float]] = []
+    stop = threading.Event()
+    begun = time.monotonic()
+
+    def look() -> None:
+        total = ray.cluster_resources()["GPU"]
+        while not stop.wait(1.0):
+            free = ray.available_resources().get("GPU", 0.0)
+            held.append((time.monotonic() - begun, total - free))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    with tempfile.TemporaryDirectory() as folder:
+        some = [*names(units), "unit-tail"]
+        task = SleepTask(folder, unit_s, tail_s)
+        list(engine.run(task, some, Resources(1, 0.01, 1.0, most=8)))
+    busy = time.monotonic() - begun
+    time.sleep(5)
+    stop.set()
+    watcher.join()
+    changes = [(t, n) for (t, n), (_, before) in zip(held, [(0.0, -1.0), *held], strict=False)
+               if n != before]  # fmt: skip
+    told = ", ".join(f"{t:.0f} s: {n:.0f}" for t, n in changes)
+    print(f"pool of 1 to 8 actors, {units} units of {unit_s:g} s and one of {tail_s:g} s, "
+          f"{busy:.0f} s: GPUs held {told}", flush=True)  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--actors", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32, 64])
@@ -152,10 +189,11 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=6, help="for each actor")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--driver", type=int, nargs="*", default=[1000, 4000], help="units")
+    parser.add_argument("--pool", action="store_true", help="how a pool grows and shrinks")
     arguments = parser.parse_args()
     most = max(arguments.actors, default=4)
     ray.init(
-        num_cpus=4, num_gpus=max(4, most), include_dashboard=False,
+        num_cpus=4, num_gpus=max(8, most), include_dashboard=False,
         logging_level="ERROR", log_to_driver=False,
     )  # fmt: skip
     engine = RayEngine()
@@ -163,6 +201,8 @@ def main() -> None:
         measure(engine, actors, arguments.unit_s, arguments.rounds, arguments.units)
     for units in arguments.driver:
         driver(engine, units)
+    if arguments.pool:
+        pool(engine)
     ray.shutdown()
 
 

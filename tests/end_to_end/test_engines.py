@@ -113,3 +113,41 @@ def test_workers_of_our_own_ray_keep_their_memory(ray_engine: RayEngine) -> None
 
     value = ray.remote(lambda: os.environ.get("MALLOC_ARENA_MAX")).remote()
     assert ray.get(value) == os.environ["MALLOC_ARENA_MAX"]
+
+
+def test_any_number_of_sources_generators_and_transforms_ends(
+    data: Path, tmp_path: Path, ray_engine: RayEngine
+) -> None:
+    """More actors than there are CPUs are asked for, one generator after the other."""
+    sources = {}
+    for name in ("first", "second", "third"):
+        write_digits(tmp_path / name, {"0": 6, "1": 4, "2": 3})
+        splits = {"train": "train", "test": "test"}
+        sources[name] = {"format": "imagefolder", "uri": str(tmp_path / name), "splits": splits}
+    generators = {
+        f"fake-{k}": {"family": "palette", "classes": list(CLASSES), "size": 8 + k}
+        for k in range(8)
+    }
+    document = job_document(
+        data,
+        sources=sources,
+        generators=generators,
+        augmentations=[
+            {"name": f"rule-{k}", "copies": 1, "ops": [{"Affine": {"rotate": [-k, k], "p": 1.0}}]}
+            for k in range(1, 6)
+        ],
+        synthesize=[{"generators": list(generators), "fill": {"to": 200}}],
+        pool=str(tmp_path / "pool"),
+        output={"uri": str(tmp_path / "out"), "shard": {"target_bytes": 65536}},
+        execution={
+            "workers": ray_engine.cpus(),
+            "generators": {
+                name: {"replicas": {"min": 1, "max": 8}, "resources": {"cpus": 1}}
+                for name in generators
+            },
+        },
+    )
+    result = run(load_spec(document), engine=ray_engine, clock=clock)
+    assert result.shortfall == 0
+    train = sum(cell.written for cell in result.cells if cell.split == "train")
+    assert train == 3 * 200
