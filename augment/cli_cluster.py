@@ -98,6 +98,9 @@ def _show_node(node: dict[str, Any]) -> None:
     gpus = ", ".join(node["gpus"]) or "no GPU"
     free = f"{node['disk']['free_bytes'] / 1e9:.0f} GB free in {node['disk']['folder']}"
     print(f"  {node['cpus']} CPUs, {node['memory_bytes'] / 1e9:.0f} GB memory, {gpus}, {free}")
+    if "entries" in (cache := node.get("cache", {})):
+        held = f"{cache['entries']} entries, {cache['bytes'] / 1e9:.1f} GB of at most "
+        print(f"  cache {cache['folder']}: {held}{cache['max_bytes'] / 1e9:.0f} GB")
     policy = node["policy"]
     if "error" in policy:
         return

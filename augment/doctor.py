@@ -13,13 +13,14 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any, Literal
 
 from augment import __version__
-from augment.errors import SpecError
+from augment.errors import AugmentError, SpecError
 from augment.policy import read_policy
+from augment.storage.node_cache import node_cache
 
 Facts = dict[str, Any]
 _LITTLE_DISK = 1 << 30
@@ -50,6 +51,7 @@ def this_machine() -> Facts:
         "gpus": _gpus(),
         "disk": {"folder": scratch, "free_bytes": shutil.disk_usage(scratch).free},
         "policy": _policy(),
+        "cache": _cache(),
     }
 
 
@@ -75,6 +77,8 @@ def _of_one(node: Mapping[str, Any]) -> list[Finding]:
     found = []
     if "error" in node["policy"]:
         found.append(Finding("wrong", f"{node['host']}: {node['policy']['error']}"))
+    if "error" in node.get("cache", {}) and "error" not in node["policy"]:
+        found.append(Finding("wrong", f"{node['host']}: {node['cache']['error']}"))
     free = node["disk"]["free_bytes"]
     if free < _LITTLE_DISK:
         text = f"{node['host']}: {free / 1e9:.1f} GB free in {node['disk']['folder']}"
@@ -129,6 +133,14 @@ def _gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return [line.strip() for line in said.stdout.splitlines() if line.strip()]
+
+
+def _cache() -> Facts:
+    """Of checkpoints: where it lies and what it holds."""
+    try:
+        return asdict(node_cache().state())
+    except AugmentError as error:
+        return {"error": str(error)}
 
 
 def _policy() -> Facts:

@@ -48,6 +48,8 @@ def test_this_machine(policy: Path) -> None:
     assert facts["policy"]["path"] == str(policy)
     assert facts["policy"]["rules"]["limits"]["gpus"] == 4
     assert len(facts["policy"]["sha256"]) == 64
+    assert facts["cache"]["entries"] == 0
+    assert facts["cache"]["max_bytes"] == facts["policy"]["rules"]["cache"]["max_bytes"]
     assert json.loads(json.dumps(facts)) == facts
 
 

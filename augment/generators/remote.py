@@ -1,7 +1,7 @@
 """Checkpoints in remote stores: brought into this machine's cache before a family opens them.
 
 A family reads a folder or a file; where it lies elsewhere, its spec is handed on with the
-place of the copy. The operator's policy names the cache. Knows no family's files beyond
+place of the copy. Knows no family's files beyond
 their names, and no torch.
 """
 
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from augment.errors import CheckpointError
 from augment.generators.checkpoint import CONFIG, MODEL, WEIGHTS
 from augment.generators.protocol import Options
-from augment.policy import read_policy
 from augment.spec.generators import (
     CustomGenerator,
     DiffusersGenerator,
@@ -24,19 +23,7 @@ from augment.spec.generators import (
     TintGenerator,
 )
 from augment.storage import FileInfo, Folder, split_uri
-from augment.storage.cache import Cache
-
-
-def node_cache(env: Mapping[str, str] | None = None) -> Cache:
-    """The cache of this machine, by its policy; of this user where the policy names none.
-
-    Raises:
-        SpecError: the policy cannot be read. CheckpointError: the user has no home.
-    """
-    environment = os.environ if env is None else env
-    policy = read_policy(environment)
-    folder = policy.rules.cache.folder or _of_the_user(environment, policy.path)
-    return Cache(folder, policy.rules.cache.max_bytes, f"`cache` in {policy.path}")
+from augment.storage.node_cache import node_cache
 
 
 @contextlib.contextmanager
@@ -128,17 +115,3 @@ def _info(folder: Folder, file: str) -> FileInfo | None:
         return folder.info(file)
     except FileNotFoundError:
         return None
-
-
-def _of_the_user(env: Mapping[str, str], policy: str) -> str:
-    """As the XDG base directory specification says."""
-    above = env.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(above):
-        home = env.get("HOME", "")
-        above = os.path.join(home, ".cache") if os.path.isabs(home) else ""
-    if not above:
-        raise CheckpointError(
-            "checkpoint cache: neither XDG_CACHE_HOME nor HOME is an absolute path; expected one "
-            f"of them, or `cache: {{folder: ...}}` in {policy}"
-        )
-    return os.path.join(above, "augment", "checkpoints")

@@ -9,10 +9,10 @@ import pytest
 
 from augment.errors import CheckpointError
 from augment.generators import SampleRequest, describe, load_host
-from augment.generators.remote import node_cache
 from augment.policy import VARIABLE
 from augment.spec.generators import DiffusersGenerator, VaeGenerator
 from augment.storage import Folder
+from augment.storage.node_cache import node_cache
 from tests.storage.s3_server import S3Server
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "checkpoint"

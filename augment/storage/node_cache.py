@@ -1,0 +1,37 @@
+"""Where this machine keeps checkpoints of remote stores: the operator's policy names it, else the
+user's own cache folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from augment.errors import CheckpointError
+from augment.policy import read_policy
+from augment.storage.cache import Cache
+
+
+def node_cache(env: Mapping[str, str] | None = None) -> Cache:
+    """The cache of this machine, by its policy; of this user where the policy names none.
+
+    Raises:
+        SpecError: the policy cannot be read. CheckpointError: the user has no home.
+    """
+    environment = os.environ if env is None else env
+    policy = read_policy(environment)
+    folder = policy.rules.cache.folder or _of_the_user(environment, policy.path)
+    return Cache(folder, policy.rules.cache.max_bytes, f"`cache` in {policy.path}")
+
+
+def _of_the_user(env: Mapping[str, str], policy: str) -> str:
+    """As the XDG base directory specification says."""
+    above = env.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(above):
+        home = env.get("HOME", "")
+        above = os.path.join(home, ".cache") if os.path.isabs(home) else ""
+    if not above:
+        raise CheckpointError(
+            "checkpoint cache: neither XDG_CACHE_HOME nor HOME is an absolute path; expected one "
+            f"of them, or `cache: {{folder: ...}}` in {policy}"
+        )
+    return os.path.join(above, "augment", "checkpoints")
