@@ -59,6 +59,17 @@ def next_needs(quota: int, cap: int, decided: Intervals, accepted: Intervals) ->
         stop = min(cap, stop + short)
 
 
+def first_of(needs: Mapping[str, Intervals], limit: int) -> dict[str, Intervals]:
+    """The lowest indexes of each class, about `limit` (>= 1) in all, in the proportion of what
+    classes need and at least one of each: a round is bounded, however much is wanted."""
+    total = sum(len(need) for need in needs.values())
+    if total <= limit:
+        return dict(needs)
+    return {
+        label: need.take(0, -(-len(need) * limit // total)) for label, need in needs.items() if need
+    }
+
+
 def considered(quota: int, cap: int, decided: Intervals, accepted: Intervals) -> tuple[int, int]:
     """(attempted, selected) of a cell: the indexes looked at are 0 .. attempted-1, up to and
     including the quota-th accepted one or, where there are fewer, all decided ones before

@@ -16,7 +16,7 @@ from typing import Any
 from augment.errors import StorageError
 from augment.filters import build_filters
 from augment.intervals import Intervals
-from augment.plan import Plan, PoolUnit, considered, cut_pool_units, pool_unit_rows
+from augment.plan import Plan, PoolUnit, considered, cut_pool_units, first_of, pool_unit_rows
 from augment.run.accounts import Account, Synthesis, Want, wants_of
 from augment.run.cost import Spent
 from augment.run.engine import Engine
@@ -43,6 +43,8 @@ from augment.write import (
 )
 
 _POLL_S = 0.5
+_ROUND_UNITS = 10_000
+"""Units of a round at most: each costs the driver some kilobytes while its round lasts."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Filling:
         claims = Claims(self._work.folder, crew.lease.id)
         self._tell(crew.reporter)
         while needs := self.needs():
-            claims.claim(needs, self._rows_per_unit())
+            claims.claim(self._next(needs, claims), self._rows_per_unit())
             mine, theirs = self._pending(claims, needs, crew.lease)
             if mine:
                 self._make(mine, crew)
@@ -110,6 +112,12 @@ class Filling:
                 )
         self._tell(crew.reporter)
         self._commit()
+
+    def _next(self, needs: Mapping[str, Intervals], claims: Claims) -> dict[str, Intervals]:
+        """What nobody has claimed, of one round's size: the driver holds no more units at once."""
+        taken = claims.taken()
+        free = {c: need - taken.get(c, Intervals()) for c, need in needs.items()}
+        return first_of(free, _ROUND_UNITS * self._rows_per_unit())
 
     def again(self, lease: Lease) -> list[PoolUnit]:
         """Claims are made for each try apart, so that of two jobs one tries an index; those of

@@ -14,6 +14,7 @@ from augment.plan import (
     PoolUnit,
     considered,
     cut_pool_units,
+    first_of,
     mix_unit_count,
     next_needs,
     pool_unit_rows,
@@ -171,3 +172,21 @@ def test_considered_counts_only_what_is_decided_without_a_gap() -> None:
     decided, accepted = Intervals([(0, 4), (6, 9)]), Intervals([(1, 4), (6, 9)])
     assert considered(5, 15, decided, accepted) == (4, 3)
     assert considered(2, 6, decided, accepted) == (3, 2)
+
+
+def test_a_round_is_bounded_whatever_is_wanted() -> None:
+    needs = {
+        "a": Intervals([(10, 610)]),
+        "b": Intervals([(0, 100), (200, 500)]),
+        "c": Intervals([(7, 8)]),
+        "d": Intervals(),
+    }
+    assert first_of(needs, 1001) == needs
+    some = first_of(needs, 100)
+    assert some == {
+        "a": Intervals([(10, 70)]),
+        "b": Intervals([(0, 40)]),
+        "c": Intervals([(7, 8)]),
+    }
+    vast = first_of({"a": Intervals([(0, 10**12)]), "b": Intervals([(0, 10**12)])}, 10**6)
+    assert {label: len(need) for label, need in vast.items()} == {"a": 500_000, "b": 500_000}
