@@ -17,14 +17,13 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from augment import __version__, cli_cluster, cli_generators, cli_state
-from augment.errors import AugmentError, GateError, InterruptedRun, Problem, RequestError
+from augment import __version__, cli_cluster, cli_generators, cli_plan, cli_state
+from augment.cli_plan import load
+from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
 from augment.stopping import Terminated, heed_sigterm
 
 if TYPE_CHECKING:
-    from augment.run import Engine, Prepared
-    from augment.run.cost import Estimate
-    from augment.run.prepare import Planned
+    from augment.run import Engine
     from augment.spec import Job
 
 EXIT_CODES = "exit codes: 0 done, 1 a limit or gate failed, 2 the request is wrong, " \
@@ -104,14 +103,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     validate = _job_verb(verbs, "validate", _validate, "check a job file; touches nothing else")
     validate.add_argument("--check-remote", action="store_true", help="also list the sources")
-    plan = _job_verb(verbs, "plan", _plan, "census and exact quotas after every rule")
-    plan.add_argument(
-        "--measure",
-        action="store_true",
-        help="time a few batches of each generator: GPU hours, bytes, wall time",
-    )
-    plan.add_argument("--engine", choices=("ray", "local"), help="where --measure runs them")
-    plan.add_argument("--write", metavar="MANIFEST.parquet", help="one row per sample to be made")
+    cli_plan.add_verb(verbs, _job_verb)
     for name, verb, text in (
         ("run", _run, "plan, synthesize, filter, mix, commit, audit"),
         ("synthesize", _synthesize, "fill the pool only"),
@@ -215,22 +207,12 @@ def _report(error: AugmentError, given: Sequence[str]) -> int:
     return error.exit_code
 
 
-def _load(arguments: argparse.Namespace) -> Job:
-    from augment.spec import load_spec
-
-    keys = {"metrics.port": "metrics_port", "log_format": "log_format"}
-    short = [(key, getattr(arguments, name, None)) for key, name in keys.items()]
-    more = [f"{key}={value}" for key, value in short if value is not None]
-    overrides = [*arguments.overrides, *more]
-    return load_spec(arguments.job, execution=arguments.execution, overrides=overrides)
-
-
 def _print(document: Any) -> None:
     print(json.dumps(document, ensure_ascii=False))
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    job = _load(arguments)
+    job = load(arguments)
     found, text = dict[str, Any](), ""
     if arguments.check_remote:
         from augment.sources import take_census
@@ -244,51 +226,6 @@ def _validate(arguments: argparse.Namespace) -> int:
     else:
         print(f"{arguments.job}: ok{text}")
     return 0
-
-
-def _plan(arguments: argparse.Namespace) -> int:
-    from augment import console
-    from augment.plan import findings
-    from augment.run import plan_job, prepare
-    from augment.run.cost import over_budget
-    from augment.run.planning import (
-        build_pipelines,
-        pool_stock,
-        unknown_training,
-        write_manifest,
-    )
-
-    job = _load(arguments)
-    prepared = prepare(job)
-    build_pipelines(job)
-    planned = plan_job(prepared)
-    plan, census = planned.plan, planned.census
-    stock = pool_stock(prepared, plan)
-    found = [*findings(plan, job.spec.limits), *unknown_training(prepared)]
-    if arguments.write:
-        write_manifest(plan, arguments.write, planned.inputs)
-    costs = _measured(arguments, job, prepared, planned) if arguments.measure else []
-    if arguments.json:
-        more = {"pool": stock, "dropped": census.dropped}
-        more["costs"] = [one.to_json() for one in costs]
-        _print(plan.to_json() | more | {"findings": found})
-    else:
-        console.show_plan(plan, found, stock, census.dropped)
-        print("\n".join(console.cost_lines(costs)), end="\n" if costs else "")
-    if why := over_budget(costs, {}, job.spec.limits.gpu_hours):
-        raise GateError(why)
-    return 0
-
-
-def _measured(
-    arguments: argparse.Namespace, job: Job, prepared: Prepared, planned: Planned
-) -> list[Estimate]:
-    from augment import console
-    from augment.api import open_engine
-    from augment.run.planning import measure_plan
-
-    with console.session(job, quiet=arguments.json), open_engine(job, arguments.engine) as engine:
-        return measure_plan(prepared, planned, engine)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -325,7 +262,7 @@ def _opened_run(
     from augment.api import open_engine
     from augment.run import observing
 
-    job = _load(arguments)
+    job = load(arguments)
     with (
         console.session(job, quiet=arguments.json) as session,
         observing(job, profile=arguments.profile, reporter=session.reporter) as observers,

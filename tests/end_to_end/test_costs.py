@@ -114,3 +114,15 @@ def test_generators_that_take_images_are_measured_too(
     assert main(["plan", str(job), "--measure", "--engine", "local", "--json"]) == 0
     [cost] = json.loads(capsys.readouterr().out)["costs"]
     assert cost["samples"] == sum(COUNTS.values())
+
+
+def test_what_has_no_effect_without_measuring_is_refused(
+    job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", str(job), "--address", "auto"]) == 2
+    assert capsys.readouterr().err == (
+        "augment: plan: --address auto has no effect, a plan starts no engine; expected it "
+        "together with --measure\n"
+    )
+    assert main(["plan", str(job), "--measure", "--address", "127.0.0.1:1"]) == 3
+    assert "Ray at 127.0.0.1:1: ConnectionRefusedError" in capsys.readouterr().err

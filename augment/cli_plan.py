@@ -1,0 +1,104 @@
+"""The verb `plan`, and how the job that a verb is given is loaded. `augment.cli` gives the grammar
+and the exit codes; imports are inside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from augment.errors import GateError, RequestError
+
+if TYPE_CHECKING:
+    from augment.run import Prepared
+    from augment.run.cost import Estimate
+    from augment.run.prepare import Planned
+    from augment.spec import Job
+
+Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+"""(sub-parsers, name, function, help) -> the parser of one verb that is given a job."""
+
+
+def add_verb(verbs: Any, job_verb: Verb) -> None:
+    """The verb, as a sub-parser of `augment`."""
+    plan = job_verb(verbs, "plan", _plan, "census and exact quotas after every rule")
+    plan.add_argument("--measure", action="store_true",
+                      help="time a few batches of each generator: its cost")  # fmt: skip
+    plan.add_argument("--engine", choices=("ray", "local"), help="where --measure runs them")
+    plan.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster that measures")
+    plan.add_argument("--write", metavar="MANIFEST.parquet", help="one row per sample to be made")
+
+
+def load(arguments: argparse.Namespace) -> Job:
+    """The job file that was named, with the execution keys laid over it."""
+    from augment.spec import load_spec
+
+    keys = {"metrics.port": "metrics_port", "log_format": "log_format"}
+    short = [(key, getattr(arguments, name, None)) for key, name in keys.items()]
+    more = [f"{key}={value}" for key, value in short if value is not None]
+    overrides = [*arguments.overrides, *more]
+    return load_spec(arguments.job, execution=arguments.execution, overrides=overrides)
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from augment import console
+    from augment.plan import findings
+    from augment.run import plan_job, prepare
+    from augment.run.cost import over_budget
+    from augment.run.planning import (
+        build_pipelines,
+        pool_stock,
+        unknown_training,
+        write_manifest,
+    )
+
+    _check_effects(arguments)
+    job = load(arguments)
+    prepared = prepare(job)
+    build_pipelines(job)
+    planned = plan_job(prepared)
+    plan, census = planned.plan, planned.census
+    stock = pool_stock(prepared, plan)
+    found = [*findings(plan, job.spec.limits), *unknown_training(prepared)]
+    if arguments.write:
+        write_manifest(plan, arguments.write, planned.inputs)
+    costs = _measured(arguments, job, prepared, planned) if arguments.measure else []
+    if arguments.json:
+        more = {"pool": stock, "dropped": census.dropped}
+        more["costs"] = [one.to_json() for one in costs]
+        _tell(plan.to_json() | more | {"findings": found})
+    else:
+        console.show_plan(plan, found, stock, census.dropped)
+        print("\n".join(console.cost_lines(costs)), end="\n" if costs else "")
+    if why := over_budget(costs, {}, job.spec.limits.gpu_hours):
+        raise GateError(why)
+    return 0
+
+
+def _measured(
+    arguments: argparse.Namespace, job: Job, prepared: Prepared, planned: Planned
+) -> list[Estimate]:
+    from augment import console
+    from augment.api import open_engine
+    from augment.run.planning import measure_plan
+
+    with console.session(job, quiet=arguments.json), open_engine(job, arguments.engine) as engine:
+        return measure_plan(prepared, planned, engine)
+
+
+def _check_effects(arguments: argparse.Namespace) -> None:
+    for name in ("engine", "address"):
+        given = getattr(arguments, name)
+        if given is not None and not arguments.measure:
+            raise RequestError(
+                f"plan: --{name} {given} has no effect, a plan starts no engine; expected it "
+                "together with --measure"
+            )
+    if arguments.address is not None:
+        arguments.overrides.append(f"address={json.dumps(arguments.address)}")
+
+
+def _tell(document: Any) -> None:
+    print(json.dumps(document, ensure_ascii=False))
