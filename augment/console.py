@@ -110,12 +110,13 @@ def session(job: Job, *, quiet: bool) -> Iterator[Session]:
 
 @contextlib.contextmanager
 def _logging_to(log: TextIO, formatter: logging.Formatter) -> Iterator[None]:
-    """What `augment` and `ray` log goes to the file. A handler each: Ray gives the first one
-    that it finds on its own logger its own format."""
-    handlers = {name: logging.StreamHandler(log) for name in ("augment", "ray")}
-    for name, handler in handlers.items():
+    """What `augment` and `ray` log goes to the file, and nowhere else. A handler each: Ray gives
+    the first one that it finds on its own logger its own format."""
+    before = {name: logging.getLogger(name).handlers for name in ("augment", "ray")}
+    for name in before:
+        handler = logging.StreamHandler(log)
         handler.setFormatter(formatter)
-        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).handlers = [handler]
     ours = logging.getLogger("augment")
     ours.setLevel(logging.INFO)
     ours.propagate = False
@@ -124,8 +125,8 @@ def _logging_to(log: TextIO, formatter: logging.Formatter) -> Iterator[None]:
     finally:
         ours.propagate = True
         ours.setLevel(logging.NOTSET)
-        for name, handler in handlers.items():
-            logging.getLogger(name).removeHandler(handler)
+        for name, handlers in before.items():
+            logging.getLogger(name).handlers = handlers
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ from augment.run.retry_plan import (
 )
 from augment.run.retry_unit import RetryTask, RetryUnit
 from augment.run.synthesis import make_again, synthesize, try_again
-from augment.run.telling import Telling
+from augment.run.telling import Telling, logged
 from augment.sample import QUARANTINE_SCHEMA, SAMPLE_SCHEMA
 from augment.spec import Job
 from augment.write import (
@@ -106,8 +106,11 @@ def retry(job: Job, engine: Engine, *, reporter: Reporter | None = None) -> Retr
         RequestError: the job is not committed, or somebody works on it.
         InterruptedRun: it broke half-way; calling again resumes.
     """
-    told = Telling(reporter)
-    prepared = prepare(job)
+    with logged():
+        return _retried(prepare(job), engine, Telling(reporter))
+
+
+def _retried(prepared: Prepared, engine: Engine, told: Telling) -> RetryResult:
     told.named(prepared, engine.name)
     committed_generation(prepared)  # leave no trace where there is nothing to retry
     _refuse_cleaned(prepared)

@@ -131,7 +131,8 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
         try:
             _write(table, adds, commit)
         except (DeltaError, OSError) as error:
-            if isinstance(error, CommitFailedError) and _overtaken(folder, base, pauses):
+            again = isinstance(error, CommitFailedError) or not folder.is_local
+            if again and _overtaken(folder, base, pauses):  # a repeat is seen by its app id
                 continue
             raise StorageError(
                 f"{folder.uri}: the transaction could not be written: {_brief(folder, error)}; "
@@ -346,7 +347,7 @@ def _write(table: DeltaTable, adds: Sequence[AddAction], commit: Commit) -> None
 
 def _overtaken(folder: Folder, base: int, pauses: Iterator[float]) -> bool:
     """Whether another commit came first, or may be about to: S3 refuses both of two puts that
-    are under way together (409)."""
+    are under way together (409). In a remote store an answer may also have broken off."""
     if _newest(folder) > base:
         return True
     pause = None if folder.is_local else next(pauses, None)

@@ -69,7 +69,8 @@ def carried_out(script: str, folder: str) -> dict[str, Any]:
         capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    [result] = [line for line in done.stdout.splitlines() if line.startswith("{")]  # and raylet's
+    return dict(json.loads(result))
 
 
 def units(found: dict[str, Any]) -> list[int]:
