@@ -1,7 +1,8 @@
 """The steps joined: the only package that knows all of them, and the only one that knows Ray
 (in `ray_engine`, imported when it is needed)."""
 
-from augment.run.engine import Engine, LocalEngine, Resources, Task, Worker
+from augment.run.engine import Engine, Resources, Task, Worker
+from augment.run.local_engine import LocalEngine
 from augment.run.observing import observing
 from augment.run.pipeline import RunResult, fill_pool, mix, now, run
 from augment.run.prepare import Frozen, Prepared, freeze, plan_job, prepare

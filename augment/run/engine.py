@@ -1,8 +1,8 @@
 """How units of work are carried out: one seam, two engines.
 
 A `Task` builds a worker, a worker turns one unit (JSON text) into one result (JSON text).
-The engine decides where workers live; it never sees an image. `LocalEngine` runs them in
-this process: for tests, debugging and tiny jobs. `ray_engine.RayEngine` is the other one.
+The engine decides where workers live; it never sees an image. `local_engine.LocalEngine` runs
+them in this process, `ray_engine.RayEngine` on a cluster.
 """
 
 from __future__ import annotations
@@ -128,33 +128,3 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-class LocalEngine:
-    """Runs every unit in this process, one after the other; one that ended it before, in a
-    process of its own (apart.py)."""
-
-    name = "local"
-
-    def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
-        if not units:
-            return
-        worker = built(task)
-        for unit in units:
-            if isinstance(worker, Wary) and worker.risky(unit):
-                from augment.run.apart import call_apart
-
-                yield call_apart(task, unit)
-            else:
-                yield call(worker, unit)
-
-    def cpus(self) -> int:
-        return 1
-
-    def gpus(self) -> float:
-        return 0.0
-
-    def infeasible(self, resources: Resources) -> str | None:
-        if resources.gpus:
-            return f"{resources.gpus:g} GPUs are asked for; the local engine uses none"
-        return None
