@@ -250,6 +250,7 @@ def _ray_job_request(arguments: argparse.Namespace, asked: Asked) -> Any:
             node_selector=_labels(arguments.node_selector or []),
             spot=bool(arguments.spot),
             claims=_claims(arguments.volume or []),
+            metrics_port=metrics.port if (metrics := asked.job.spec.execution.metrics) else None,
         ),
         ray_version=metadata.version("ray"),
         namespace=arguments.namespace,

@@ -165,7 +165,7 @@ def test_the_network_policy_closes_what_the_clusters_open() -> None:
     assert all(PART_OF.items() <= pod["metadata"]["labels"].items() for pod in pods)
     first, *others = spec["ingress"]
     assert first["from"] == [{"podSelector": {"matchLabels": PART_OF}}]
-    assert [p["port"] for rule in others for p in rule["ports"]] == [8265, 8080]
+    assert [p["port"] for rule in others for p in rule["ports"]] == [8265, 8080, 9464]
 
 
 def test_every_command_of_the_readme_is_one() -> None:

@@ -31,7 +31,7 @@ class Pods:
     """env_secrets: Secrets whose keys are variables of every pod. node_selector: of workers.
     spot: whether workers may stand on nodes that can be taken away. worker_memory: as
     Kubernetes writes it. claims: folder -> the PersistentVolumeClaim that every pod of Ray sees
-    there."""
+    there. metrics_port: where the run on the head answers Prometheus."""
 
     image: str
     worker_memory: str = "16Gi"
@@ -41,17 +41,22 @@ class Pods:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     spot: bool = False
     claims: Mapping[str, str] = field(default_factory=dict)
+    metrics_port: int | None = None
 
 
 def head(pods: Pods, job: Mapping[str, Any]) -> dict[str, Any]:
     """The group of the head: the driver, and no actor. job: the volume of the bundle."""
     ports = [("gcs-server", 6379), ("dashboard", 8265), ("client", 10001), ("metrics", 8080)]
     container = _ray_container(pods, "ray-head", _HEAD)
+    ports += [("run-metrics", pods.metrics_port)] if pods.metrics_port else []
     container["ports"] = [{"name": name, "containerPort": port} for name, port in ports]
+    template = _template(pods, container, job)
+    if pods.metrics_port:  # deploy/prometheus looks for it
+        template["metadata"]["annotations"] = {"augment/metrics-port": str(pods.metrics_port)}
     return {
         "serviceType": "ClusterIP",
         "rayStartParams": {"num-cpus": "0", "dashboard-host": "0.0.0.0"},
-        "template": _template(pods, container, job),
+        "template": template,
     }
 
 

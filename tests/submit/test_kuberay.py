@@ -332,3 +332,17 @@ def test_no_kubectl(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyP
         "submit: found no kubectl on the search path; install it, or write the objects with "
         "--dry-run and apply them elsewhere"
     )
+
+
+def test_prometheus_finds_the_run_on_the_head(tmp_path: Path, capsys: Capture) -> None:
+    _, plain = rendered(gpu_job(tmp_path), capsys)
+    metrics = ["--set", "metrics.port=9464", "--set", "metrics.address=0.0.0.0"]
+    _, told = rendered(gpu_job(tmp_path), capsys, *metrics)
+    assert problems("RayJob", told["spec"]) == []
+    head = told["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]
+    assert head["metadata"]["annotations"] == {"augment/metrics-port": "9464"}
+    assert {"name": "run-metrics", "containerPort": 9464} in head["spec"]["containers"][0]["ports"]
+    unmarked = plain["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]
+    assert "annotations" not in unmarked["metadata"]
+    workers = told["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["template"]
+    assert "annotations" not in workers["metadata"]
