@@ -40,7 +40,8 @@ def versions(**changes: str | None) -> dict[str, Any]:
     return {**node("x")["versions"], **changes}
 
 
-def test_this_machine(policy: Path) -> None:
+def test_this_machine(policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     facts = this_machine()
     assert facts["versions"]["augment"] == __version__
     assert facts["cpus"] >= 1

@@ -8,10 +8,10 @@ Knows nothing of what the columns mean.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Options = Mapping[str, Mapping[str, Any]]
 """Storage options by protocol, as `Folder` takes them."""
 
+Got = TypeVar("Got")
+
+_READS = 3  # of a remote log, whose answer may break off
 _BATCH = 1 << 16  # rows of narrow columns that are held at once
 
 
@@ -64,8 +67,8 @@ def open_data_set(uri: str, version: int | None = None, options: Options | None 
     folder = Folder(uri, options)
     if "_delta_log" in folder.folders():
         table = open_delta(folder, version)
-        with _told(folder, version):
-            return DataSet(folder, table.version(), _live_shards(table))
+        shards = _read(folder, version, lambda: _live_shards(table))
+        return DataSet(folder, table.version(), shards)
     if version is not None:
         raise RequestError(
             f"{folder.uri}: version {version} was asked for, but there is no Delta log here and "
@@ -95,35 +98,42 @@ def open_delta(folder: Folder, version: int | None) -> DeltaTable:
     Raises:
         RequestError: this version does not exist. StorageError: the log cannot be read.
     """
+    return _read(folder, version, lambda: _opened(folder, version))
+
+
+def _opened(folder: Folder, version: int | None) -> DeltaTable:
     from deltalake import DeltaTable
 
-    with _told(folder, version):
-        table = DeltaTable(folder.delta_uri(), storage_options=folder.delta_options())
-        newest = table.version()
-        if version is not None and not 0 <= version <= newest:
-            raise RequestError(
-                f"{folder.uri}: version {version} does not exist; "
-                f"it has {'version 0 only' if newest == 0 else f'versions 0 to {newest}'}"
-            )
-        if version is not None and version != newest:
-            table.load_as_version(version)
-        return table
+    table = DeltaTable(folder.delta_uri(), storage_options=folder.delta_options())
+    newest = table.version()
+    if version is not None and not 0 <= version <= newest:
+        raise RequestError(
+            f"{folder.uri}: version {version} does not exist; "
+            f"it has {'version 0 only' if newest == 0 else f'versions 0 to {newest}'}"
+        )
+    if version is not None and version != newest:
+        table.load_as_version(version)
+    return table
 
 
-@contextmanager
-def _told(folder: Folder, version: int | None) -> Iterator[None]:
-    """What delta-rs raises, as errors that name the place and the way out."""
+def _read(folder: Folder, version: int | None, ask: Callable[[], Got]) -> Got:
+    """What the log says, asked for again where a store's answer broke off; what delta-rs raises,
+    as errors that name the place and the way out."""
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
-    try:
-        yield
-    except (DeltaError, TableNotFoundError, OSError, ValueError) as error:
-        what = "the Delta log" if version is None else f"version {version} of the Delta log"
-        said = folder.without_secrets(_first_line(error))
-        raise StorageError(
-            f"{folder.uri}: {what} cannot be read ({said}); restore _delta_log/ "
-            "from a copy, or audit another version"
-        ) from error
+    for left in reversed(range(_READS)):
+        try:
+            return ask()
+        except (DeltaError, TableNotFoundError, OSError, ValueError) as error:
+            if left and not folder.is_local:
+                continue
+            what = "the Delta log" if version is None else f"version {version} of the Delta log"
+            said = folder.without_secrets(_first_line(error))
+            raise StorageError(
+                f"{folder.uri}: {what} cannot be read ({said}); restore _delta_log/ "
+                "from a copy, or audit another version"
+            ) from error
+    raise AssertionError("the last try returns or raises")
 
 
 def read_columns(data: DataSet, shard: Shard, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

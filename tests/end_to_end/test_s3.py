@@ -121,7 +121,7 @@ def test_what_is_lost_before_the_commit_is_made_again(
     s3: S3Server, base: str, local: dict[str, str], lost: str
 ) -> None:
     stop = _is_shard if "pool" in lost else _is_commit
-    with s3.breaking(Nth("refused", stop)), pytest.raises(StorageError):
+    with s3.breaking(Nth("refused", stop, times=99)), pytest.raises(StorageError):
         carry_out(base, s3)
     table = Folder(f"{base}/{'pool' if 'pool' in lost else 'out'}", s3.options())
     ending = ".parquet" if "shard" in lost else ".json"
@@ -154,7 +154,7 @@ def test_two_drivers_at_once(
 
 
 def test_a_commit_that_is_refused(s3: S3Server, base: str) -> None:
-    with s3.breaking(Nth("refused", _is_commit)), pytest.raises(StorageError) as refused:
+    with s3.breaking(Nth("refused", _is_commit, times=99)), pytest.raises(StorageError) as refused:
         carry_out(base, s3)
     text = str(refused.value)
     assert text.startswith(f"{base}/out: the transaction could not be written: ")
