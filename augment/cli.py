@@ -247,7 +247,7 @@ def _carry_out(arguments: argparse.Namespace, verb: Any) -> int:
         measure = {"measure": True} if getattr(arguments, "measure", False) else {}
         result = verb(job, engine, takeover=arguments.takeover, **measure, **told)
     if arguments.json:
-        _print(console.result_json(result, log))
+        _print(result.to_json() | {"log": log})
     else:
         console.show_result(result, log)
     return 0 if result.ok else 1

@@ -109,7 +109,7 @@ def _retry(arguments: argparse.Namespace) -> int:
     ):
         result = retry(job, engine, reporter=session.reporter)
     if arguments.json:
-        print(json.dumps(console_state.retry_json(result, session.log), ensure_ascii=False))
+        print(json.dumps(result.to_json() | {"log": session.log}, ensure_ascii=False))
     else:
         console_state.show_retry(result, session.log)
     return 0 if result.ok else 1

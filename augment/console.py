@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from augment import logs
+from augment.secrecy import secret_values
 from augment.storage import Folder
 from augment.storage.trouble import told
 
@@ -97,7 +98,7 @@ def session(job: Job, *, quiet: bool) -> Iterator[Session]:
     has what no logger wrote in a file beside it."""
     execution = job.spec.execution
     path = _log_path(job)
-    secrets = logs.secret_values(execution.storage_options, os.environ)
+    secrets = secret_values(execution.storage_options, os.environ, job.text)
     with (
         _open_log(path) as log,
         _open_log(_noise_path(path)) as noise,
@@ -270,6 +271,14 @@ def _size(n: float) -> str:
     return f"{n:.0f} bytes"
 
 
+def duration(seconds: float) -> str:
+    """In the unit that a person would choose."""
+    for unit, each in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * each:
+            return f"{seconds / each:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
 def show_result(result: RunResult, log: str) -> None:
     """The last word of a run: what was made, the shares, and where everything is."""
     from augment.audit import render
@@ -342,7 +351,7 @@ def cost_lines(
     rows = []
     for one in estimates:
         seen = one.measured
-        walls = ", ".join(f"{n}: {_duration(one.wall_s(n))}" for n in counts(one.actors))
+        walls = ", ".join(f"{n}: {duration(one.wall_s(n))}" for n in counts(one.actors))
         used = (spent or {}).get(one.generator)
         rows.append(
             (
@@ -354,19 +363,12 @@ def cost_lines(
                 walls,
                 f"{one.gpu_hours():.3g}",
                 "-" if used is None else f"{used.gpu_hours:.3g}",
-                "-" if used is None else _duration(used.busy_s),
+                "-" if used is None else duration(used.busy_s),
             )
         )
     head = ("generator", "device", "to make", "batch", "bytes", "actors: wall time",
             "GPU hours", "spent", "busy")  # fmt: skip
     return table(head, rows) if rows else []
-
-
-def _duration(seconds: float) -> str:
-    for unit, each in (("h", 3600.0), ("min", 60.0)):
-        if seconds >= each:
-            return f"{seconds / each:.3g} {unit}"
-    return f"{seconds:.3g} s"
 
 
 def show_synthesis(result: Synthesis, pool: str, log: str) -> None:
@@ -375,25 +377,6 @@ def show_synthesis(result: Synthesis, pool: str, log: str) -> None:
     print(f"generated now: {result.made_now} samples")
     print(f"pool:          {pool}")
     print(f"log:           {log}")
-
-
-def result_json(result: RunResult, log: str) -> dict[str, Any]:
-    """A run's result for programs."""
-    return {
-        "job_id": result.job_id,
-        "output": result.output,
-        "pool": result.pool,
-        "version": result.version,
-        "already": result.already,
-        "ok": result.ok,
-        "made_now": result.made_now,
-        "cells": [asdict(c) | {"short": c.short} for c in result.cells],
-        "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in result.accounts],
-        "costs": [one.to_json() for one in result.estimates],
-        "spent": {name: asdict(one) for name, one in result.spent.items()},
-        "audit": result.audit.to_json(),
-        "log": log,
-    }
 
 
 def synthesis_json(result: Synthesis, pool: str, log: str) -> dict[str, Any]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from augment.console import table
+from augment.console import duration, table
 
 if TYPE_CHECKING:
     from augment.run.litter import Cleaning
@@ -107,14 +106,6 @@ def _stage(stage: Stage) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def duration(seconds: float) -> str:
-    """In the unit that a person would choose."""
-    for unit, each in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * each:
-            return f"{seconds / each:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 def _when(at: float | None) -> str:
     return "-" if at is None else f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M:%SZ}"
 
@@ -142,25 +133,6 @@ def show_retry(result: RetryResult, log: str) -> None:
     for limit in result.audit.limits:
         if not limit.ok:
             print(f"limit: {limit.text}")
-
-
-def retry_json(result: RetryResult, log: str) -> dict[str, Any]:
-    """A retry's result for programs."""
-    return {
-        "job_id": result.job_id,
-        "output": result.output,
-        "version": result.version,
-        "generation": result.generation,
-        "committed": result.committed,
-        "ok": result.ok,
-        "tried": result.tried,
-        "healed": result.healed,
-        "failing": result.failing,
-        "cells": [asdict(c) | {"short": c.short} for c in result.cells],
-        "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in result.accounts],
-        "audit": result.audit.to_json(),
-        "log": log,
-    }
 
 
 # ---- clean and gc --------------------------------------------------------------------

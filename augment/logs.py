@@ -17,16 +17,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Literal
 
+from augment.secrecy import struck
+
 LogFormat = Literal["text", "json"]
 
 IDS = ("job_id", "unit", "generator", "actor")
 """Keys that every JSON line has; null where it is about none."""
 
-STRUCK = "***"
 _TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
-_CREDENTIAL = ("key", "secret", "token", "passw", "passphrase", "credential", "sas", "connection")
-_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "RAY_AUTH_TOKEN")
-_SHORTEST = 4
 _NOTE = "augment is at "
 
 _ids: ContextVar[Mapping[str, str]] = ContextVar("augment_log_ids")
@@ -135,32 +133,6 @@ class TextLines(logging.Formatter):
 def formatter(kind: LogFormat, secrets: Sequence[str] = ()) -> logging.Formatter:
     """The formatter of a format by name."""
     return JsonLines(secrets) if kind == "json" else TextLines(secrets)
-
-
-def struck(text: str, secrets: Sequence[str]) -> str:
-    """The text without any of these values."""
-    for secret in secrets:
-        text = text.replace(secret, STRUCK)
-    return text
-
-
-def secret_values(options: Mapping[str, Any], env: Mapping[str, str]) -> tuple[str, ...]:
-    """What no line may show: values of storage options, and variables of the environment, that
-    are named like credentials; the longest first. Fewer than four letters are no secret."""
-    found = {env.get(name, "") for name in _VARIABLES} | set(_leaves(options, hidden=False))
-    return tuple(sorted((v for v in found if len(v) >= _SHORTEST), key=lambda v: (-len(v), v)))
-
-
-def _leaves(value: object, *, hidden: bool) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            named = any(word in str(key).lower() for word in _CREDENTIAL)
-            yield from _leaves(inner, hidden=hidden or named)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _leaves(inner, hidden=hidden)
-    elif hidden and isinstance(value, str):
-        yield value
 
 
 def _suffix(line: Mapping[str, Any]) -> str:

@@ -65,11 +65,6 @@ def clean(
     """
     folder = Folder(output, options)
     jobs = job_ids(folder)
-    if not jobs:
-        raise RequestError(
-            f"{folder.uri}: no job was begun here (there is neither _work/ nor _provenance/); "
-            "expected the folder that a job names as output.uri"
-        )
     if keep_days < 0:
         raise RequestError(f"--keep-days: got {keep_days:g}; expected 0 or more")
     found = _Found(folder, jobs, clock(), keep_days)

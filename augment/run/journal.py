@@ -1,14 +1,13 @@
 """A run's own account of itself, kept beside its work while it lasts: for `augment status`.
 
-Wraps the reporter of a run, so that what a terminal is told is kept as well. Knows what of a
-job may be a secret; what the file holds is `write/journal.py`'s.
+Wraps the reporter of a run, so that what a terminal is told is kept as well. What the file
+holds is `write/journal.py`'s.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Iterator
 
@@ -16,10 +15,8 @@ from augment.run.pool_unit import filters_digest
 from augment.run.prepare import Prepared
 from augment.run.progress import Reporter
 from augment.run.telling import Telling
-from augment.write import Journal, texts_of
-
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
-_SECRET_NAME = re.compile(r"key|secret|token|pass|credential|sas", re.I)
+from augment.secrecy import secret_values
+from augment.write import Journal
 
 
 @contextlib.contextmanager
@@ -30,7 +27,8 @@ def journaled(prepared: Prepared, verb: str, reporter: Telling) -> Iterator[None
         "filters": filters_digest(prepared),
         "base": prepared.job.base,
     }
-    kept = Journal(prepared.work.folder, verb, time.time, about, _secrets(prepared))
+    secrets = secret_values(prepared.options, os.environ, prepared.job.text)
+    kept = Journal(prepared.work.folder, verb, time.time, about, secrets)
     with kept as journal, reporter.wrapped(lambda inner: _Told(inner, journal)):
         yield
 
@@ -51,10 +49,3 @@ class _Told:
 
     def note(self, text: str) -> None:
         self._reporter.note(text)
-
-
-def _secrets(prepared: Prepared) -> set[str]:
-    """Storage options, and variables of the job whose names say that they are secret."""
-    names = set(_VARIABLE.findall(prepared.job.text))
-    named = {os.environ.get(name, "") for name in names if _SECRET_NAME.search(name)}
-    return texts_of(prepared.options) | named

@@ -31,9 +31,19 @@ _JOB = re.compile(r".+-[0-9a-f]{12}")
 
 
 def job_ids(output: Folder) -> list[str]:
-    """Every job that was begun under an output, by name."""
-    found = {*output.folders("_work"), *output.folders("_provenance")}
-    return sorted(name for name in found if _JOB.fullmatch(name))
+    """Every job that was begun under an output, by name.
+
+    Raises:
+        RequestError: there is none.
+    """
+    folders = {*output.folders("_work"), *output.folders("_provenance")}
+    found = sorted(name for name in folders if _JOB.fullmatch(name))
+    if not found:
+        raise RequestError(
+            f"{output.uri}: no job was begun here (there is neither _work/ nor _provenance/); "
+            "expected the folder that a job names as output.uri"
+        )
+    return found
 
 
 def one_job(output: Folder, name: str | None) -> str:
@@ -47,11 +57,6 @@ def one_job(output: Folder, name: str | None) -> str:
     if len(fits) == 1 or name in fits:
         return name if name in fits and name is not None else fits[0]
     have = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
-    if not found:
-        raise RequestError(
-            f"{output.uri}: no job was begun here; expected the folder that a job names as "
-            "output.uri"
-        )
     asked = "no --job" if name is None else f"--job {name!r}"
     raise RequestError(f"{output.uri}: got {asked}, which fits {len(fits)} jobs; expected one of "
                        f"{have}")  # fmt: skip

@@ -103,11 +103,7 @@ class MixWorker:
         """A recorded shard was lost: the same inputs give the same bytes and so the same name."""
         path = known["entry"]["path"]
         trail = Trail(self._work, self._work.begin(unit.name), self._run)
-        if (self.build(unit, trail)["entry"] or {}).get("path") != path:
-            raise StorageError(
-                f"{self._output.url(path)}: this recorded shard is gone and its inputs have "
-                "changed since, so it cannot be made again; restore it, or restore its inputs"
-            )
+        check_same(self._output, path, self.build(unit, trail)["entry"])
 
     def build(self, unit: MixUnit, trail: Trail) -> dict[str, Any]:
         """Write the unit's shard and say what is in it."""
@@ -185,6 +181,17 @@ class MixWorker:
         lost = Counter(_lost_cell(row, augmentation, names) for row, augmentation in made.bad)
         cells = sorted({*written, *lost}, key=str)
         return [[*cell, written[cell], lost[cell]] for cell in cells]
+
+
+def check_same(output: Folder, path: str, made: Mapping[str, Any] | None) -> None:
+    """Raises:
+    StorageError: a recorded shard that was lost was made again with other bytes.
+    """
+    if (made or {}).get("path") != path:
+        raise StorageError(
+            f"{output.url(path)}: this recorded shard is gone and its inputs have changed since, "
+            "so it cannot be made again; restore it, or restore its inputs"
+        )
 
 
 def read_slice(pool: Folder, part: PoolSlice) -> Iterator[tuple[PoolRow, int]]:

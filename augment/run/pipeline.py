@@ -19,8 +19,9 @@ import datetime as dt
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from augment.audit import AuditReport, audit
 from augment.run.accounts import Account, Synthesis
@@ -45,6 +46,7 @@ from augment.run.mixing import (
     lost_pool_shards,
     refuse_short_pool,
 )
+from augment.run.outcome import Outcome
 from augment.run.prepare import Clock, Frozen, Prepared, freeze, prepare
 from augment.run.progress import Reporter
 from augment.run.synthesis import inspect_pool, read_estimates, synthesize
@@ -56,34 +58,27 @@ from augment.write import CommitResult, Holder, Lease, card_is_current, holders,
 _POLL_S = 0.5
 
 
-@dataclass(frozen=True)
-class RunResult:
+@dataclass(frozen=True, kw_only=True)
+class RunResult(Outcome):
     """What a run did. already: an earlier run had committed it, nothing was made now."""
 
-    job_id: str
-    output: str
     pool: str
-    version: int
     already: bool
     made_now: int
     """Samples that this run generated; 0 where the pool had them all."""
-    cells: tuple[CellResult, ...]
-    accounts: tuple[Account, ...]
-    audit: AuditReport
-    on_shortfall: str
     estimates: tuple[Estimate, ...]
     """What was measured before samples were made, by this run or an earlier one."""
     spent: Mapping[str, Spent]
     """generator -> what was spent on its samples until the data set was arranged."""
 
-    @property
-    def shortfall(self) -> int:
-        return sum(a.shortfall for a in self.accounts)
-
-    @property
-    def ok(self) -> bool:
-        """Every limit holds, and no shortfall that the job calls a failure."""
-        return self.audit.ok and not (self.shortfall and self.on_shortfall == "fail")
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | {
+            "pool": self.pool,
+            "already": self.already,
+            "made_now": self.made_now,
+            "costs": [one.to_json() for one in self.estimates],
+            "spent": {name: asdict(one) for name, one in self.spent.items()},
+        }
 
 
 def run(

@@ -16,13 +16,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from augment.audit import AuditReport, audit
+from augment.audit import audit
 from augment.errors import InterruptedRun, RequestError
 from augment.plan import PoolUnit
 from augment.run.accounts import Account, Synthesis, account_from_json, account_to_json
 from augment.run.attempts import Attempt, Attempts
 from augment.run.commit import (
-    CellResult,
     cell_results,
     check_counts,
     check_unique,
@@ -33,6 +32,7 @@ from augment.run.filling import Crew, lease_folder
 from augment.run.generations import CLEANED, History, history
 from augment.run.journal import journaled
 from augment.run.mixing import Arrangement, arranged
+from augment.run.outcome import Outcome
 from augment.run.prepare import Frozen, Prepared, freeze, prepare
 from augment.run.progress import Reporter
 from augment.run.retry_plan import (
@@ -70,33 +70,26 @@ from augment.write import (
 _POOL, _UNITS = "pool.json", "units.json"
 
 
-@dataclass(frozen=True)
-class RetryResult:
+@dataclass(frozen=True, kw_only=True)
+class RetryResult(Outcome):
     """What a retry did. tried: rows and pool samples that had failed. healed: of these, rows
-    that were added. failing: rows that are still left out. version: the newest one; committed:
-    whether this retry made it."""
+    that were added. failing: rows that are still left out. committed: whether this retry made
+    the newest version."""
 
-    job_id: str
-    output: str
-    version: int
     generation: int
     tried: int
     healed: int
     failing: int
     committed: bool
-    cells: tuple[CellResult, ...]
-    accounts: tuple[Account, ...]
-    audit: AuditReport
-    on_shortfall: str
 
-    @property
-    def shortfall(self) -> int:
-        return sum(a.shortfall for a in self.accounts)
-
-    @property
-    def ok(self) -> bool:
-        """As of a run: every limit holds, and no shortfall that the job calls a failure."""
-        return self.audit.ok and not (self.shortfall and self.on_shortfall == "fail")
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | {
+            "generation": self.generation,
+            "tried": self.tried,
+            "healed": self.healed,
+            "failing": self.failing,
+            "committed": self.committed,
+        }
 
 
 def retry(job: Job, engine: Engine, *, reporter: Reporter | None = None) -> RetryResult:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from augment.errors import InterruptedRun, StorageError
+from augment.errors import InterruptedRun
 from augment.mix import MixUnit, PoolSlice
-from augment.run.mix_unit import Input, MixWorker, read_slice
+from augment.run.mix_unit import Input, MixWorker, check_same, read_slice
 from augment.run.pool_unit import is_published
 from augment.run.prepare import Frozen, as_it_stands, read_census
 from augment.run.rows import Made
@@ -125,11 +125,7 @@ class RetryWorker:
     def _remake(self, unit: RetryUnit, path: str) -> None:
         """A recorded shard was lost: the same inputs give the same bytes and so the same name."""
         trail = Trail(self._work, self._work.begin(unit.name), self._run)
-        if (self._build(unit, trail)["entry"] or {}).get("path") != path:
-            raise StorageError(
-                f"{self._prepared.output.url(path)}: this recorded shard is gone and its inputs "
-                "have changed since, so it cannot be made again; restore it, or restore its inputs"
-            )
+        check_same(self._prepared.output, path, self._build(unit, trail)["entry"])
 
     def _build(self, unit: RetryUnit, trail: Trail) -> dict[str, Any]:
         """As a unit's record; what was tried before counts as a change: written rows were

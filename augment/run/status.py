@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from augment.errors import AugmentError, RequestError, StorageError
+from augment.errors import AugmentError, StorageError
 from augment.plan import Plan
 from augment.run.attempts import Attempts
 from augment.run.cost import Estimate, Spent, kept_estimates
@@ -136,11 +136,6 @@ def status(output: str, options: Options | None = None, clock: Clock = time.time
     """
     folder = Folder(output, options)
     names = job_ids(folder)
-    if not names:
-        raise RequestError(
-            f"{folder.uri}: no job was begun here (there is neither _work/ nor _provenance/); "
-            "expected the folder that a job names as output.uri"
-        )
     jobs = tuple(_Job(folder, name, clock()).status() for name in names)
     return Status(folder.uri, newest_version(folder), clock(), jobs)
 

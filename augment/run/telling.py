@@ -19,6 +19,7 @@ from augment.errors import AugmentError
 from augment.run.observed import ObservedTask, Speech
 from augment.run.progress import Reporter, Silent
 from augment.run.timing import Seconds, now
+from augment.secrecy import secret_values
 
 if TYPE_CHECKING:
     from augment.plan import Plan
@@ -160,7 +161,7 @@ class Telling:
         self._speech = Speech(
             logs.actor(),
             execution.log_format,
-            logs.secret_values(execution.storage_options, os.environ),
+            secret_values(execution.storage_options, os.environ, prepared.job.text),
             detail=bool(self._observers),
         )
         for observer in self._observers:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from augment.errors import StorageError
 from augment.run.prepare import Frozen
+from augment.secrecy import struck
 from augment.storage import Folder
-from augment.write import blot
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def note_uses(frozen: Frozen) -> None:
         universe = frozen.plan.generator(name).universe[:16]
         body = {
             "job_id": prepared.job_id,
-            "output": blot(prepared.output.uri),
+            "output": struck(prepared.output.uri),
             "generator": name,
             "family": prepared.infos[name].family,
         }

@@ -9,11 +9,11 @@ machine's role. Knows nothing of files.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from augment.errors import RequestError
+from augment.secrecy import secret_values, struck
 
 S3 = ("s3", "s3a")
 AZURE = ("az", "abfs", "abfss")
@@ -31,7 +31,6 @@ _AZURE_NAMES = {
     "client_id": "AZURE_STORAGE_CLIENT_ID",
     "client_secret": "AZURE_STORAGE_CLIENT_SECRET",
 }
-_SECRET = re.compile(r"secret|token|password|credential|connection_string|_key$")
 _SHORTEST = 8
 """A shorter value is no secret, but may be a word of the text that it would be cut out of."""
 
@@ -72,18 +71,7 @@ def delta_options(uri: str, protocol: str, given: Mapping[str, Any]) -> dict[str
 
 def without_secrets(text: str, given: Any) -> str:
     """The text with every value of the options that nobody may see cut out."""
-    for secret in _secrets(given):
-        text = text.replace(secret, "***")
-    return text
-
-
-def _secrets(given: Any) -> Iterator[str]:
-    if isinstance(given, Mapping):
-        for key, value in given.items():
-            if not isinstance(value, str):
-                yield from _secrets(value)
-            elif len(value) >= _SHORTEST and _SECRET.search(str(key).lower()):
-                yield value
+    return struck(text, secret_values(given, shortest=_SHORTEST))
 
 
 def _s3(given: Mapping[str, Any]) -> dict[str, str]:

@@ -13,9 +13,9 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from augment.errors import Problem, SpecError
+from augment.secrecy import secret_leaves
 from augment.spec.asked import Asked, local_path, read_document, scheme_of
 from augment.spec.files import read_bytes
 from augment.spec.load import Job
@@ -26,7 +26,6 @@ MAX_BYTES = 32 << 20
 _REACHED = "a URI, or an absolute path in a shared folder (--shared, on Kubernetes --volume)"
 _FILES = ("file", "pipeline", "manifest")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRET = re.compile(r"secret|token|passw|credential|key$|connection_string|sas", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -155,19 +154,8 @@ def _literal_secrets(document: Document) -> Iterator[Problem]:
     data = document.data if isinstance(document.data, dict) else {}
     for owner in (data, data.get("execution")):
         options = owner.get("storage_options") if isinstance(owner, dict) else None
-        for key, value in _leaves(options):
-            if _SECRET.search(key) and isinstance(value, str) and value and "${" not in value:
+        for key, value in secret_leaves(options):
+            if value and "${" not in value:
                 hint = "The job travels as written: anybody who may list jobs could read it"
                 place = f"{document.name}: storage_options: {key}"
                 yield Problem(place, "a value that looks secret", "a variable, ${NAME}", hint)
-
-
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _leaves(inner, str(name))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner, key)
-    else:
-        yield key, value

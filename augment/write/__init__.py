@@ -5,7 +5,7 @@ Every file here takes a `Folder`; none knows of jobs' rules, generators or Ray.
 
 from augment.write.card import card_is_current, write_card
 from augment.write.claims import Claim, Claims
-from augment.write.journal import Journal, blot, read_journals, texts_of
+from augment.write.journal import Journal, read_journals
 from augment.write.lease import Holder, Lease, Seen, alive, holders, look
 from augment.write.marks import XmpMark, add_xmp, has_marks, read_xmp, verify_mark
 from augment.write.provenance import (
@@ -51,7 +51,6 @@ __all__ = [
     "XmpMark",
     "add_xmp",
     "alive",
-    "blot",
     "card_is_current",
     "commit_once",
     "count_cells",
@@ -72,7 +71,6 @@ __all__ = [
     "read_journals",
     "read_xmp",
     "refuse_foreign_rows",
-    "texts_of",
     "verify_mark",
     "withdraw",
     "write_card",

@@ -2,7 +2,7 @@
 
 One small file per driver: who, since when, which stage and how far, and how it ended. It is
 for people and `augment status` only: nothing that decides rows is read from it, and a run
-whose journal cannot be written goes on. Secrets are blotted out of every text. Knows nothing
+whose journal cannot be written goes on. Secrets are struck out of every text. Knows nothing
 of plans or pixels.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import socket
 import traceback
 import uuid
@@ -20,18 +19,12 @@ from types import TracebackType
 from typing import Any
 
 from augment.errors import AugmentError, StorageError
+from augment.secrecy import struck
 from augment.storage import Folder
 
 FOLDER = "state"
 EVERY_S = 5.0
 _MOST_TEXT = 2000
-_SHORTEST_SECRET = 4
-_NO_SECRETS = ("endpoint_url", "region", "region_name")
-_IN_URLS = (
-    (re.compile(r"(\b[a-z0-9+.-]+://)[^/\s@:]*:[^/\s@]*@", re.I), r"\1***@"),
-    (re.compile(r"([?&](?:[\w-]*(?:signature|token|secret|credential|key|sig))=)[^&\s]+", re.I),
-     r"\1***"),
-)  # fmt: skip
 
 Entry = dict[str, Any]
 """driver, host, pid, verb, started_at, at, ended_at, exit_code, stage, done, total, error
@@ -54,7 +47,7 @@ class Journal:
         secrets: Collection[str] = (),
     ) -> None:
         self._folder, self._clock = folder, clock
-        self._secrets = sorted((s for s in secrets if len(s) >= _SHORTEST_SECRET), key=len)
+        self._secrets = secrets
         self._name = uuid.uuid4().hex
         self._told = 0.0
         self._entry: Entry = {
@@ -102,7 +95,7 @@ class Journal:
             self._write()
 
     def _clean(self, value: Any) -> Any:
-        return blot(value, self._secrets)[:_MOST_TEXT] if isinstance(value, str) else value
+        return struck(value, self._secrets)[:_MOST_TEXT] if isinstance(value, str) else value
 
     def _write(self) -> None:
         self._told = self._clock()
@@ -119,27 +112,6 @@ def read_journals(folder: Folder) -> Iterator[Entry]:
             entry = json.loads(folder.read(info.path))
             if isinstance(entry, dict) and isinstance(entry.get("started_at"), int | float):
                 yield entry
-
-
-def blot(text: str, secrets: Collection[str] = ()) -> str:
-    """The text without these secrets, and without passwords and signatures in URLs."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    for pattern, instead in _IN_URLS:
-        text = pattern.sub(instead, text)
-    return text
-
-
-def texts_of(value: Any) -> set[str]:
-    """Every text inside nested options that may be a secret: all but places."""
-    if isinstance(value, str):
-        return {value}
-    if isinstance(value, Mapping):
-        kept = [one for key, one in value.items() if key not in _NO_SECRETS]
-        return {text for one in kept for text in texts_of(one)}
-    if isinstance(value, list | tuple):
-        return {text for one in value for text in texts_of(one)}
-    return set()
 
 
 def _exit_code(error: BaseException | None) -> int:

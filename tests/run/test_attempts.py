@@ -57,7 +57,7 @@ def test_a_damaged_attempt_names_its_file(work: Work) -> None:
 
 def test_the_job_that_is_meant(tmp_path: Path) -> None:
     output = Folder(str(tmp_path))
-    with pytest.raises(RequestError, match="no job was begun here; expected the folder"):
+    with pytest.raises(RequestError, match=r"no job was begun here \(there is neither _work/"):
         one_job(output, None)
     for name in ("big-0123456789ab", "small-0123456789ab", "smaller-0123456789ab", "logs"):
         output.replace(f"_work/{name}/x", b"")

@@ -72,7 +72,7 @@ def test_secrets_are_cut_out_and_words_are_not() -> None:
         "az": {"nested": {"account_key": "zyxwvuts"}},
     }
     text = "AKIAEXAMPLE1 said abcdefgh, zyxwvuts and short"
-    assert credentials.without_secrets(text, given) == "AKIAEXAMPLE1 said ***, *** and short"
+    assert credentials.without_secrets(text, given) == "*** said ***, *** and short"
 
 
 def test_what_a_client_says_is_shown_without_secrets(s3: S3Server) -> None:

@@ -1,0 +1,43 @@
+"""What a run and a retry both end with: cells, accounts and an audit, and whether that is well."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from augment.audit import AuditReport
+from augment.run.accounts import Account
+from augment.run.commit import CellResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A data set as somebody's work left it. version: the newest one."""
+
+    job_id: str
+    output: str
+    version: int
+    cells: tuple[CellResult, ...]
+    accounts: tuple[Account, ...]
+    audit: AuditReport
+    on_shortfall: str
+
+    @property
+    def shortfall(self) -> int:
+        return sum(a.shortfall for a in self.accounts)
+
+    @property
+    def ok(self) -> bool:
+        """Every limit holds, and no shortfall that the job calls a failure."""
+        return self.audit.ok and not (self.shortfall and self.on_shortfall == "fail")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "job_id": self.job_id,
+            "output": self.output,
+            "version": self.version,
+            "ok": self.ok,
+            "cells": [asdict(c) | {"short": c.short} for c in self.cells],
+            "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in self.accounts],
+            "audit": self.audit.to_json(),
+        }
