@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from augment.generators import GeneratedBatch, GeneratorInfo, SampleRequest
-from augment.sample import DigitalSourceType
-from augment.seeds import digest, stream
+from augment.generators import GeneratedBatch, SampleRequest
+from augment.seeds import stream
+from tests.end_to_end.toys import toy_info
 
 
 class Poisoned:
@@ -28,19 +28,7 @@ class Poisoned:
         """side: pixels. blank: share of the images that are constant, for a filter to reject.
         name: another name, another generator."""
         self._orders, self._blank = Path(orders), blank
-        self.info = GeneratorInfo(
-            name="poisoned",
-            family="poisoned",
-            identity=digest(["poisoned", 1, side, blank, name]),
-            sampling_digest=digest(""),
-            checkpoint_sha256="",
-            classes=tuple(classes),
-            height=side,
-            width=side,
-            channels=1,
-            license="CC0-1.0",
-            digital_source_type=DigitalSourceType.ALGORITHMIC_MEDIA.value,
-        )
+        self.info = toy_info("poisoned", classes, side, 1, [side, blank, name])
 
     def validate(self, request: SampleRequest) -> None:
         """Takes everything."""

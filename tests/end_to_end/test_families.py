@@ -13,13 +13,13 @@ import pytest
 
 from augment.api import audit, load_spec, open_dataset, run
 from augment.errors import CheckpointError, RequestError
-from augment.generators import GeneratedBatch, GeneratorInfo, SampleRequest
+from augment.generators import GeneratedBatch, SampleRequest
 from augment.policy import VARIABLE
 from augment.run.ray_engine import RayEngine
-from augment.sample import DigitalSourceType
-from augment.seeds import digest, stream
+from augment.seeds import stream
 from tests.end_to_end.jobs import CLASSES, assert_alike, job_document, rows_of, write_digits
 from tests.end_to_end.test_engines import clock
+from tests.end_to_end.toys import toy_info
 from tests.generators import onnx_graphs, test_stylegan2, test_vae_kl, test_vae_pythae
 from tests.generators.translators import resnet, spec_of
 
@@ -30,12 +30,7 @@ class Dots:
     """A generator that somebody wrote: one bright pixel on a noisy ground."""
 
     def __init__(self, classes: list[str]) -> None:
-        self.info = GeneratorInfo(
-            name="dots", family="dots", identity=digest("dots"), sampling_digest=digest(""),
-            checkpoint_sha256="", classes=tuple(classes), height=8, width=8, channels=3,
-            license="CC0-1.0",
-            digital_source_type=DigitalSourceType.ALGORITHMIC_MEDIA.value,
-        )  # fmt: skip
+        self.info = toy_info("dots", classes, 8)
 
     def validate(self, request: SampleRequest) -> None:
         if request.label_name not in self.info.classes:

@@ -26,16 +26,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from augment.api import audit, load_spec, run
 from augment.errors import InterruptedRun, RequestError
-from augment.generators import GeneratedBatch, GeneratorInfo, SampleRequest
+from augment.generators import GeneratedBatch, SampleRequest
 from augment.policy import VARIABLE
 from augment.run import LocalEngine, Resources, RunResult, Task
 from augment.run.ray_engine import RayEngine
-from augment.sample import DigitalSourceType
-from augment.seeds import digest, stream
+from augment.seeds import stream
 from augment.storage import Folder
 from augment.write import live_files
 from tests.end_to_end.jobs import CLASSES, job_document, write_digits, write_job
 from tests.end_to_end.runs import records, until
+from tests.end_to_end.toys import toy_info
 
 REAL = {"0": 150, "1": 120, "2": 100}
 FILLED = {label: 2 * n + 14 for label, n in REAL.items()}
@@ -49,12 +49,7 @@ class Uneven:
     Its images are so large that a unit of the pool holds 21 of them."""
 
     def __init__(self) -> None:
-        self.info = GeneratorInfo(
-            name="uneven", family="uneven", identity=digest("uneven"), sampling_digest=digest(""),
-            checkpoint_sha256="", classes=CLASSES, height=1024, width=1024, channels=3,
-            license="CC0-1.0",
-            digital_source_type=DigitalSourceType.ALGORITHMIC_MEDIA.value,
-        )  # fmt: skip
+        self.info = toy_info("uneven", CLASSES, 1024)
 
     def validate(self, request: SampleRequest) -> None:
         if request.label_name not in self.info.classes:

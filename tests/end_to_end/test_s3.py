@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,8 @@ from augment.run.ray_engine import RayEngine
 from augment.storage import Folder
 from tests.end_to_end import stores
 from tests.end_to_end.jobs import augment, write_job
-from tests.end_to_end.stores import document, images, pool_rows, upload, write_inputs
+from tests.end_to_end.stores import document, images, pool_rows, write_inputs
 from tests.storage.s3_server import SECRET, Nth, Request, S3Server
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("inputs")
-    write_inputs(root)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +30,6 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     write_inputs(root)
     assert run(load_spec(document(str(root))), engine="local").ok
     return images(str(root))
-
-
-@pytest.fixture
-def base(s3: S3Server, inputs: Path) -> Iterator[str]:
-    """Where the inputs are, in a bucket of their own."""
-    uri = f"{s3.bucket()}/job"
-    upload(inputs, uri, s3)
-    s3.seen.clear()
-    yield uri
-    s3.plan = None
 
 
 def carry_out(base: str, s3: S3Server, engine: Any = "local", **changes: Any) -> RunResult:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,10 @@ import pytest
 from augment.api import load_spec, run
 from augment.errors import StorageError
 from augment.storage import Folder
-from tests.end_to_end.stores import document, images, pool_rows, upload, write_inputs
+from tests.end_to_end.stores import document, images, pool_rows, upload
 from tests.storage.s3_server import SECRET, Nth, Plan, Request, S3Server, Seeded
 
 FAULTS = ("slow_down", "internal_error", "reset_before", "reset_after", "truncated", "late")
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("inputs")
-    write_inputs(root)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +28,6 @@ def undisturbed(inputs: Path, s3_session: S3Server) -> dict[str, str]:
     upload(inputs, base, s3_session)
     carry_out(base, s3_session)
     return images(base, s3_session.options())
-
-
-@pytest.fixture
-def base(s3: S3Server, inputs: Path) -> Iterator[str]:
-    uri = f"{s3.bucket()}/job"
-    upload(inputs, uri, s3)
-    yield uri
-    s3.plan = None
 
 
 def carry_out(base: str, s3: S3Server, **options: Any) -> None:
