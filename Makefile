@@ -5,8 +5,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?=
 CHAOS_ARGS ?= --moments 50 --seed 1
+FUZZ_ARGS ?= --seconds 60 --seed 1
 
-.PHONY: help demo test check lint types contracts unit chaos schemas format clean
+.PHONY: help demo test check lint types contracts unit chaos fuzz schemas format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -40,6 +41,10 @@ unit: .venv/ready
 
 chaos: .venv/ready  ## kill random parts of running jobs at 50 moments; nothing may be lost or doubled
 	$(BIN)/python -m tests.end_to_end.chaos $(CHAOS_ARGS)
+
+fuzz: .venv/ready  ## give every reader of foreign bytes a minute of damaged ones; what it finds is kept
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 schemas: .venv/ready  ## write schemas/ from the code
 	$(BIN)/augment schema --write schemas
