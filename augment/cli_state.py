@@ -27,8 +27,6 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
     _options_of(status)
     retry = verb(verbs, "retry", _retry, "make the failed rows of a committed data set again")
     retry.add_argument("output", metavar="OUTPUT")
-    retry.add_argument("--failed", action="store_true", required=True,
-                       help="rows that were quarantined, and samples that failed")  # fmt: skip
     retry.add_argument("--job", metavar="NAME", help="which job, where there are several")
     retry.add_argument("--job-file", metavar="JOB", help="default: its text as the output keeps it")
     retry.add_argument("--engine", choices=("ray", "local"), help="default: the job's execution")
@@ -102,14 +100,20 @@ def _retry(arguments: argparse.Namespace) -> int:
 
     output = Folder(arguments.output, _options(arguments))
     laid = Laid(arguments.job_file, arguments.execution, arguments.overrides)
-    job = job_to_retry(output, arguments.job, laid)
+    kept = job_to_retry(output, arguments.job, laid)
     with (
-        console.session(job, quiet=arguments.json) as session,
-        open_engine(job, arguments.engine) as engine,
+        console.session(kept.job, quiet=arguments.json) as session,
+        open_engine(kept.job, arguments.engine) as engine,
     ):
-        result = retry(job, engine, reporter=session.reporter)
+        if kept.elsewhere is not None:
+            session.reporter.note(
+                f"the job names {kept.elsewhere} as its output; what is retried is {output.uri}, "
+                "as given"
+            )
+        result = retry(kept.job, engine, reporter=session.reporter)
     if arguments.json:
-        print(json.dumps(result.to_json() | {"log": session.log}, ensure_ascii=False))
+        told = {"log": session.log, "elsewhere": kept.elsewhere}
+        print(json.dumps(result.to_json() | told, ensure_ascii=False))
     else:
         console_state.show_retry(result, session.log)
     return 0 if result.ok else 1

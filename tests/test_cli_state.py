@@ -67,16 +67,16 @@ def test_status_for_people_and_programs(home: Path, capfd: Capture) -> None:
 
 def test_retry_from_the_kept_text(home: Path, capfd: Capture) -> None:
     write_digits(home / "data", COUNTS)
-    code, out, _ = call(capfd, "retry", str(home / "out"), "--failed", "--engine", "local")
+    code, out, _ = call(capfd, "retry", str(home / "out"), "--engine", "local")
     assert code == 0
     assert out.startswith("2 failed rows and samples were tried again: 2 rows were added, 0 are ")
     assert f"data set:      {home}/out  (version 2)\n" in out
-    code, out, _ = call(capfd, "retry", str(home / "out"), "--failed", "--engine", "local")
+    code, out, _ = call(capfd, "retry", str(home / "out"), "--engine", "local")
     assert code == 0
     assert out.startswith("nothing to retry: job small-")
     assert "(version 2; nothing was added to it)" in out
     code, out, _ = call(
-        capfd, "retry", str(home / "out"), "--failed", "--engine", "local", "--json",
+        capfd, "retry", str(home / "out"), "--engine", "local", "--json",
         "--job-file", str(home / "job.yaml"), "--job", "small",
     )  # fmt: skip
     told = document(out)
@@ -86,12 +86,12 @@ def test_retry_from_the_kept_text(home: Path, capfd: Capture) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "retry: the following arguments are required: --failed"),
+        (("--failed",), "retry: got '--failed'; expected one of "),
         (
-            ("--failed", "--job", "big"),
+            ("--job", "big"),
             "got --job 'big', which fits 0 jobs; expected one of small-",
         ),
-        (("--failed", "--set", "workers=0"), "execution.workers: got 0; expected"),
+        (("--set", "workers=0"), "execution.workers: got 0; expected"),
     ],
 )
 def test_a_wrong_retry_is_refused(
@@ -102,20 +102,73 @@ def test_a_wrong_retry_is_refused(
     assert text in told
 
 
+def published(out: Path) -> dict[str, int]:
+    return {str(p.relative_to(out)): p.stat().st_size for p in out.rglob("*") if p.is_file()}
+
+
+def test_a_copy_is_retried_where_it_lies(home: Path, capfd: Capture) -> None:
+    shutil.copytree(home / "out", home / "copy")
+    before = published(home / "out")
+    write_digits(home / "data", COUNTS)
+    code, out, told = call(capfd, "retry", str(home / "copy"), "--engine", "local")
+    assert code == 0
+    assert f"data set:      {home}/copy  (version 2)\n" in out
+    assert (
+        f"the job names {home}/out as its output; what is retried is {home}/copy, as given" in told
+    )
+    assert published(home / "out") == before
+    assert "version 2" in call(capfd, "status", str(home / "copy"))[1]
+    code, out, _ = call(capfd, "retry", str(home / "out"), "--engine", "local", "--json")
+    assert (code, document(out)["healed"], document(out)["elsewhere"]) == (0, 2, None)
+
+
+@pytest.mark.parametrize("more", [(), ("--job-file", "job.yaml")])
+def test_a_data_set_that_was_moved_is_retried_where_it_is(
+    home: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    (home / "out").rename(home / "moved")
+    write_digits(home / "data", COUNTS)
+    monkeypatch.chdir(home)
+    code, out, _ = call(capfd, "retry", "moved", "--engine", "local", "--json", *more)
+    told = document(out)
+    assert (code, told["healed"], told["output"]) == (0, 2, f"{home}/moved")
+    assert (told["elsewhere"], (home / "out").exists()) == (f"{home}/out", False)
+    assert call(capfd, "audit", "moved")[0] == 0
+
+
+def test_a_link_to_the_output_is_the_output(home: Path, capfd: Capture) -> None:
+    (home / "link").symlink_to(home / "out")
+    write_digits(home / "data", COUNTS)
+    code, out, _ = call(capfd, "retry", str(home / "link"), "--engine", "local", "--json")
+    assert (code, document(out)["healed"], document(out)["elsewhere"]) == (0, 2, None)
+
+
+def test_a_copy_where_jobs_may_not_write_is_refused(
+    home: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(home / "out", home / "copy")
+    policy = home / "policy.yaml"
+    policy.write_text(f"allowed_uris: [{home}/out, {home}/data, {home}/pool]\n")
+    monkeypatch.setenv("AUGMENT_POLICY", str(policy))
+    before = published(home / "copy")
+    code, _, told = call(capfd, "retry", str(home / "copy"), "--engine", "local")
+    assert code == 2
+    assert f"{home}/copy: got an output outside the folders that {policy} allows jobs" in told
+    assert published(home / "copy") == before
+
+
 def test_another_environment_is_another_request(
     home: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed = (home / "job.yaml").read_text().replace("seed: 7", "seed: 8")
     other = home / "other.yaml"
     other.write_text(changed)
-    code, _, told = call(
-        capfd, "retry", str(home / "out"), "--failed", "--job-file", str(other)
-    )  # fmt: skip
+    code, _, told = call(capfd, "retry", str(home / "out"), "--job-file", str(other))
     assert code == 2
     assert "what was loaded now makes the request small-" in told
     assert "restore it, or name the job file with --job-file" in told
     monkeypatch.delenv("AUGMENT_TEST_DATA")
-    code, _, told = call(capfd, "retry", str(home / "out"), "--failed")
+    code, _, told = call(capfd, "retry", str(home / "out"))
     assert code == 2
     assert "the kept text of small-" in told
     assert "AUGMENT_TEST_DATA" in told
@@ -123,7 +176,7 @@ def test_another_environment_is_another_request(
 
 def test_an_unfinished_job_is_not_retried(home: Path, capfd: Capture) -> None:
     shutil.rmtree(home / "out/_provenance")
-    code, _, told = call(capfd, "retry", str(home / "out"), "--failed")
+    code, _, told = call(capfd, "retry", str(home / "out"))
     assert code == 2
     assert "is not committed there, so there is nothing to retry: `augment run`" in told
 

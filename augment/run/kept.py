@@ -1,7 +1,9 @@
 """Jobs as their outputs keep them: which there are, and the job file's text made a job again.
 
 For verbs that are given an output and no job file. The text was kept with `${VARIABLES}`
-unexpanded, so the environment must be that of the run; whether it is shows in the digest.
+unexpanded, so the environment must be that of the run; whether it is shows in the digest. The
+folder that a verb is given is the one it works on: where the text names another one, as that of a
+data set that was moved or copied does, the text gives way.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from augment.errors import RequestError
+from augment.policy import read_policy
 from augment.run.prepare import prepare
 from augment.spec import Job, load_spec, load_text
 from augment.storage import Folder
@@ -85,16 +88,51 @@ def kept_job(output: Folder, job_id: str, laid: Laid) -> Job:
     )
 
 
-def job_to_retry(output: Folder, name: str | None, laid: Laid) -> Job:
-    """The job that is meant, as it was when it ran.
+@dataclass(frozen=True)
+class Kept:
+    """A job as it was when it ran. elsewhere: the output that its text names, where that is not
+    the folder that was given."""
+
+    job: Job
+    elsewhere: str | None
+
+
+def job_to_retry(output: Folder, name: str | None, laid: Laid) -> Kept:
+    """The job that is meant, with `output` as its output, wherever its text says that it lies.
 
     Raises:
-        RequestError: no such job, or its text makes another request now. SpecError: see `kept_job`.
+        RequestError: no such job, its text makes another request now, or the operator does not
+            allow jobs that folder. SpecError: see `kept_job`.
     """
     job_id = one_job(output, name)
     job = kept_job(output, job_id, laid)
     refuse_another(job_id, prepare(job).job_id)
-    return job
+    named = Folder(job.spec.output.uri, job.spec.execution.storage_options)
+    if _same_place(named, output):
+        return Kept(job, None)
+    return Kept(_placed(job, output), named.uri)
+
+
+def _placed(job: Job, output: Folder) -> Job:
+    """The job with this folder as its output, reached with the options that opened it."""
+    policy = read_policy()
+    if not policy.allows_uri(output.uri):
+        allowed = ", ".join(policy.rules.allowed_uris or ())
+        raise RequestError(
+            f"{output.uri}: got an output outside the folders that {policy.path} allows jobs; "
+            f"expected one in: {allowed}"
+        )
+    options = {**job.spec.execution.storage_options, **output.options}
+    execution = job.spec.execution.model_copy(update={"storage_options": options})
+    place = job.spec.output.model_copy(update={"uri": output.uri})
+    return replace(job, spec=job.spec.model_copy(update={"output": place, "execution": execution}))
+
+
+def _same_place(one: Folder, other: Folder) -> bool:
+    """Links and the two names of S3 aside."""
+    if one.is_local and other.is_local:
+        return os.path.realpath(one.uri) == os.path.realpath(other.uri)
+    return re.sub("^s3a:", "s3:", one.uri) == re.sub("^s3a:", "s3:", other.uri)
 
 
 def refuse_another(job_id: str, found: str) -> None:

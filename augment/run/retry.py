@@ -1,4 +1,4 @@
-"""A committed data set gets the rows that failed: `augment retry OUTPUT --failed`.
+"""A committed data set gets the rows that failed: `augment retry OUTPUT`.
 
 Failed are rows that were quarantined, and samples of the pool that failed and left cells
 short. What can be made now is added by one more transaction of the same request, its next

@@ -13,9 +13,7 @@ from tests.end_to_end.test_poison import FILL, LOST, ORDERS, REPOSITORY, Poison
 
 def retried(poison: Poison) -> dict[str, Any]:
     environment = {VARIABLE: str(poison.root / "policy.yaml"), "PYTHONPATH": str(REPOSITORY)}
-    done = augment(
-        "retry", "out", "--failed", "--engine", "ray", "--json", cwd=poison.root, **environment
-    )
+    done = augment("retry", "out", "--engine", "ray", "--json", cwd=poison.root, **environment)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

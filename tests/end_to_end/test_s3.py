@@ -90,6 +90,32 @@ def test_on_ray(s3: S3Server, base: str, local: dict[str, str], ray_engine: RayE
     assert images(base, s3.options()) == local
 
 
+def test_a_retry_works_on_the_place_that_it_is_given(
+    s3: S3Server, base: str, tmp_path: Path
+) -> None:
+    """A copy of a data set in the same bucket, by both names of the store."""
+    inputs, image = Folder(base, s3.options()), "data/train/0/000.png"
+    whole = inputs.read(image)
+    inputs.replace(image, b"")
+    job = document(base, execution={"storage_options": s3.options()})
+    assert run(load_spec(job), engine="local").ok
+    inputs.replace(image, whole)
+    out, copy = inputs.child("out"), inputs.child("copy")
+    for info in list(out.files()):
+        copy.replace(info.path, out.read(info.path))
+    options = json.dumps(s3.options())
+    for place, elsewhere in ((copy, out.uri), (out, None)):
+        given = place.uri.replace("s3://", "s3a://")
+        done = augment(
+            "retry", given, "--engine", "local", "--json", "--storage-options", options,
+            cwd=tmp_path, **s3.environment(),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert (told["healed"], told["version"], told["elsewhere"]) == (2, 2, elsewhere)
+        assert SECRET not in done.stdout + done.stderr
+
+
 def _is_commit(request: Request) -> bool:
     return request.method == "PUT" and "out/_delta_log/00000000000000000001" in request.path
 
