@@ -36,13 +36,18 @@ class RequestError(AugmentError):
     exit_code = 2
 
 
+_MOST_TEXT = 800
+_MOST_LINES = 40
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong with a request.
 
     place: where it stands, for example `job.yaml:12 synthesize[0].fill.to`.
     found: what came, as text. expected: what would have been right.
-    hint: the way out, for example the nearest valid name; may be empty.
+    hint: the way out, for example the nearest valid name; may be empty. Each is cut at 800
+    characters.
     """
 
     place: str
@@ -50,17 +55,28 @@ class Problem:
     expected: str
     hint: str = ""
 
+    def __post_init__(self) -> None:
+        for part in ("place", "found", "expected", "hint"):
+            text = getattr(self, part)
+            if len(text) > _MOST_TEXT:  # whatever came: nobody reads a page of it
+                object.__setattr__(self, part, f"{text[: _MOST_TEXT - 3]}...")
+
     def __str__(self) -> str:
         text = f"{self.place}: got {self.found}; expected {self.expected}"
         return f"{text}. {self.hint}" if self.hint else text
 
 
 class _ProblemsError(RequestError):
+    """Its text shows the first forty problems; `problems` holds all that were noted."""
+
     def __init__(self, problems: Sequence[Problem]) -> None:
         if not problems:
             raise ValueError("an error of problems needs at least one problem")
         self.problems: tuple[Problem, ...] = tuple(problems)
-        super().__init__("\n".join(str(p) for p in self.problems))
+        lines = [str(p) for p in self.problems[:_MOST_LINES]]
+        if (rest := len(self.problems) - _MOST_LINES) > 0:
+            lines.append(f"... and {rest} more problems")
+        super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...]]]:
         return type(self), (self.problems,)

@@ -9,19 +9,21 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path as FilePath
+from dataclasses import replace
 from typing import Any
 
 from augment.errors import Problem, SpecError
 from augment.spec.problems import dotted, one_of, shown
-from augment.spec.text import MAX_DEPTH, Document, Path, parse
+from augment.spec.text import MAX_BYTES, MAX_DEPTH, Document, Path, parse
 
 SCHEMES = ("s3", "gs", "az", "file", "memory")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MISSING = object()
+MOST_OF_A_KIND = 20
 
 
 def inside(value: Any, step: str | int) -> Any:
@@ -44,6 +46,8 @@ class Asked:
         self.problems: list[Problem] = list(document.problems)
         self._places = {path: f"{self.name}:{n}" for path, n in document.lines.items()}
         self._before: dict[Path, Any] = {}
+        self._kinds = Counter[tuple[str | int, int, str]]()
+        self._next: dict[tuple[str | int, int, str], Problem] = {}
 
     def place(self, path: Path) -> str:
         """`job.yaml:12: synthesize[0].fill.to`; the line is that of the nearest key written."""
@@ -52,8 +56,24 @@ class Asked:
         return f"{prefix}: {dotted(path)}" if path else prefix
 
     def add(self, path: Path, found: str, expected: str, hint: str = "") -> None:
-        """Note a problem."""
-        self.problems.append(Problem(self.place(path), found, expected, hint))
+        """Note a problem; of one kind and section the first twenty."""
+        if not self.crowded(path, expected):
+            self.problems.append(Problem(self.place(path), found, expected, hint))
+
+    def crowded(self, path: Path, kind: str) -> bool:
+        """Whether twenty problems of this kind are noted already, in the same section and as
+        deep as `path`. This one is counted, and told of as one of so many more."""
+        like = (path[0] if path else "", len(path), kind)
+        self._kinds[like] += 1
+        if self._kinds[like] == MOST_OF_A_KIND + 1:
+            self._next[like] = Problem(self.place(path), "", "none")
+        return self._kinds[like] > MOST_OF_A_KIND
+
+    def noted(self) -> list[Problem]:
+        """All problems, and of each kind how many more there were than are listed."""
+        counts = ((p, self._kinds[kind] - MOST_OF_A_KIND) for kind, p in self._next.items())
+        more = [replace(p, found=f"{n} more problems of this kind") for p, n in counts]
+        return [*self.problems, *more]
 
     def get(self, *path: str | int) -> Any:
         """The value at `path`, or `MISSING`."""
@@ -274,7 +294,8 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     """
     name = os.fspath(path)
     try:
-        raw = FilePath(name).read_bytes()
+        with open(name, "rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise SpecError([Problem(name, "no such file", "a file that exists")]) from None
     except (OSError, ValueError) as error:

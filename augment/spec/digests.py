@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from augment.spec.base import Spec
 from augment.spec.draft import protected_splits
-from augment.spec.files import Options, read_bytes, read_classes, read_label_map
+from augment.spec.files import (
+    MAX_MANIFEST_BYTES,
+    MAX_PIPELINE_BYTES,
+    Options,
+    read_bytes,
+    read_classes,
+    read_label_map,
+)
 from augment.spec.generators import GeneratorSpec
 from augment.spec.models import Augmentation, LabelMap, SourceSpec, Synthesize
 
@@ -86,16 +93,16 @@ def _generator(generator: GeneratorSpec, identity: str) -> dict[str, Any]:
 def _augmentation(rule: Augmentation, options: Options) -> dict[str, Any]:
     found = _dump(rule, {"pipeline"})
     if rule.pipeline is not None:
-        found["pipeline"] = _sha256(rule.pipeline, options)
+        found["pipeline"] = _sha256(rule.pipeline, options, MAX_PIPELINE_BYTES)
     return found
 
 
 def _synthesize(rule: Synthesize, options: Options) -> dict[str, Any]:
     found = _dump(rule, {"manifest"})
     if rule.manifest is not None:
-        found["manifest"] = _sha256(rule.manifest, options)
+        found["manifest"] = _sha256(rule.manifest, options, MAX_MANIFEST_BYTES)
     return found
 
 
-def _sha256(path: str, options: Options) -> str:
-    return hashlib.sha256(read_bytes(path, options)).hexdigest()
+def _sha256(path: str, options: Options, most: int) -> str:
+    return hashlib.sha256(read_bytes(path, options, most)).hexdigest()

@@ -14,6 +14,7 @@ from typing import Any
 
 from augment.errors import Problem, SpecError
 from augment.spec.asked import local_path
+from augment.spec.few import Few
 from augment.spec.generators import ClassIndexFile
 from augment.spec.models import Classes, LabelMap
 from augment.spec.problems import shown
@@ -21,6 +22,10 @@ from augment.spec.text import parse, resolve
 
 Options = Mapping[str, Mapping[str, Any]]
 _MAX_NAME = 256
+MAX_LIST_BYTES = 64 << 20
+"""Of a class list or a label map: a million classes with long names."""
+MAX_MANIFEST_BYTES = 1 << 30
+MAX_PIPELINE_BYTES = 1 << 20
 
 
 def read_classes(classes: Classes, base: str = "", options: Options | None = None) -> list[str]:
@@ -39,21 +44,21 @@ def read_classes(classes: Classes, base: str = "", options: Options | None = Non
         names.pop()
     problems = _name_problems(names, classes.file)
     if not names:
-        problems.append(Problem(classes.file, "no class", "one class name a line"))
+        problems.add(classes.file, "no class", "one class name a line")
     if problems:
-        raise SpecError(problems)
+        raise SpecError(problems.problems())
     return names
 
 
-def _name_problems(names: list[str], file: str) -> list[Problem]:
-    problems, first = [], dict[str, int]()
+def _name_problems(names: list[str], file: str) -> Few:
+    problems, first = Few(file), dict[str, int]()
     for n, name in enumerate(names, 1):
         if not name or len(name) > _MAX_NAME:
             expected = f"a class name of 1 to {_MAX_NAME} characters"
-            problems.append(Problem(f"{file}:{n}", shown(name), expected))
+            problems.add(f"{file}:{n}", shown(name), expected)
         elif name in first:
             expected = f"each class once (first on line {first[name]})"
-            problems.append(Problem(f"{file}:{n}", f"{shown(name)} a second time", expected))
+            problems.add(f"{file}:{n}", f"{shown(name)} a second time", expected)
         first.setdefault(name, n)
     return problems
 
@@ -77,14 +82,13 @@ def read_label_map(
         raise SpecError(document.problems)
     if not isinstance(document.data, dict) or not document.data:
         raise SpecError([Problem(file, shown(document.data), "a mapping of label: class")])
-    bad = [(k, v) for k, v in document.data.items() if not isinstance(v, str) or not v]
-    if bad:
-        raise SpecError(
-            [
-                Problem(f"{file}:{document.lines.get((k,), 1)}: {k}", shown(v), "a class name")
-                for k, v in bad
-            ]
-        )
+    problems = Few(file)
+    for key, value in document.data.items():
+        if not isinstance(value, str) or not value:
+            place = f"{file}:{document.lines.get((key,), 1)}: {key}"
+            problems.add(place, shown(value), "a class name")
+    if problems:
+        raise SpecError(problems.problems())
     return {str(k): str(v) for k, v in document.data.items()}
 
 
@@ -110,17 +114,19 @@ def read_class_index(
     data = {k: resolve(v) for k, v in found.items()} if isinstance(found, dict) else {}
     if not data:
         raise SpecError([Problem(given.file, shown(found), "a mapping of name: index")])
-    bad = [(k, v) for k, v in data.items() if type(v) is not int or v < 0]
-    if bad:
-        expected = "a whole number from 0"
-        raise SpecError([Problem(f"{given.file}: {k}", shown(v), expected) for k, v in bad])
+    problems = Few(given.file)
+    for key, value in data.items():
+        if type(value) is not int or value < 0:
+            problems.add(f"{given.file}: {key}", shown(value), "a whole number from 0")
+    if problems:
+        raise SpecError(problems.problems())
     return {str(k): int(v) for k, v in data.items()}
 
 
 def _csv_map(text: str, file: str) -> dict[str, str]:
     rows = csv.reader(io.StringIO(text), strict=True)
     found: dict[str, str] = {}
-    problems: list[Problem] = []
+    problems = Few(file)
     try:
         header = next(rows, [])
         if header != ["from", "to"]:
@@ -128,13 +134,13 @@ def _csv_map(text: str, file: str) -> dict[str, str]:
         for row in rows:
             place = f"{file}:{rows.line_num}"
             if len(row) != 2 or not all(row):
-                problems.append(Problem(place, shown(",".join(row)), "a label and a class"))
+                problems.add(place, shown(",".join(row)), "a label and a class")
             elif found.setdefault(row[0], row[1]) != row[1]:
-                problems.append(Problem(place, f"{shown(row[0])} a second time", "each label once"))
+                problems.add(place, f"{shown(row[0])} a second time", "each label once")
     except csv.Error as error:
-        problems.append(Problem(f"{file}:{rows.line_num}", f"an error ({error})", "CSV"))
+        problems.add(f"{file}:{rows.line_num}", f"an error ({error})", "CSV")
     if problems:
-        raise SpecError(problems)
+        raise SpecError(problems.problems())
     return found
 
 
@@ -151,11 +157,11 @@ def _text(path: str, options: Options | None) -> str:
         raise SpecError([Problem(path, found, "UTF-8 text")]) from None
 
 
-def read_bytes(path: str, options: Options | None = None) -> bytes:
-    """The bytes of a file that the job names, local or remote.
+def read_bytes(path: str, options: Options | None = None, most: int = MAX_LIST_BYTES) -> bytes:
+    """The bytes of a file that the job names, local or remote: at most `most`.
 
     Raises:
-        SpecError: it is missing or, if local, unreadable. StorageError: remote trouble.
+        SpecError: it is missing, larger or, if local, unreadable. StorageError: remote trouble.
     """
     local = local_path(path)
     try:
@@ -163,12 +169,19 @@ def read_bytes(path: str, options: Options | None = None) -> bytes:
             from augment.storage import Folder  # fsspec is slow to import: only when needed
 
             folder, name = posixpath.split(path)
-            return Folder(folder, options).read(name)
-        with open(local, "rb") as file:
-            return file.read()
+            store = Folder(folder, options)
+            raw = b"" if (size := store.info(name).size) > most else store.read(name)
+        else:
+            # a FIFO must not hang
+            with open(os.open(local, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                raw = file.read(most + 1)
+                size = len(raw)
     except FileNotFoundError:
         raise SpecError([Problem(path, "no such file", "a file that exists")]) from None
-    except (IsADirectoryError, PermissionError) as error:
+    except OSError as error:
         raise SpecError(
             [Problem(path, f"an error ({error.strerror})", "a readable file")]
         ) from None
+    if size > most:
+        raise SpecError([Problem(path, f"more than {most} bytes", "a smaller file")])
+    return raw

@@ -11,7 +11,8 @@ from augment.spec.draft import Draft
 from augment.spec.generator_checks import cuts
 from augment.spec.generators import Translator
 from augment.spec.models import Input, Synthesize
-from augment.spec.problems import nearest, one_of, shown
+from augment.spec.problems import one_of, shown
+from augment.spec.rules import check_known
 from augment.spec.text import Path
 
 
@@ -54,7 +55,7 @@ def _check_known(
 ) -> bool:
     if name in valid:
         return True
-    asked.add(path, f"the {what} {shown(name)}", one_of(valid), nearest(name, valid))
+    check_known(asked, path, name, valid, what)
     return False
 
 

@@ -27,6 +27,7 @@ from augment.spec.text import parse
 from augment.spec.translate import add_validation_errors
 
 _LINE = re.compile(r":(\d+)")
+_MOST_PROBLEMS = 200
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -185,9 +186,12 @@ def _validated(asked: Asked, model: type[_Model]) -> _Model | None:
 
 
 def _error(asked: Asked) -> SpecError:
-    """All problems, in the order of their lines; each once."""
-    unique = {str(p): p for p in asked.problems}
-    return SpecError(sorted(unique.values(), key=lambda p: _line_of(p, asked.name)))
+    """All problems, in the order of their lines; each once. Of very many the first."""
+    unique = {str(p): p for p in asked.noted()}
+    found = sorted(unique.values(), key=lambda p: _line_of(p, asked.name))
+    if (rest := len(found) - _MOST_PROBLEMS) > 0:
+        found[_MOST_PROBLEMS:] = [Problem(asked.name, f"{rest} more problems", "none")]
+    return SpecError(found)
 
 
 def _line_of(problem: Problem, name: str) -> tuple[bool, int]:

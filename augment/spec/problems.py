@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from augment.spec.text import Path, Plain, resolve
 
 _WORD = re.compile(r"[A-Za-z0-9_-]+")
 _MOST_NAMES = 20
+_MOST_COMPARED = 1000
 
 
 def dotted(path: Path) -> str:
@@ -56,15 +58,24 @@ def one_of(names: Iterable[str]) -> str:
     if not listed:
         return "none (there are none)"
     if len(listed) == 1:
-        return listed[0]
+        return _name(listed[0])
     rest = len(listed) - _MOST_NAMES
     tail = f" and {rest} more" if rest > 0 else ""
-    return f"one of {', '.join(listed[:_MOST_NAMES])}{tail}"
+    return f"one of {', '.join(map(_name, listed[:_MOST_NAMES]))}{tail}"
+
+
+def _name(text: str) -> str:
+    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """`Did you mean 'x'?`, or nothing where no valid name is near."""
     by_fold = {v.casefold(): v for v in valid}
     folded = name.casefold()[:100]
+    if len(by_fold) > _MOST_COMPARED:  # of very many those that begin alike
+        names = sorted(by_fold)
+        middle = bisect_left(names, folded)
+        near = names[max(0, middle - _MOST_COMPARED // 2) : middle + _MOST_COMPARED // 2]
+        by_fold = {n: by_fold[n] for n in near}
     found = difflib.get_close_matches(folded, by_fold, n=1, cutoff=0.6)
     return f"Did you mean {by_fold[found[0]]!r}?" if found else ""

@@ -19,7 +19,6 @@ from augment.spec.problems import nearest, one_of, shown
 from augment.spec.text import Path, parse, resolve
 
 Names = Collection[str]
-_MOST_UNKNOWN = 20
 _MANIFESTS = (".parquet", ".csv", ".jsonl")
 _PIPELINES = (".json", ".yaml", ".yml")
 
@@ -42,20 +41,16 @@ def check_rules(asked: Asked, draft: Draft, classes: Names | None) -> None:
 
 def check_known(asked: Asked, path: Path, name: str, valid: Names, what: str) -> None:
     """Note a name that is none of `valid`, with the nearest."""
-    if name not in valid:
+    if name not in valid and not asked.crowded(path, what):
         asked.add(path, f"the {what} {shown(name)}", one_of(valid), nearest(name, valid))
 
 
 def check_all_known(
     asked: Asked, named: Iterable[tuple[Path, str]], valid: Names, what: str
 ) -> None:
-    """Note names that are none of `valid`; of very many the first twenty."""
-    unknown = [(path, name) for path, name in named if name not in valid]
-    for path, name in unknown[:_MOST_UNKNOWN]:
+    """Note names that are none of `valid`."""
+    for path, name in named:
         check_known(asked, path, name, valid, what)
-    if len(unknown) > _MOST_UNKNOWN:
-        found = f"{len(unknown) - _MOST_UNKNOWN} more unknown names from here on"
-        asked.add(unknown[_MOST_UNKNOWN][0], found, one_of(valid))
 
 
 def check_repeats(asked: Asked, path: Path, names: Iterable[str]) -> None:

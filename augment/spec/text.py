@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ MAX_BYTES = 4 << 20
 MAX_DEPTH = 64
 MAX_ALIASED = 10_000
 """Values that aliases may stand for in one file: a shared list is fine, a bomb is not."""
+MAX_VALUES = 200_000
+"""Keys and values of one file: room for tens of thousands of classes, read in a second."""
 
 Path = tuple[str | int, ...]
 
@@ -35,6 +38,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INF = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = (".nan", ".NaN", ".NAN")
 _MAX_DIGITS = 400
+_MOST_OF_A_KIND = 20
 
 
 class Plain(str):
@@ -62,7 +66,7 @@ def parse(raw: bytes, name: str) -> Document:
         SpecError: it is too large, not UTF-8, or neither well-formed YAML nor JSON.
     """
     if len(raw) > MAX_BYTES:
-        raise _refuse(name, f"{len(raw)} bytes", f"at most {MAX_BYTES} bytes")
+        raise _refuse(name, f"more than {MAX_BYTES} bytes", "a smaller file")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -112,6 +116,22 @@ def _refuse(place: str, found: str, expected: str, hint: str = "") -> SpecError:
     return SpecError([Problem(place, found, expected, hint)])
 
 
+def _too_many(place: str) -> SpecError:
+    hint = "Long lists stand in files of their own: `classes.file`, `label_map.file`, `manifest`"
+    found, expected = f"more than {MAX_VALUES} keys and values", "a smaller file"
+    return _refuse(place, found, expected, hint)
+
+
+def _the_rest(name: str, kinds: Counter[str]) -> Iterator[Problem]:
+    for kind, n in kinds.items():
+        if n > _MOST_OF_A_KIND:
+            yield Problem(name, f"{n - _MOST_OF_A_KIND} more {kind}", "none")
+
+
+def _short(key: str) -> str:
+    return repr(key if len(key) <= 80 else f"{key[:77]}...")
+
+
 # ---- YAML ----------------------------------------------------------------------------
 
 
@@ -138,8 +158,10 @@ class _Reader:
         self._name = name
         self._stack: list[_Open] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
+        self._keys = 0
         self._values = 0
         self._aliased = 0
+        self._kinds = Counter[str]()
 
     def read(self, text: str) -> None:
         documents = 0
@@ -148,6 +170,9 @@ class _Reader:
             if documents > 1:
                 raise _refuse(self._at(event), "a second document (`---`)", "one document")
             self._take(event)
+            if self._keys + self._values > MAX_VALUES:
+                raise _too_many(self._at(event))
+        self.problems += _the_rest(self._name, self._kinds)
 
     def _events(self, text: str) -> Iterator[Any]:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -186,14 +211,13 @@ class _Reader:
     def _check_tag(self, event: Any) -> None:
         if event.tag is not None and event.tag != "!":
             short = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.problems.append(
-                Problem(
-                    self._at(event),
-                    f"the tag {short[:80]}",
-                    "values without tags",
-                    "A job file is data: nothing in it is executed; remove the tag",
-                )
-            )
+            hint = "A job file is data: nothing in it is executed; remove the tag"
+            self._note("tags", event, f"the tag {short[:80]}", "values without tags", hint)
+
+    def _note(self, kind: str, event: Any, found: str, expected: str, hint: str = "") -> None:
+        self._kinds[kind] += 1
+        if self._kinds[kind] <= _MOST_OF_A_KIND:
+            self.problems.append(Problem(self._at(event), found, expected, hint))
 
     def _expects_key(self) -> bool:
         top = self._stack[-1] if self._stack else None
@@ -215,14 +239,15 @@ class _Reader:
 
     def _key(self, event: Any) -> None:
         top, key, line = self._stack[-1], str(event.value), event.start_mark.line + 1
+        self._keys += 1
         if key in top.first:
-            self.problems.append(
-                Problem(
-                    f"{self._name}:{line}",
-                    f"the key {key!r} a second time",
-                    f"each key once (first on line {top.first[key]})",
-                )
+            expected = f"each key once (first on line {top.first[key]})"
+            self._note(
+                "keys a second time", event, f"the key {_short(key)} a second time", expected
             )
+        elif key == "<<" and event.implicit[0]:
+            hint = "YAML 1.2 has no merge keys: write the keys out"
+            self._note("merge keys", event, "the merge key <<", "keys written out", hint)
         top.first.setdefault(key, line)
         top.key = key
 
@@ -282,12 +307,16 @@ class _Reader:
 
 def _parse_json(text: str, name: str) -> Document:
     problems: list[Problem] = []
+    kinds = Counter[str]()
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                problems.append(Problem(name, f"the key {key!r} a second time", "each key once"))
+                kinds["keys a second time"] += 1
+                if len(problems) < _MOST_OF_A_KIND:
+                    again = f"the key {_short(key)} a second time"
+                    problems.append(Problem(name, again, "each key once"))
             found.setdefault(key, value)
         return found
 
@@ -305,15 +334,19 @@ def _parse_json(text: str, name: str) -> Document:
     except RecursionError:
         raise _refuse(name, "deeper nesting", f"at most {MAX_DEPTH} levels") from None
     _check_json(data, name)
+    problems += _the_rest(name, kinds)
     return Document(name, text, data, _lines_of_json(text, name), tuple(problems))
 
 
 def _check_json(data: Any, name: str) -> None:
     if depth_of(data) > MAX_DEPTH:
         raise _refuse(name, "deeper nesting", f"at most {MAX_DEPTH} levels")
-    todo = [data]
+    todo, seen = [data], 0
     while todo:
         item = todo.pop()
+        seen += 1 + (len(item) if isinstance(item, dict) else 0)
+        if seen > MAX_VALUES:
+            raise _too_many(name)
         texts = list(item) if isinstance(item, dict) else [item] if isinstance(item, str) else []
         if any("\ud800" <= c <= "\udfff" for t in texts for c in t):
             raise _refuse(name, "half of a surrogate pair", "Unicode text")

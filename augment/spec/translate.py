@@ -57,13 +57,16 @@ def add_validation_errors(
     """Note every pydantic error of validating the value at `prefix` as `model`."""
     data = asked.get(*prefix)
     located = [(prefix + _path(data, e), _in_branch(data, e), e) for e in errors]
+    above = {path[:n] for path, _, _ in located for n in range(len(path))}
     by_path: dict[Path, list[Mapping[str, Any]]] = {}
     for path, branch, error in located:
-        if branch and any(len(p) > len(path) and p[: len(path)] == path for p, _, _ in located):
+        if branch and path in above:
             continue  # another branch of the union fits better: its own error is deeper
         by_path.setdefault(path, []).append(error)
     for path, here in by_path.items():
-        _add(asked, path, here, model, prefix)
+        kind = here[0]["type"]
+        if not asked.crowded(path, f"{kind} {path[-1]}" if kind == "missing" else kind):
+            _add(asked, path, here, model, prefix)
 
 
 def _path(data: Any, error: Mapping[str, Any]) -> Path:
