@@ -131,7 +131,7 @@ def show_retry(result: RetryResult, log: str) -> None:
     for finding in result.audit.findings:
         print(f"finding: {finding.check}: {finding.text}")
     for limit in result.audit.limits:
-        if not limit.ok:
+        if limit.ok is False:
             print(f"limit: {limit.text}")
 
 

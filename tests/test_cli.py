@@ -507,8 +507,11 @@ def test_audit_shows_the_data_set_and_its_sheet(
 
 
 def test_audit_of_a_version(done: Path, capsys: Capture) -> None:
-    assert main(["audit", str(done / "out"), "--version", "0", "--json"]) == 0
-    assert document(capsys.readouterr().out)["rows"] == 0
+    assert main(["audit", str(done / "out"), "--version", "0", "--json"]) == 1
+    found = document(capsys.readouterr().out)
+    assert (found["rows"], found["ok"], found["verdict"]) == (0, False, "not judged")
+    assert main(["audit", str(done / "out"), "--version", "1", "--json"]) == 0
+    assert document(capsys.readouterr().out)["verdict"] == "ok"
     assert main(["audit", str(done / "out"), "--version", "7"]) == 2
     assert "version 7 does not exist; it has versions 0 to 1" in capsys.readouterr().err
     assert main(["trace", str(done / "out"), "0" * 32, "--version", "7"]) == 2

@@ -17,8 +17,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. passed None: it could not be looked at; text says why."""
+    """One thing that was looked at. passed None: it could not be looked at, or there was nothing
+    to look at; text says why."""
 
     name: str
     passed: bool | None
     text: str
+
+
+def not_judged(name: str, asks: str, why: str) -> Check:
+    """A check that found nothing that it speaks of: that nothing is wrong with it says nothing."""
+    return Check(name, None, f"{asks}: not judged, {why}")
+
+
+NO_ROWS = "there are no rows"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
 
-from augment.audit.findings import Check, Finding
+from augment.audit.findings import NO_ROWS, Check, Finding, not_judged
 from augment.audit.table import DataSet, Shard, image_bytes, open_shard
 from augment.codec import verify
 from augment.errors import SampleError
@@ -26,6 +26,7 @@ _BATCH = 64  # images that are held at once
 _COLUMNS = ("sample_id", "image", "sha256", "width", "height", "origin", "generated",
             "digital_source_type")  # fmt: skip
 _PACKET = re.compile(rb"<x:xmpmeta\b.*?</x:xmpmeta>", re.DOTALL)
+_NONE = {"hash": NO_ROWS, "decode": NO_ROWS, "mark": "there are no generated rows"}
 _ASKS = {
     "hash": "every image has the sha256 of its row",
     "decode": "every image decodes to the width and height of its row",
@@ -39,7 +40,7 @@ def check_images(data: DataSet, workers: int = 2) -> tuple[list[Check], list[Fin
     Raises:
         StorageError: a shard vanished or is damaged.
     """
-    rows, unhashed = 0, 0
+    rows, unhashed, generated = 0, 0, 0
     bad: dict[str, tuple[int, str]] = {}
     with ThreadPoolExecutor(workers) as pool:
         for shard in data.shards:
@@ -47,25 +48,30 @@ def check_images(data: DataSet, workers: int = 2) -> tuple[list[Check], list[Fin
                 lines = batch.to_pylist()
                 rows += len(lines)
                 unhashed += sum(line.get("sha256") is None for line in lines)
+                generated += sum(map(_generated, lines))
                 for line, faults in zip(lines, pool.map(_faults, lines), strict=True):
                     for name, fault in faults:
                         n, first = bad.get(name, (0, ""))
                         text = f"sample {line.get('sample_id')} in shard {shard.path}: {fault}"
                         bad[name] = (n + 1, first or text)
-    return _told(rows, unhashed, bad)
+    return _told({"hash": rows, "decode": rows, "mark": generated}, unhashed, bad)
 
 
 def _told(
-    rows: int, unhashed: int, bad: dict[str, tuple[int, str]]
+    seen: Mapping[str, int], unhashed: int, bad: Mapping[str, tuple[int, str]]
 ) -> tuple[list[Check], list[Finding]]:
+    """seen: check -> rows that it speaks of."""
     checks, findings = [], []
     for name, asks in _ASKS.items():
+        rows = seen[name]
         n, first = bad.get(name, (0, ""))
         if n:
             findings.append(Finding(name, f"{n} images fail; the first: {first}", n))
             checks.append(Check(name, False, f"{asks}: not so for {n} of {rows} rows"))
         elif name == "hash" and unhashed:
             checks.append(Check(name, None, f"{asks}: not checked, {unhashed} rows have none"))
+        elif not rows:
+            checks.append(not_judged(name, asks, _NONE[name]))
         else:
             checks.append(Check(name, True, f"{asks}: {rows} rows"))
     return checks, findings

@@ -1,7 +1,8 @@
 """Promises that every row must keep, checked on narrow columns batch by batch.
 
-Each check is a mask of bad rows over flat columns; it keeps how many there are and where
-the first one stands. A shard without the columns makes a check "not checked", not passed.
+Each check is two masks over flat columns: the rows that it speaks of, and which of them are
+bad. It keeps how many there are and where the first bad one stands. A shard without the columns
+makes a check "not checked", and a version without such rows "not judged": neither is passed.
 """
 
 from __future__ import annotations
@@ -14,22 +15,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from augment.audit.facts import Facts
-from augment.audit.findings import Check, Finding
+from augment.audit.findings import Check, Finding, not_judged
 from augment.sample import GENERATED_ORIGINS, DigitalSourceType, Origin
 
-Mask = Callable[[Facts], Any]  # -> pa.BooleanArray, true for bad rows
+Mask = Callable[[Facts], Any]  # -> pa.BooleanArray, a value for each row
 
 
 @dataclass(frozen=True)
 class RowCheck:
-    """name; asks: what must hold of every row; fault: what is said of bad rows; needs:
-    columns without which it cannot be looked at."""
+    """name; asks: what must hold of every row; rows: what the rows are that it speaks of, and
+    `of` which they are; fault: what is said of bad ones, and `bad` which those are among them;
+    needs: columns without which it cannot be looked at."""
 
     name: str
     asks: str
+    rows: str
+    of: Mask
     fault: str
-    needs: tuple[str, ...]
     bad: Mask
+    needs: tuple[str, ...]
 
 
 class RowChecks:
@@ -54,7 +58,6 @@ class RowChecks:
             if lacking := facts.lacks(check.needs):
                 self._skipped[check.name] = f"shard {facts.shard} has no {', '.join(lacking)}"
                 continue
-            self._seen[check.name] += facts.rows.num_rows
             self._note(check, facts)
 
     def results(self) -> tuple[list[Check], list[Finding]]:
@@ -69,13 +72,16 @@ class RowChecks:
             elif check.name in self._skipped:
                 reason = self._skipped[check.name]
                 checks.append(Check(check.name, None, f"{check.asks}: not checked, {reason}"))
+            elif n := self._seen[check.name]:
+                checks.append(Check(check.name, True, f"{check.asks}: {n} {check.rows}"))
             else:
-                said = f"{check.asks}: {self._seen[check.name]} rows"
-                checks.append(Check(check.name, True, said))
+                checks.append(not_judged(check.name, check.asks, f"there are no {check.rows}"))
         return checks, findings
 
     def _note(self, check: RowCheck, facts: Facts) -> None:
-        bad = pc.fill_null(check.bad(facts), True)
+        spoken_of = pc.fill_null(check.of(facts), True)
+        self._seen[check.name] += pc.sum(spoken_of).as_py() or 0
+        bad = pc.fill_null(_and(spoken_of, check.bad(facts)), True)
         n = pc.sum(bad).as_py() or 0
         if not n:
             return
@@ -107,39 +113,51 @@ def _and(*masks: Any) -> Any:
     return out
 
 
+def _every(facts: Facts) -> Any:
+    return pa.chunked_array([pa.repeat(True, facts.rows.num_rows)])
+
+
+def _generated(facts: Facts) -> Any:
+    return facts.rows["generated"]
+
+
 def _by_one_generator(facts: Facts) -> Any:
     """Generated rows that have one generator; a composite has several and names none."""
-    return _and(facts.rows["generated"], pc.invert(_is(facts, Origin.COMPOSITE)))
+    return _and(_generated(facts), pc.invert(_is(facts, Origin.COMPOSITE)))
 
 
-def _no_generator(facts: Facts) -> Any:
-    return _and(_by_one_generator(facts), _empty(facts, "generator"))
-
-
-def _no_checkpoint(facts: Facts) -> Any:
+def _by_one_model(facts: Facts) -> Any:
+    """Of these, those that no procedural generator made."""
     procedural = pc.equal(
         pc.fill_null(facts.rows["digital_source_type"], ""),
         DigitalSourceType.ALGORITHMIC_MEDIA.value,
     )
-    return _and(_by_one_generator(facts), pc.invert(procedural), _empty(facts, "checkpoint"))
+    return _and(_by_one_generator(facts), pc.invert(procedural))
 
 
-def _no_parents(facts: Facts) -> Any:
+def _derived(facts: Facts) -> Any:
+    """Rows that were made from images."""
     derived = _is(facts, Origin.AUGMENTED, Origin.TRANSLATED, Origin.COMPOSITE)
-    copied = _and(facts.rows["generated"], pc.greater(facts.rows["transforms"], 0))
-    return _and(pc.or_(derived, copied), pc.equal(facts.rows["parents"], 0))
+    copied = _and(_generated(facts), pc.greater(facts.rows["transforms"], 0))
+    return pc.or_(derived, copied)
 
 
-def _no_marks(facts: Facts) -> Any:
-    return _and(facts.rows["generated"], pc.equal(facts.rows["marks"], 0))
+def _real(facts: Facts) -> Any:
+    return _is(facts, Origin.REAL)
 
 
-def _no_source(facts: Facts) -> Any:
-    return _and(_is(facts, Origin.REAL), _empty(facts, "source"))
+def _lacks(column: str) -> Mask:
+    """Rows whose text is empty or missing."""
+    return lambda facts: _empty(facts, column)
+
+
+def _none(column: str) -> Mask:
+    """Rows whose list is empty."""
+    return lambda facts: pc.equal(facts.rows[column], 0)
 
 
 def _wrong_origin(facts: Facts) -> Any:
-    generated = facts.rows["generated"]
+    generated = _generated(facts)
     made = _and(_is(facts, *GENERATED_ORIGINS), generated)
     other = _and(_is(facts, Origin.REAL, Origin.AUGMENTED), pc.invert(generated))
     return pc.invert(pc.or_(pc.or_(made, other), _is(facts, Origin.COMPOSITE)))
@@ -152,20 +170,22 @@ def _wrong_label(facts: Facts) -> Any:
 
 
 def _protected(protected: Mapping[str, frozenset[str]]) -> RowCheck:
-    def bad(facts: Facts) -> Any:
+    def guarded(facts: Facts) -> Any:
         job, split = facts.rows["job_id"], facts.rows["split"]
-        guarded = pa.chunked_array([pa.repeat(False, facts.rows.num_rows)])
+        found = pa.chunked_array([pa.repeat(False, facts.rows.num_rows)])
         for name, splits in protected.items():
             within = pc.is_in(split, value_set=pa.array(sorted(splits), pa.string()))
-            guarded = pc.or_(guarded, _and(pc.equal(job, name), within))
-        return _and(guarded, pc.invert(_is(facts, Origin.REAL)))
+            found = pc.or_(found, _and(pc.equal(job, name), within))
+        return found
 
     return RowCheck(
         "protected",
         "protected splits hold untouched real rows only",
+        "rows of protected splits",
+        guarded,
         "of protected splits are not untouched real images",
+        lambda facts: pc.invert(_real(facts)),
         ("job_id",),
-        bad,
     )
 
 
@@ -173,50 +193,64 @@ _CHECKS = (
     RowCheck(
         "origin",
         "origin and generated agree",
+        "rows",
+        _every,
         "have an origin that is unknown or does not fit `generated`",
-        ("origin", "generated"),
         _wrong_origin,
+        ("origin", "generated"),
     ),
     RowCheck(
         "label",
         "label is the place of label_name in the class list",
+        "rows",
+        _every,
         "have a label that is not the place of their class in the class list",
-        ("label", "label_name", "classes"),
         _wrong_label,
+        ("label", "label_name", "classes"),
     ),
     RowCheck(
         "generator",
         "every generated row names its generator",
+        "generated rows",
+        _by_one_generator,
         "are generated and name no generator",
+        _lacks("generator"),
         ("generator",),
-        _no_generator,
     ),
     RowCheck(
         "checkpoint",
         "every generated row names its checkpoint, unless it is procedural",
+        "rows that a model generated",
+        _by_one_model,
         "are generated by a model and name no checkpoint",
+        _lacks("checkpoint"),
         ("checkpoint", "digital_source_type"),
-        _no_checkpoint,
     ),
     RowCheck(
         "parents",
         "every row made from images names its parents",
+        "rows made from images",
+        _derived,
         "are made from images and name no parent",
+        _none("parents"),
         ("parents", "transforms"),
-        _no_parents,
     ),
     RowCheck(
         "marks",
         "every generated row lists its marks",
+        "generated rows",
+        _generated,
         "are generated and list no mark",
+        _none("marks"),
         ("marks",),
-        _no_marks,
     ),
     RowCheck(
         "source",
         "every untouched real row names its source",
+        "untouched real rows",
+        _real,
         "are real and name no source",
+        _lacks("source"),
         ("source",),
-        _no_source,
     ),
 )

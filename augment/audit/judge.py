@@ -8,20 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from augment.audit.counts import Counter, compare, compare_lengths, read_log
 from augment.audit.facts import Facts, read_facts
-from augment.audit.findings import Check, Finding
+from augment.audit.findings import NO_ROWS, Check, Finding, not_judged
 from augment.audit.ids import repeated_ids
 from augment.audit.images import check_images
 from augment.audit.integrity import RowChecks
 from augment.audit.limits import LimitResult, judge_limits
+from augment.audit.promised import check_committed
 from augment.audit.shares import GROUPS, RealImages, Share, parse_groups, shares
 from augment.audit.table import DataSet, Options, generator_names, open_data_set, read_jobs
 from augment.spec.models import Limits
+
+Jobs = Mapping[str, Mapping[str, Any]]
+"""job id -> its job.json."""
+Verdict = Literal["ok", "failed", "not judged"]
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,16 @@ class AuditReport:
     findings: tuple[Finding, ...]
 
     @property
+    def verdict(self) -> Verdict:
+        """failed: there is a finding or a broken limit. not judged: nothing can be said of no
+        rows. ok: no finding, and every limit is kept where it was judged."""
+        if self.findings or any(limit.ok is False for limit in self.limits):
+            return "failed"
+        return "ok" if self.whole.rows else "not judged"
+
+    @property
     def ok(self) -> bool:
-        """No finding, and every limit is kept."""
-        return not self.findings and all(limit.ok for limit in self.limits)
+        return self.verdict == "ok"
 
     def to_json(self) -> dict[str, Any]:
         """As `audit_schema()` says."""
@@ -63,6 +75,7 @@ class AuditReport:
             "uri": self.uri,
             "version": self.version,
             "ok": self.ok,
+            "verdict": self.verdict,
             "rows": self.whole.rows,
             "shards": self.shards,
             "classes": list(self.classes),
@@ -103,12 +116,12 @@ def audit(
     words = parse_groups(by)
     data = open_data_set(uri, version, options)
     jobs = read_jobs(data) if data.version is not None else {}
-    seen = _Seen(_protected(jobs))
+    seen = _Seen(_protected(jobs), _listed(jobs), ours=bool(jobs))
     for shard in data.shards:
         for facts in read_facts(data, shard):
             seen.add(facts)
     counts = seen.counter.table()
-    checks, findings = _check(data, seen, counts, deep)
+    checks, findings = _check(data, seen, counts, jobs, deep)
     checks += _check_training(jobs)
     whole, splits, cells, groups = (
         tuple(shares(counts, seen.images, each)) for each in ((), ("split",), _CELL, words)
@@ -138,16 +151,24 @@ assert set(_CELL) <= set(GROUPS)
 
 
 class _Seen:
-    """What one pass over the rows gathers."""
+    """What one pass over the rows gathers. listed: the class list as jobs keep it, for a version
+    without rows. ours: whether `augment` wrote it, as jobs or rows say."""
 
-    def __init__(self, protected: Mapping[str, frozenset[str]]) -> None:
+    def __init__(
+        self, protected: Mapping[str, frozenset[str]], listed: tuple[str, ...], ours: bool
+    ) -> None:
         self.counter = Counter()
         self.images = RealImages()
         self.rows = RowChecks(protected)
-        self.classes: tuple[str, ...] = ()
+        self.of_shards: tuple[str, ...] = ()
         self.class_faults: list[Finding] = []
-        self.ours = False  # rows that `augment` wrote name their job
+        self.ours = ours
         self.has_ids = True
+        self._listed = listed
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.of_shards or self._listed
 
     def add(self, facts: Facts) -> None:
         self.counter.add(facts)
@@ -159,23 +180,23 @@ class _Seen:
 
     def _classes(self, facts: Facts) -> None:
         """New classes only at the end: one list must begin with the other."""
-        shorter, longer = sorted((self.classes, facts.classes), key=len)
+        shorter, longer = sorted((self.of_shards, facts.classes), key=len)
         if longer[: len(shorter)] == shorter:
-            self.classes = longer
+            self.of_shards = longer
             return
         text = (
             f"shard {facts.shard}: its class list {_short(facts.classes)} and that of an "
-            f"earlier shard {_short(self.classes)} give one label two meanings"
+            f"earlier shard {_short(self.of_shards)} give one label two meanings"
         )
         if not any(fault.text == text for fault in self.class_faults[-1:]):
             self.class_faults.append(Finding("classes", text))
 
 
 def _check(
-    data: DataSet, seen: _Seen, counts: pa.Table, deep: bool
+    data: DataSet, seen: _Seen, counts: pa.Table, jobs: Jobs, deep: bool
 ) -> tuple[list[Check], list[Finding]]:
-    parts = [_check_log(data, seen, counts), _check_ids(data, seen, counts), _check_classes(seen)]
-    parts.append(seen.rows.results())
+    parts = [_check_log(data, seen, counts), check_committed(data, jobs, counts)]
+    parts += [_check_ids(data, seen, counts), _check_classes(seen), seen.rows.results()]
     if deep:
         parts.append(check_images(data))
     checks = [check for part in parts for check in part[0]]
@@ -193,6 +214,8 @@ def _check_log(data: DataSet, seen: _Seen, counts: pa.Table) -> tuple[list[Check
     findings += compare(counts, read_log(data))
     if findings:
         return [Check("log", False, f"{asks}: they differ")], findings
+    if not counts.num_rows:
+        return [not_judged("log", asks, NO_ROWS)], []
     return [Check("log", True, f"{asks}: {_rows(counts)} rows in {len(data.shards)} shards")], []
 
 
@@ -200,6 +223,8 @@ def _check_ids(data: DataSet, seen: _Seen, counts: pa.Table) -> tuple[list[Check
     asks = "sample_id is unique in the version"
     if not seen.has_ids:
         return [Check("sample_id", None, f"{asks}: not checked, a shard has no sample_id")], []
+    if not counts.num_rows:
+        return [not_judged("sample_id", asks, NO_ROWS)], []
     again, some = repeated_ids(data, _rows(counts))
     if not again:
         return [Check("sample_id", True, f"{asks}: {_rows(counts)} rows")], []
@@ -213,12 +238,12 @@ def _check_classes(seen: _Seen) -> tuple[list[Check], list[Finding]]:
     asks = "all shards have one class list"
     if seen.class_faults:
         return [Check("classes", False, f"{asks}: not so")], seen.class_faults
-    if not seen.classes:
+    if not seen.of_shards:
         return [Check("classes", None, f"{asks}: not checked, no shard has one")], []
-    return [Check("classes", True, f"{asks}: {len(seen.classes)} classes")], []
+    return [Check("classes", True, f"{asks}: {len(seen.of_shards)} classes")], []
 
 
-def _check_training(jobs: Mapping[str, Mapping[str, Any]]) -> list[Check]:
+def _check_training(jobs: Jobs) -> list[Check]:
     """Whether it is known what each trained generator has seen; nothing where there is none."""
     asks = "what generators were trained on is known"
     known = {
@@ -254,7 +279,13 @@ def _limits(
     return judge_limits(limits, classes, per_split, per_class)
 
 
-def _protected(jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+def _listed(jobs: Jobs) -> tuple[str, ...]:
+    """The longest class list that a job keeps: new classes only come at its end."""
+    lists = [body["classes"] for body in jobs.values() if isinstance(body.get("classes"), list)]
+    return tuple(map(str, max(lists, key=len, default=())))
+
+
+def _protected(jobs: Jobs) -> dict[str, frozenset[str]]:
     return {
         job: frozenset(map(str, splits))
         for job, body in jobs.items()

@@ -12,19 +12,23 @@ from typing import Any
 from augment.audit.shares import Share, empty_share
 from augment.spec.models import Limits, ShareLimit
 
+Measure = Callable[[Share], tuple[float | None, str]]
+"""The figure that a limit bounds, and how it is said."""
+
 
 @dataclass(frozen=True)
 class LimitResult:
-    """One limit in one place. class_name None: over all classes of the split. value None:
-    infinite for a ratio, not known for unique_real. by_how_much: how far beyond the bound,
-    0 where it is kept, None where that is infinite or not known."""
+    """One limit in one place. split None: in no place, for a version without rows. class_name
+    None: over all classes of the split. value None: infinite for a ratio, not known for
+    unique_real. ok None: not judged, for nothing can be said of no rows. by_how_much: how far
+    beyond the bound, 0 where it is kept, None where that is infinite or not known."""
 
     limit: str
-    split: str
+    split: str | None
     class_name: str | None
     value: float | None
     bound: float
-    ok: bool
+    ok: bool | None
     by_how_much: float | None
     text: str
 
@@ -48,8 +52,9 @@ def judge_limits(
     per_split: Mapping[str, Share],
     per_class: Mapping[tuple[str, str], Share],
 ) -> list[LimitResult]:
-    """Every limit in every place it speaks of. Shares hold in every split; least numbers in
-    the splits they name, for every class of `classes`, also one without rows."""
+    """Every limit in every place it speaks of. Shares hold in every split, and are not judged
+    where there are no rows; least numbers hold in the splits they name, for every class of
+    `classes`, also one without rows. A limit that speaks of no place at all is not judged."""
     out: list[LimitResult] = []
     splits = sorted(per_split)
     places = [(split, name) for split in splits for name in classes]
@@ -66,13 +71,15 @@ def judge_limits(
             for name in classes:
                 share = per_class.get((split, name), empty_share(()))
                 out.append(_lower(word, bound, (split, name), *count(share), split in per_split))
+            if not classes:
+                out.append(_nowhere(f"limits.{word}.{split}", bound, split))
     return out
 
 
 def _upper(
     word: str,
     limit: ShareLimit,
-    measure: Callable[[Share], tuple[float | None, str]],
+    measure: Measure,
     per_split: Mapping[str, Share],
     per_class: Mapping[tuple[str, str], Share],
     places: Sequence[tuple[str, str]],
@@ -80,18 +87,36 @@ def _upper(
     out = []
     if limit.max is not None:
         for split, share in sorted(per_split.items()):
-            out.append(_at_most(f"limits.{word}.max", limit.max, (split, None), *measure(share)))
+            out.append(_at_most(f"limits.{word}.max", limit.max, (split, None), share, measure))
+        if not per_split:
+            out.append(_nowhere(f"limits.{word}.max", limit.max, None))
     if limit.per_class is not None:
+        name = f"limits.{word}.per_class"
         for place in places:
             share = per_class.get(place, empty_share(()))
-            name = f"limits.{word}.per_class"
-            out.append(_at_most(name, limit.per_class, place, *measure(share)))
+            out.append(_at_most(name, limit.per_class, place, share, measure))
+        if not places:
+            out.append(_nowhere(name, limit.per_class, None))
     return out
 
 
-def _at_most(
-    name: str, bound: float, place: tuple[str, str | None], value: float | None, said: str
+def _not_judged(
+    name: str, bound: float, place: tuple[str | None, str | None], where: str
 ) -> LimitResult:
+    text = f"{name} {bound}: {where} holds no rows, not judged"
+    return LimitResult(name, *place, None, bound, None, None, text)
+
+
+def _nowhere(name: str, bound: float, split: str | None) -> LimitResult:
+    return _not_judged(name, bound, (split, None), "the version")
+
+
+def _at_most(
+    name: str, bound: float, place: tuple[str, str | None], share: Share, measure: Measure
+) -> LimitResult:
+    if not share.rows:
+        return _not_judged(name, bound, place, f"{_where(place)}: it")
+    value, said = measure(share)
     ok = value is not None and value <= bound
     over = None if value is None else max(0.0, value - bound)
     verdict = "within" if ok else "no bound holds" if over is None else f"{_figure(over)} too much"

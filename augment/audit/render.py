@@ -88,24 +88,28 @@ def _share(share: Share, words: Sequence[str], generators: Mapping[str, str]) ->
 
 
 def _limits(limits: Sequence[LimitResult]) -> list[str]:
-    """Broken limits one by one; kept ones once each, at the place nearest to the bound."""
+    """Broken limits one by one; kept ones once each, at the place nearest to the bound, and those
+    that were not judged once each."""
     if not limits:
         return []
-    lines = [f"  FAIL  {limit.text}" for limit in limits if not limit.ok]
+    lines = [f"  FAIL  {limit.text}" for limit in limits if limit.ok is False]
     for name in dict.fromkeys(limit.limit for limit in limits):
         of_name = [limit for limit in limits if limit.limit == name]
         kept = [limit for limit in of_name if limit.ok]
         if kept:
             nearest = min(kept, key=lambda limit: abs(limit.bound - (limit.value or 0.0)))
             lines.append(f"  ok    {nearest.text}; kept in {len(kept)} of {len(of_name)} places")
+        if empty := [limit for limit in of_name if limit.ok is None]:
+            more = f", nor in {len(empty) - 1} more places" if len(empty) > 1 else ""
+            lines.append(f"  --    {empty[0].text}{more}")
     return ["limits", *lines]
 
 
 def _verdict(report: AuditReport) -> str:
-    broken = sum(not limit.ok for limit in report.limits)
-    if report.ok:
-        return "verdict: ok"
-    return f"verdict: FAILED, {len(report.findings)} findings, {broken} limits broken"
+    broken = sum(limit.ok is False for limit in report.limits)
+    if report.verdict == "failed":
+        return f"verdict: FAILED, {len(report.findings)} findings, {broken} limits broken"
+    return f"verdict: {report.verdict}{'' if report.ok else ', there are no rows'}"
 
 
 def _sample(sample: Sample, jobs: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -54,11 +54,11 @@ _SHARE = _object(
 _LIMIT = _object(
     {
         "limit": _TEXT,
-        "split": _TEXT,
+        "split": {**_TEXT_OR_NULL, "description": "null: nowhere, the version has no rows"},
         "class": {**_TEXT_OR_NULL, "description": "null: over all classes of the split"},
         "value": {"type": ["number", "null"], "description": "null: infinite, or not known"},
         "bound": {"type": "number"},
-        "ok": {"type": "boolean"},
+        "ok": {"type": ["boolean", "null"], "description": "null: not judged, it has no rows"},
         "by_how_much": {
             "type": ["number", "null"],
             "minimum": 0,
@@ -70,7 +70,7 @@ _LIMIT = _object(
 _CHECK = _object(
     {
         "name": _TEXT,
-        "passed": {"type": ["boolean", "null"], "description": "null: could not be checked"},
+        "passed": {"type": ["boolean", "null"], "description": "null: not checked, or not judged"},
         "text": _TEXT,
     }
 )
@@ -94,7 +94,11 @@ def audit_schema() -> dict[str, Any]:
                 "minimum": 0,
                 "description": "Delta version; null: a folder without a Delta log",
             },
-            "ok": {"type": "boolean", "description": "no finding, and every limit is kept"},
+            "ok": {"type": "boolean", "description": "whether the verdict is ok"},
+            "verdict": {
+                "enum": ["ok", "failed", "not judged"],
+                "description": "failed: a finding or a broken limit; not judged: no rows",
+            },
             "rows": _COUNT,
             "shards": _COUNT,
             "classes": {**_TEXTS, "description": "in order of label"},

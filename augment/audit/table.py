@@ -29,6 +29,7 @@ Options = Mapping[str, Mapping[str, Any]]
 Got = TypeVar("Got")
 
 _READS = 3  # of a remote log, whose answer may break off
+_MOST_SAID = 300  # characters of what a library says
 _BATCH = 1 << 16  # rows of narrow columns that are held at once
 
 
@@ -43,11 +44,13 @@ class Shard:
 
 @dataclass(frozen=True)
 class DataSet:
-    """One version of a data set. version: None where there is no Delta log."""
+    """One version of a data set. version: None where there is no Delta log. newest: whether the
+    log has no later one."""
 
     folder: Folder
     version: int | None
     shards: tuple[Shard, ...]
+    newest: bool = True
 
     @property
     def name(self) -> str:
@@ -65,16 +68,25 @@ def open_data_set(uri: str, version: int | None = None, options: Options | None 
         StorageError: its log cannot be read.
     """
     folder = Folder(uri, options)
-    if "_delta_log" in folder.folders():
-        table = open_delta(folder, version)
+    beside = folder.folders()
+    if "_delta_log" in beside:
+        table = open_delta(folder, None)
+        newest = table.version()
+        table = _at(folder, table, version)
         shards = _read(folder, version, lambda: _live_shards(table))
-        return DataSet(folder, table.version(), shards)
+        return DataSet(folder, table.version(), shards, table.version() == newest)
+    if "_provenance" in beside:
+        raise StorageError(
+            f"{folder.uri}: what jobs keep beside their rows is here (_provenance/), but the "
+            "Delta log (_delta_log/), which says which files belong to the data set, is gone; "
+            "restore it from a copy, or run the job again: it commits what its records hold"
+        )
     if version is not None:
         raise RequestError(
             f"{folder.uri}: version {version} was asked for, but there is no Delta log here and "
             "so no versions; leave the version out or point at a table"
         )
-    if "_work" in folder.folders():
+    if "_work" in beside:
         raise RequestError(
             f"{folder.uri}: a job has begun here but nothing is committed yet; "
             "run the same job again to finish it"
@@ -98,13 +110,15 @@ def open_delta(folder: Folder, version: int | None) -> DeltaTable:
     Raises:
         RequestError: this version does not exist. StorageError: the log cannot be read.
     """
-    return _read(folder, version, lambda: _opened(folder, version))
-
-
-def _opened(folder: Folder, version: int | None) -> DeltaTable:
     from deltalake import DeltaTable
 
-    table = DeltaTable(folder.delta_uri(), storage_options=folder.delta_options())
+    uri, options = folder.delta_uri(), folder.delta_options()
+    newest = _read(folder, None, lambda: DeltaTable(uri, storage_options=options))
+    return _at(folder, newest, version)
+
+
+def _at(folder: Folder, table: DeltaTable, version: int | None) -> DeltaTable:
+    """The table, which was opened at its newest version, as of `version`."""
     newest = table.version()
     if version is not None and not 0 <= version <= newest:
         raise RequestError(
@@ -112,7 +126,7 @@ def _opened(folder: Folder, version: int | None) -> DeltaTable:
             f"it has {'version 0 only' if newest == 0 else f'versions 0 to {newest}'}"
         )
     if version is not None and version != newest:
-        table.load_as_version(version)
+        _read(folder, version, lambda: table.load_as_version(version))
     return table
 
 
@@ -218,7 +232,7 @@ def read_jobs(data: DataSet) -> dict[str, dict[str, Any]]:
     """`_provenance/<job>/job.json` of every job that left one, by job id.
 
     Raises:
-        StorageError: one of them is not JSON.
+        StorageError: one of them is not a JSON object.
     """
     jobs = {}
     for job in data.folder.folders("_provenance"):
@@ -227,12 +241,16 @@ def read_jobs(data: DataSet) -> dict[str, dict[str, Any]]:
             found = json.loads(data.folder.read(path))
         except FileNotFoundError:
             continue
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StorageError(
                 f"{data.name}: {path} is not JSON ({_first_line(error)}); restore it from a copy"
             ) from error
-        if isinstance(found, dict):
-            jobs[str(found.get("job_id", job))] = found
+        if not isinstance(found, dict):
+            raise StorageError(
+                f"{data.name}: {path} holds a {type(found).__name__}; expected what a job keeps of "
+                "itself, a JSON object: restore it from a copy"
+            )
+        jobs[str(found.get("job_id", job))] = found
     return jobs
 
 
@@ -290,4 +308,6 @@ def _hidden(path: str) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Not longer than a few lines of a terminal: what delta-rs says may be."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return line if len(line) <= _MOST_SAID else f"{line[:_MOST_SAID]} ..."

@@ -205,7 +205,7 @@ class TableBuilder:
 
     def build(self, shards: Mapping[str, Sequence[SampleRow]], **options: Any) -> TableBuilder:
         """All shards in one commit, with job.json."""
-        self.job(JOB_FACTS)
+        self.job(JOB_FACTS | {"cells": [{"written": sum(map(len, shards.values()))}]})
         self.commit([self.shard(path, rows, **options) for path, rows in shards.items()])
         return self
 

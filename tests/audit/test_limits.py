@@ -23,7 +23,7 @@ def judge(limits: dict[str, Any], **counts: tuple[int, int, int]) -> list[LimitR
 
 
 def broken(limits: dict[str, Any], **counts: tuple[int, int, int]) -> list[str]:
-    return [result.text for result in judge(limits, **counts) if not result.ok]
+    return [result.text for result in judge(limits, **counts) if result.ok is False]
 
 
 def test_a_share_at_its_bound_is_kept_and_beyond_it_is_not() -> None:
@@ -67,6 +67,40 @@ def test_least_rows_and_least_different_real_images() -> None:
         "limits.min_rows_per_class.train 100: split train, class 'a': 80 rows, 20 too few",
         "limits.min_unique_real_per_class.train 11: split train, class 'a': "
         "10 different real images, 1 too few",
+    ]
+
+
+def test_a_share_of_no_rows_is_not_judged() -> None:
+    limits = {"synthetic_share": {"max": 0.0, "per_class": 0.0}, "synthetic_to_real": {"max": 9}}
+    told = [(r.ok, r.value, r.by_how_much, r.text) for r in judge(limits, a=(0, 0, 0))]
+    assert {(ok, value, over) for ok, value, over, _ in told} == {(None, None, None)}
+    assert told[1][3] == (
+        "limits.synthetic_share.per_class 0.0: split train, class 'a': it holds no rows, not judged"
+    )
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"synthetic_share": {"max": 1.0}},
+        {"synthetic_share": {"per_class": 1.0}},
+        {"synthetic_to_real": {"max": 1.0}},
+        {"min_rows_per_class": {"train": 0}},
+        {"min_unique_real_per_class": {"train": 0}},
+    ],
+)
+def test_a_limit_that_speaks_of_no_place_is_not_judged(limits: dict[str, Any]) -> None:
+    (result,) = judge_limits(Limits.model_validate(limits), (), {}, {})
+    assert (result.ok, result.class_name, result.value) == (None, None, None)
+    assert result.text.endswith(": the version holds no rows, not judged")
+
+
+def test_least_rows_of_known_classes_are_judged_without_any_row() -> None:
+    limits = Limits(min_rows_per_class={"train": 8})
+    results = judge_limits(limits, ("a", "b"), {}, {})
+    assert [(r.class_name, r.ok, r.by_how_much) for r in results] == [
+        ("a", False, 8),
+        ("b", False, 8),
     ]
 
 
@@ -121,6 +155,9 @@ def test_verdicts_equal_those_of_exact_arithmetic(
         "synthetic_to_real": {"per_class": bound / 10},
     }
     share, ratio = judge(limits, a=(real, augmented, generated))
+    if not rows:
+        assert (share.ok, ratio.ok, share.value, ratio.value) == (None, None, None, None)
+        return
     assert share.ok == (Fraction(generated, rows or 1) <= Fraction(bound, 100))
     wanted = generated == 0 if real == 0 else Fraction(generated, real) <= Fraction(bound, 10)
     assert ratio.ok == wanted
