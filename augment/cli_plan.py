@@ -44,7 +44,7 @@ def load(arguments: argparse.Namespace) -> Job:
 
 def _plan(arguments: argparse.Namespace) -> int:
     from augment import console
-    from augment.plan import findings
+    from augment.plan import findings, open_draws
     from augment.run import plan_job, prepare
     from augment.run.cost import over_budget
     from augment.run.planning import (
@@ -62,15 +62,20 @@ def _plan(arguments: argparse.Namespace) -> int:
     plan, census = planned.plan, planned.census
     stock = pool_stock(prepared, plan)
     found = [*findings(plan, job.spec.limits), *unknown_training(prepared)]
+    found += open_draws(job.spec, census.draws)
     if arguments.write:
         write_manifest(plan, arguments.write, planned.inputs)
     costs = _measured(arguments, job, prepared, planned) if arguments.measure else []
     if arguments.json:
-        more = {"pool": stock, "dropped": census.dropped}
+        more: dict[str, Any] = {"pool": stock, "dropped": census.dropped}
+        more["draws"] = {"split_seed": job.spec.split_seed, "split_digests": dict(census.draws)}
         more["costs"] = [one.to_json() for one in costs]
         _tell(plan.to_json() | more | {"findings": found})
     else:
         console.show_plan(plan, found, stock, census.dropped)
+        for source, drawn in census.draws.items():
+            seed = job.spec.split_seed
+            print(f"splits of {source}: drawn with split_seed {seed}, split_digest {drawn}")
         print("\n".join(console.cost_lines(costs)), end="\n" if costs else "")
     if why := over_budget(costs, {}, job.spec.limits.gpu_hours):
         raise GateError(why)

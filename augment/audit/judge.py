@@ -22,6 +22,7 @@ from augment.audit.limits import LimitResult, judge_limits
 from augment.audit.promised import check_committed
 from augment.audit.shares import GROUPS, RealImages, Share, parse_groups, shares
 from augment.audit.table import DataSet, Options, generator_names, open_data_set, read_jobs
+from augment.audit.training import check_training
 from augment.spec.models import Limits
 
 Jobs = Mapping[str, Mapping[str, Any]]
@@ -122,7 +123,6 @@ def audit(
             seen.add(facts)
     counts = seen.counter.table()
     checks, findings = _check(data, seen, counts, jobs, deep)
-    checks += _check_training(jobs)
     whole, splits, cells, groups = (
         tuple(shares(counts, seen.images, each)) for each in ((), ("split",), _CELL, words)
     )
@@ -145,7 +145,6 @@ def audit(
     )
 
 
-_MOST_NAMED = 5
 _CELL = ("split", "class")
 assert set(_CELL) <= set(GROUPS)
 
@@ -199,6 +198,7 @@ def _check(
     parts += [_check_ids(data, seen, counts), _check_classes(seen), seen.rows.results()]
     if deep:
         parts.append(check_images(data))
+    parts.append(check_training(jobs))
     checks = [check for part in parts for check in part[0]]
     return checks, [finding for part in parts for finding in part[1]]
 
@@ -241,29 +241,6 @@ def _check_classes(seen: _Seen) -> tuple[list[Check], list[Finding]]:
     if not seen.of_shards:
         return [Check("classes", None, f"{asks}: not checked, no shard has one")], []
     return [Check("classes", True, f"{asks}: {len(seen.of_shards)} classes")], []
-
-
-def _check_training(jobs: Jobs) -> list[Check]:
-    """Whether it is known what each trained generator has seen; nothing where there is none."""
-    asks = "what generators were trained on is known"
-    known = {
-        f"{name} of {job}": facts.get("trained_on") not in (None, "unknown")
-        for job, body in sorted(jobs.items())
-        for name, facts in sorted(_mapping(body.get("generators")).items())
-        if isinstance(facts, Mapping) and facts.get("checkpoint_sha256")
-    }
-    if not known:
-        return []
-    unknown = [name for name, told in known.items() if not told]
-    if unknown:
-        more = ", ..." if len(unknown) > _MOST_NAMED else ""
-        named = ", ".join(unknown[:_MOST_NAMED]) + more
-        return [Check("trained_on", None, f"{asks}: unknown of {named}")]
-    return [Check("trained_on", True, f"{asks}: {len(known)} generators")]
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _limits(

@@ -19,6 +19,7 @@ from augment.plan.plan import (
     generator_of,
 )
 from augment.plan.tables import ManifestRows, read_manifest
+from augment.plan.training import open_draws, other_draws
 from augment.plan.units import (
     PoolUnit,
     PoolUnits,
@@ -59,6 +60,8 @@ __all__ = [
     "manifest_batches",
     "mix_unit_count",
     "next_needs",
+    "open_draws",
+    "other_draws",
     "pool_unit_rows",
     "read_manifest",
     "totals",

@@ -23,6 +23,8 @@ from augment.plan.quotas import (
 )
 from augment.spec.models import Fill
 
+_SHOWN = 5  # classes that are named one by one
+
 
 class Maker(Protocol):
     """Who makes the rows of a rule."""
@@ -247,12 +249,7 @@ def plan_shares(rules: Sequence[Rule], ledger: Ledger) -> dict[str, list[tuple[s
 def _by_class(rule: Rule, split: str, total: Fraction, ledger: Ledger) -> dict[str, int]:
     rows = {label: ledger.total(split, label) for label in rule.scope(ledger)}
     able = {c: n for c, n in rows.items() if n and rule.maker.can(ledger, split, c)}
-    if rule.classes is not None:
-        for label in rule.classes:
-            if rows[label] and label not in able:
-                what, way = rule.maker.refusal(split, label)
-                expected = "classes it can make"
-                ledger.problems.append(Problem(f"{rule.place}.classes", what, expected, way))
+    ledger.problems += _left_out(rule, split, [c for c, n in rows.items() if n and c not in able])
     if not total:
         return {}
     if not able:
@@ -263,6 +260,22 @@ def _by_class(rule: Rule, split: str, total: Fraction, ledger: Ledger) -> dict[s
         return {}
     whole = sum(able.values())
     return apportion_targets({label: total * n / whole for label, n in able.items()})
+
+
+def _left_out(rule: Rule, split: str, labels: Sequence[str]) -> list[Problem]:
+    """Classes with rows that the rule cannot make: their part of a share would go to the others
+    without a word, and leave every class away from its target."""
+    if not labels:
+        return []
+    what, way = rule.maker.refusal(split, labels[0])
+    if len(labels) > 1:
+        what += f", and so it is for {len(labels) - 1} more: {_some(labels[1:])}"
+    key = "fill.share" if rule.classes is None else "classes"
+    return [Problem(f"{rule.place}.{key}", what, "classes it can make", way)]
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(map(repr, labels[:_SHOWN])) + (", ..." if len(labels) > _SHOWN else "")
 
 
 def apply_share(rule: Rule, wanted: Sequence[tuple[str, str, int]], ledger: Ledger) -> None:

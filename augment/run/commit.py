@@ -22,6 +22,7 @@ from augment.run.prepare import Frozen, Prepared
 from augment.sample import QUARANTINE_SCHEMA, SAMPLE_SCHEMA
 from augment.spec import protected_splits
 from augment.spec.generators import CustomGenerator, GeneratorSpec
+from augment.spec.models import SourceSpec
 from augment.storage import Folder
 from augment.write import (
     Commit,
@@ -200,7 +201,8 @@ def job_document(
         "protected_splits": sorted(protected_splits(spec)),
         "about": spec.about.model_dump(mode="json"),
         "spec_text": prepared.output.without_secrets(prepared.job.text),
-        "sources": {n: _source_facts(s) for n, s in spec.sources.items()},
+        "split_seed": spec.split_seed,
+        "sources": {n: _source_facts(s, frozen.draws.get(n)) for n, s in spec.sources.items()},
         "generators": {name: _generator_facts(frozen, name) for name in prepared.infos},
         "plan": frozen.plan.to_json(),
         "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in arrangement.accounts],
@@ -209,8 +211,10 @@ def job_document(
     }
 
 
-def _source_facts(source: Any) -> dict[str, Any]:
-    return {"format": source.format, "license": source.license}
+def _source_facts(source: SourceSpec, draw: str | None) -> dict[str, Any]:
+    """draw: name of what was drawn, where the splits are shares."""
+    facts: dict[str, Any] = {"format": source.format, "license": source.license}
+    return facts if draw is None else facts | {"split_digest": draw}
 
 
 def _generator_facts(frozen: Frozen, name: str) -> dict[str, Any]:
@@ -227,7 +231,7 @@ def _generator_facts(frozen: Frozen, name: str) -> dict[str, Any]:
         "checkpoint_sha256": info.checkpoint_sha256,
         "sampling": _sampling(spec),
         "license": info.license,
-        "trained_on": [s.model_dump() for s in seen] if seen else "unknown",
+        "trained_on": [s.model_dump(exclude_none=True) for s in seen] if seen else "unknown",
     }
 
 

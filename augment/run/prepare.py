@@ -30,6 +30,7 @@ from augment.plan import (
     Plan,
     choose_inputs,
     make_plan,
+    other_draws,
     read_manifest,
 )
 from augment.run.telling import Telling
@@ -117,6 +118,8 @@ class Frozen:
     styles: Mapping[str, tuple[Style, ...]]
     """class -> how some of its real images are encoded."""
     inputs: FrozenInputs
+    draws: Mapping[str, str]
+    """source whose splits are shares -> name of what was drawn; {}: not known."""
 
 
 def prepare(job: Job) -> Prepared:
@@ -167,6 +170,7 @@ def _planned(prepared: Prepared, census: Census) -> Planned:
     job = prepared.job
     problems: list[Problem] = []
     known = pa.concat_tables([census.table, census.inputs])
+    problems += other_draws(job.spec, census.draws)
     inputs = choose_inputs(job.spec, known, problems)
     facts = {name: _facts(prepared, name, inputs.lists.get(name)) for name in prepared.infos}
     manifests = {
@@ -206,6 +210,7 @@ def freeze(prepared: Prepared, clock: Clock, telling: Telling | None = None) -> 
             "styles": {c: [s.to_json() for s in some] for c, some in styles.items()},
             "inputs": _keep_census(work, "inputs", planned.inputs.table),
             "input_lists": {n: i.to_json() for n, i in planned.inputs.lists.items()},
+            "draws": dict(census.draws),
         }
         head = work.freeze("plan.json", json.dumps(document, sort_keys=True).encode())
     return _thaw(prepared, head)
@@ -226,6 +231,7 @@ def _thaw(prepared: Prepared, head: bytes) -> Frozen:
                 document["inputs"],
                 {n: InputList.from_json(i) for n, i in document["input_lists"].items()},
             ),
+            document.get("draws", {}),
         )
     except (KeyError, TypeError, ValueError) as e:
         raise InterruptedRun(

@@ -1,9 +1,9 @@
 """The census: every real image of a job with its class, split and rank, no pixel read.
 
 Joins the sources' listings: labels are mapped, splits given by shares are drawn, caps
-applied, classes checked. Everything that is drawn depends on the seed and the locators
-alone, never on the order of a listing. Works on Arrow columns and numpy codes, so that a
-census of 10^7 images fits one machine.
+applied, classes checked. Everything that is drawn depends on `split_seed` and the locators
+alone, never on the job's seed or the order of a listing. Works on Arrow columns and numpy
+codes, so that a census of 10^7 images fits one machine.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from typing import assert_never
 
 import numpy as np
@@ -25,6 +24,7 @@ from augment.seeds import order_key
 from augment.sources.imagefolder import list_imagefolder
 from augment.sources.listing import Listing
 from augment.sources.parquet import list_parquet
+from augment.sources.splitting import cap_shares, draw_digest, draw_splits
 from augment.spec import Job, read_classes, read_label_map
 from augment.spec.models import ImageFolderSource, ParquetSource, SourceSpec
 from augment.spec.problems import nearest, one_of, shown
@@ -38,13 +38,15 @@ class Census:
     """table: rows of `CENSUS_SCHEMA`, sorted by split, label_name, source, locator.
     classes: in the order of their ids. dropped: "source: reason" -> files or rows left out.
     inputs: the same of sources that only generators read. row_groups: source -> Parquet
-    file -> first row of each row group."""
+    file -> first row of each row group. draws: source whose splits are shares -> name of
+    what was drawn, before caps (see `draw_digest`)."""
 
     table: pa.Table
     classes: tuple[str, ...]
     dropped: dict[str, int]
     row_groups: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
     inputs: pa.Table = field(default_factory=CENSUS_SCHEMA.empty_table)
+    draws: Mapping[str, str] = field(default_factory=dict)
 
     def blocks(self) -> pa.Array:
         """Per row of the table what is read in one piece with it: `<file>#<row group>` of
@@ -85,7 +87,9 @@ def take_census(job: Job, *, options: Options | None = None) -> Census:
         raise PlanError(problems)
     rows = _joined([p for p in parts if p.spec.use == "rows"], given)
     fed = [p for p in parts if p.spec.use != "rows"]
-    return replace(rows, inputs=_joined(fed, None).table) if fed else rows
+    draws = {p.name: p.draw for p in parts if p.draw}
+    inputs = {"inputs": _joined(fed, None).table} if fed else {}
+    return replace(rows, draws=draws, **inputs)
 
 
 def list_source(name: str, spec: SourceSpec, options: Options | None = None) -> Listing:
@@ -114,10 +118,16 @@ class _Part:
     label_codes: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
     split_codes: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
     keys: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.uint64))
+    draw: str = ""
 
     @property
     def place(self) -> str:
         return f"sources.{self.name}"
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Split -> share; empty where the splits are texts."""
+        return {s: v for s, v in self.spec.splits.items() if not isinstance(v, str)}
 
     def build(self, job: Job, given: Sequence[str] | None, options: Options | None) -> _Part:
         """Labels mapped, splits drawn, caps applied. Raises: PlanError."""
@@ -127,13 +137,12 @@ class _Part:
         if problems := self._unknown(given):
             raise PlanError(problems)
         identities = _identities(self.listing.table.column("locator"))
-        seed = job.spec.seed
+        seed = job.spec.split_seed
         self._take_splits(lambda: _keys(seed, f"split:{self.name}", identities))
         self.keys = _keys(seed, f"rank:{self.name}", identities)
         self._refuse_collisions()
         if self.spec.max_per_class is not None:
-            ranks = _ranks(self.split_codes, self.label_codes, self.keys)
-            self._keep(ranks < self.spec.max_per_class, "over max_per_class")
+            self._cap(self.spec.max_per_class)
         if problems := self._empty_splits():
             raise PlanError(problems)
         return self
@@ -183,13 +192,25 @@ class _Part:
         return problems
 
     def _take_splits(self, keys: Callable[[], np.ndarray]) -> None:
-        shares = {s: v for s, v in self.spec.splits.items() if not isinstance(v, str)}
-        if shares:
-            self.splits = sorted(shares)
-            values = [shares[s] for s in self.splits]
-            self.split_codes = draw_splits(self.label_codes, keys(), values)
+        if self.shares:
+            self.splits = sorted(self.shares)
+            values = [self.shares[s] for s in self.splits]
+            drawn = keys()
+            self.split_codes = draw_splits(self.label_codes, drawn, values)
+            self.draw = draw_digest(self.splits, self.split_codes, drawn)
         else:
             self.splits, self.split_codes = _codes(self.listing.table.column("split"))
+
+    def _cap(self, most: int) -> None:
+        """Keep the lowest ranks: of each split where splits are texts, of each class where they
+        are shares."""
+        ranks = _ranks(self.split_codes, self.label_codes, self.keys)
+        allowed: np.ndarray | int = most
+        if self.shares:
+            values = [self.shares[s] for s in self.splits]
+            table = cap_shares(self.label_codes, self.split_codes, most, values)
+            allowed = table[self.label_codes, self.split_codes]
+        self._keep(ranks < allowed, "over max_per_class")
 
     def _keep(self, mask: np.ndarray, reason: str) -> None:
         if mask.all():
@@ -255,33 +276,6 @@ def _keys(seed: int, purpose: str, identities: pa.ChunkedArray) -> np.ndarray:
         raw = b"".join([order_key(seed, purpose, text) for text in texts])
         out.append(np.frombuffer(raw, ">u8").astype(np.uint64).reshape(-1, 2))
     return np.concatenate(out)
-
-
-def draw_splits(labels: np.ndarray, keys: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """Split number (int32) of each row: every class is put in the order of its keys and cut
-    so that each split gets its share, rounded by largest remainder, ties by position.
-
-    labels: (n,) class numbers. keys: (n, 2) uint64. shares: sum to 1 (made to exactly).
-    """
-    exact = [Fraction(str(s)) for s in shares]
-    total = sum(exact)
-    out = np.empty(len(labels), np.int32)
-    order = np.lexsort((keys[:, 1], keys[:, 0], labels))
-    sizes = np.bincount(labels) if len(labels) else np.empty(0, np.int64)
-    start = 0
-    for size in sizes.tolist():
-        counts = _apportion(size, [s / total for s in exact])
-        out[order[start : start + size]] = np.repeat(np.arange(len(shares)), counts)
-        start += size
-    return out
-
-
-def _apportion(n: int, shares: Sequence[Fraction]) -> list[int]:
-    floors = [int(n * s) for s in shares]
-    by_remainder = sorted(range(len(shares)), key=lambda i: (floors[i] - n * shares[i], i))
-    for i in by_remainder[: n - sum(floors)]:
-        floors[i] += 1
-    return floors
 
 
 # ---- all sources -----------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What of a job decides rows, as one canonical document, and its digest.
 
 In: sources by name, classes, generators by identity, sampling, rules, filters, image
-format, shards, seed, and the contents of the files that the job names. Out: execution,
+format, shards, seeds, and the contents of the files that the job names. Out: execution,
 limits, error budget, about, on_shortfall, URIs.
 """
 
@@ -49,6 +49,7 @@ def request_document(job: Job, generator_identities: Mapping[str, str]) -> dict[
         "version": spec.version,
         "name": spec.name,
         "seed": spec.seed,
+        **({"split_seed": spec.split_seed} if spec.split_seed else {}),
         "classes": classes,
         "sources": {n: _source(s, base, options) for n, s in spec.sources.items()},
         "protected_splits": sorted(protected_splits(spec)),

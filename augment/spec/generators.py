@@ -27,10 +27,15 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class TrainedOn(Spec):
-    """Splits of one of the job's sources that the generator has seen."""
+    """Splits of one of the job's sources that the generator has seen.
+
+    split_digest: where those splits are shares, which draw of them it was, as `augment plan`
+    prints it. Another draw has other images in them; None: not known which.
+    """
 
     source: Name
     splits: Annotated[list[Name], Field(min_length=1)]
+    split_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
 
 
 class ClassIndexFile(Spec):

@@ -10,7 +10,7 @@ from augment.spec.base import Spec
 from augment.spec.draft import Draft
 from augment.spec.generator_checks import cuts
 from augment.spec.generators import Translator
-from augment.spec.models import Input, Synthesize
+from augment.spec.models import Input, Synthesize, draws
 from augment.spec.problems import one_of, shown
 from augment.spec.rules import check_known
 from augment.spec.text import Path
@@ -157,6 +157,13 @@ def _check_trained_on(asked: Asked, draft: Draft, path: Path, generator: Spec) -
             asked, (*place, "source"), seen.source, asked.keys("sources"), "source"
         ):
             continue
+        source = draft.sources.get(seen.source)
+        if seen.split_digest is not None and source is not None and not draws(source):
+            found = f"{shown(seen.split_digest)}, which has no effect"
+            hint = (
+                f"The splits of {shown(seen.source)} are not drawn: their texts say what is there"
+            )
+            asked.add((*place, "split_digest"), found, "no such key", hint)
         own = frozenset(asked.keys("sources", seen.source, "splits"))
         for m, split in enumerate(seen.splits):
             here: Path = (*place, "splits", m)

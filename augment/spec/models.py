@@ -32,9 +32,13 @@ class SourceBase(Spec):
     uri: str
     splits: dict[Name, Annotated[str | Share, BeforeValidator(resolve)]]
     """Result split -> folder or value of the source's own split (text), or a share
-    (numbers that sum to 1: seeded, stratified by class). Never both in one source."""
+    (numbers that sum to 1: drawn by `split_seed`, each class divided by itself and rounded by
+    largest remainder). Never both in one source."""
     label_map: LabelMap | None = None
     max_per_class: Annotated[int, Field(ge=1)] | None = None
+    """Most images of one class that this source gives. Where its splits are shares: over all
+    of them, divided as the shares say; no image changes its split by it. Where they are
+    texts: in each split, for they are sets of their own."""
     use: Literal["rows", "inputs", "label_maps"] = "rows"
     """rows: its images are rows of the data set. inputs: only generators read them.
     label_maps: the same, and what is made from one keeps it as `mask`."""
@@ -72,6 +76,11 @@ class ParquetSource(SourceBase):
 SourceSpec = Annotated[ImageFolderSource | ParquetSource, Field(discriminator="format")]
 
 
+def draws(source: SourceSpec) -> bool:
+    """Whether the splits of a source are shares, so that its images are drawn into them."""
+    return any(not isinstance(split, str) for split in source.splits.values())
+
+
 # ---- rules ---------------------------------------------------------------------------
 
 
@@ -81,11 +90,14 @@ ClassTargets = Annotated[dict[ClassName, Annotated[int, Field(ge=0)]], Field(min
 class Fill(Spec):
     """How many rows a rule adds. `to`: until each class has that many rows in the split
     ("max": as the largest class has; a mapping: only the classes named). `share`: this
-    share of all rows of the split in the result. Caps are per class."""
+    share of all rows of the split in the result; every class with rows must be one that the
+    rule can make. Caps clamp what this one rule adds to a class of a split, whatever other
+    rules add; all rules together are judged by `limits`."""
 
     to: Annotated[int, Field(ge=0)] | Literal["max"] | ClassTargets | None = None
     share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     max_times_real: Annotated[float, Field(ge=0.0)] | None = None
+    """At most this many times the untouched real rows of the class in the split, rounded down."""
     max_added: Annotated[int, Field(ge=0)] | None = None
 
 
@@ -253,6 +265,11 @@ class JobSpec(Spec):
     version: Annotated[Literal[1], BeforeValidator(resolve)]
     name: Name
     seed: Annotated[int, Field(ge=0, lt=1 << 63)]
+    """Draws everything that is made: another seed is another draw of every augmented and every
+    generated row, of the same real rows in the same splits."""
+    split_seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    """Draws everything about real rows: which split each is in where splits are shares, which
+    ones a cap keeps, and their ranks."""
     about: About = About()
     classes: Classes | None = None
     sources: Annotated[dict[Name, SourceSpec], Field(min_length=1)]

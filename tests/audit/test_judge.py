@@ -359,3 +359,42 @@ def test_what_a_generator_has_seen(
     (check,) = [c for c in report.checks if c.name == "trained_on"]
     assert (check.passed, check.text) == (passed, text.format(job=JOB))
     assert report.ok
+
+
+@pytest.mark.parametrize(
+    ("seen", "passed", "text"),
+    [
+        ({"split_digest": "aa"}, True, "what generators were trained on is known: 1 generators"),
+        (
+            {},
+            None,
+            "what generators were trained on is known: not which draw of the splits it was, of "
+            "vae of {job}",
+        ),
+        (
+            {"split_digest": "bb"},
+            False,
+            "vae of {job}: it has seen draw bb of the splits of source digits, whose images are "
+            "drawn as aa here: protected ones may be among those it has seen",
+        ),
+        (
+            {"split_digest": "aa", "splits": ["test"]},
+            False,
+            "vae of {job}: it has seen the protected split 'test' of source digits",
+        ),
+    ],
+)
+def test_which_draw_of_the_splits_a_generator_has_seen(
+    builder: Any, small_rows: Any, seen: Any, passed: bool | None, text: str
+) -> None:
+    builder.build(small_rows)
+    told = [{"source": "digits", "splits": ["train"], **seen}]
+    generators = {"vae": {"checkpoint_sha256": "ab" * 32, "trained_on": told}}
+    sources = {"digits": {"split_digest": "aa"}}
+    builder.job({**JOB_FACTS, "generators": generators, "sources": sources})
+    report = audit(builder.uri)
+    (check,) = [c for c in report.checks if c.name == "trained_on"]
+    assert check.passed is passed
+    texts = [f.text for f in report.findings] if passed is False else [check.text]
+    assert texts == [text.format(job=JOB)]
+    assert report.ok is (passed is not False)

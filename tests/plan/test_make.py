@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from augment.errors import PlanError
-from augment.plan import Capped, Cell, Copies, Draw, GeneratorFacts, Plan, totals
+from augment.plan import Capped, Cell, Copies, Draw, GeneratorFacts, Plan, findings, totals
 from augment.sample import Origin
+from augment.spec.models import Limits
 
 PlanOf = Callable[..., Plan]
 
@@ -151,10 +152,45 @@ def test_shares_of_a_split_are_solved_together_and_last(plan_of: PlanOf) -> None
     ]
 
 
-def test_a_share_goes_to_the_classes_that_can_be_made(plan_of: PlanOf) -> None:
-    rule = {"generators": ["g"], "fill": {"share": 0.5}}
+def test_a_share_goes_to_the_classes_that_are_named(plan_of: PlanOf) -> None:
+    """Of all rows of the split, also of those of other classes."""
+    rule = {"generators": ["g"], "classes": ["a", "c"], "fill": {"share": 0.5}}
     plan = plan_of({"a": 10, "b": 30, "c": 10}, generators={"g": "ac"}, synthesize=[rule])
     assert _drawn(plan) == {("g", "a"): 25, ("g", "c"): 25}
+
+
+def test_a_share_leaves_no_class_out_in_silence(plan_of: PlanOf) -> None:
+    """Whoever asks for a share of all classes must be able to make all that have rows: else the
+    others get what is theirs, and every class is away from its target."""
+    rule = {"generators": ["g"], "fill": {"share": 0.5}}
+    counts = dict.fromkeys("abcdefgh", 10) | {"i": 0}
+    assert _problems(plan_of, counts, generators={"g": "ad"}, synthesize=[rule]) == [
+        "synthesize[0].fill.share: got none of its generators (g) knows class 'b', and so it is "
+        "for 5 more: 'c', 'e', 'f', 'g', 'h'; expected classes it can make. Restrict `classes` "
+        "to what they know, or add a generator that knows it"
+    ]
+    copies = _copy(fill={"share": 0.5}, **{"from": {"origin": ["synthetic"]}})
+    made = {"generators": ["g"], "fill": {"to": {"a": 12}}}
+    some = _problems(
+        plan_of, {"a": 10, "b": 9}, generators={"g": "a"}, synthesize=[made], augmentations=[copies]
+    )
+    assert some == [
+        "augmentations[0].fill.share: got class 'b' of split train has no synthetic row to copy; "
+        "expected classes it can make. Restrict `from.classes` to classes that have some, or "
+        "change `from.origin`"
+    ]
+
+
+def test_caps_are_of_one_rule(plan_of: PlanOf) -> None:
+    """Two rules that may each add as many rows as there are real ones add twice as many;
+    what all rules together may add is for `limits` to say."""
+    rules = [{"generators": [g], "fill": {"to": 100, "max_times_real": 1.0}} for g in "gh"]
+    generators = {"g": "a", "h": "a"}
+    limits = {"synthetic_to_real": {"per_class": 1.0}}
+    plan = plan_of({"a": 10}, generators=generators, synthesize=rules, limits=limits)
+    assert _drawn(plan) == {("g", "a"): 10, ("h", "a"): 10}
+    (found,) = findings(plan, Limits.model_validate(limits))
+    assert found == "limits.synthetic_to_real.per_class: split train, class a: 20 / 10 = 2 > 1"
 
 
 def test_an_augmentation_may_have_a_share_too(plan_of: PlanOf) -> None:
@@ -349,7 +385,8 @@ def test_shares_that_leave_no_room(plan_of: PlanOf) -> None:
 
 def test_a_share_of_classes_without_rows(plan_of: PlanOf) -> None:
     rule = {"generators": ["g"], "fill": {"share": 0.5}}
-    assert _problems(plan_of, {"a": 9, "b": 0}, generators={"g": "b"}, synthesize=[rule]) == [
+    empty = {**rule, "classes": ["b"]}
+    assert _problems(plan_of, {"a": 9, "b": 0}, generators={"g": "b"}, synthesize=[empty]) == [
         "synthesize[0].fill.share: got a share of split train, where none of its classes has "
         "rows it can add to; expected classes with rows. A share follows the other rows of its "
         "classes; use `fill.to` for empty ones"

@@ -167,7 +167,7 @@ class Reference:
         named = self.classes(rule)
         rows = {c: self.count(split, c) for c in named or _CLASSES}
         able = {c: n for c, n in rows.items() if n and self.able(rule, split, c)}
-        if named and any(rows[c] and c not in able for c in named):
+        if any(rows[c] and c not in able for c in rows):
             raise RefusedError
         if not aim:
             return []

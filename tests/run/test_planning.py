@@ -96,3 +96,35 @@ def test_a_trained_generator_says_what_it_has_seen(prepared: Make) -> None:
     seen = [{"source": "digits", "splits": ["train"]}]
     told = prepared(generators={**generators, "vae": {**vae, "trained_on": seen}}, synthesize=rules)
     assert unknown_training(told) == []
+
+
+def test_a_generator_that_has_seen_another_draw_of_the_splits(
+    prepared: Make, tmp_path: Path
+) -> None:
+    """It would bring images that are test images now into the training set."""
+    checkpoint = str(Path(__file__).parents[2] / "examples" / "digits" / "checkpoint")
+    digits = {
+        "format": "imagefolder",
+        "uri": str(tmp_path / "data" / "train"),
+        "splits": {"train": 0.5, "test": 0.5},
+    }
+
+    def asked(split_seed: int, **seen: str) -> Prepared:
+        entry = {"source": "digits", "splits": ["train"], **seen}
+        vae = {"family": "vae", "checkpoint": checkpoint, "trained_on": [entry]}
+        return prepared(
+            split_seed=split_seed,
+            sources={"digits": digits},
+            generators={"vae": vae},
+            synthesize=[{"generators": ["vae"], "fill": {"to": {"0": 9}}}],
+        )
+
+    draw = plan_job(asked(0)).census.draws["digits"]
+    assert plan_job(asked(0, split_digest=draw)).plan.rows() > 0
+    with pytest.raises(PlanError) as caught:
+        plan_job(asked(1, split_digest=draw))
+    now = plan_job(asked(1)).census.draws["digits"]
+    assert [str(p).partition("; expected")[0] for p in caught.value.problems] == [
+        f"generators.vae.trained_on[0].split_digest: got {draw}, but the splits of source digits "
+        f"are drawn as {now}"
+    ]

@@ -4,14 +4,11 @@ import io
 import random
 import unicodedata
 from collections import Counter
-from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -19,7 +16,7 @@ from augment.errors import PlanError
 from augment.sample import CENSUS_SCHEMA
 from augment.seeds import normalise_locator, order_key
 from augment.sources import Census, take_census
-from augment.sources.census import _identities, draw_splits
+from augment.sources.census import _identities
 from augment.spec import Job, JobSpec
 from augment.storage import Folder
 
@@ -38,8 +35,11 @@ def job(sources: dict, seed: int = 7, **more) -> Job:
     return Job(spec=spec, text="", base="")
 
 
-def folder_job(uri: str, splits: dict, seed: int = 7, classes=None, **source) -> Job:
+def folder_job(
+    uri: str, splits: dict, seed: int = 7, classes=None, split_seed: int = 0, **source
+) -> Job:
     more = {} if classes is None else {"classes": {"names": classes}}
+    more["split_seed"] = split_seed
     one = {"format": "imagefolder", "uri": uri, "splits": splits, **source}
     return job({"digits": one}, seed, **more)
 
@@ -113,7 +113,7 @@ def test_shares_are_exact_and_whole(folder):
     }  # fmt: skip
     # the order of each class is the seeded order of its locators
     mine = sorted(
-        (f"a/{i:03}.png" for i in range(10)), key=lambda x: order_key(7, "split:digits", x)
+        (f"a/{i:03}.png" for i in range(10)), key=lambda x: order_key(0, "split:digits", x)
     )
     split_of = {r[1]: r[2] for r in rows(census)}
     assert [split_of[x] for x in mine] == ["test"] * 2 + ["train"] * 7 + ["validation"]
@@ -123,27 +123,6 @@ def test_a_split_may_be_the_folder_itself(folder):
     fill(folder, {"a": 1})
     census = take_census(folder_job(folder.uri, {"test": "."}))
     assert rows(census) == [("digits", "a/000.png", "test", "a")]
-
-
-@settings(deadline=None, max_examples=50, derandomize=True)
-@given(
-    st.lists(st.integers(0, 4), max_size=60),
-    st.lists(st.integers(1, 9), min_size=1, max_size=4),
-    st.randoms(use_true_random=False),
-)
-def test_splits_do_not_depend_on_the_order_of_a_listing(labels, weights, shuffler):
-    shares = [w / sum(weights) for w in weights]
-    keys = np.array([[i * 7919 % 61, i] for i in range(len(labels))], np.uint64).reshape(-1, 2)
-    labels = np.array(labels, np.int64)
-    drawn = draw_splits(labels, keys, shares)
-    order = np.array(shuffler.sample(range(len(labels)), len(labels)), np.int64)
-    np.testing.assert_array_equal(draw_splits(labels[order], keys[order], shares), drawn[order])
-    for label in range(5):
-        n = int((labels == label).sum())
-        counts = np.bincount(drawn[labels == label], minlength=len(shares))
-        assert counts.sum() == n
-        for count, weight in zip(counts.tolist(), weights, strict=True):
-            assert abs(count - Fraction(n * weight, sum(weights))) < 1
 
 
 def test_ranks_are_a_seeded_order_over_all_sources(tmp_path):
@@ -157,14 +136,74 @@ def test_ranks_are_a_seeded_order_over_all_sources(tmp_path):
     table = take_census(job(sources)).table.to_pylist()
     for label in "ab":
         own = [r for r in table if r["label_name"] == label]
-        own.sort(key=lambda r: order_key(7, f"rank:{r['source']}", r["locator"]))
+        own.sort(key=lambda r: order_key(0, f"rank:{r['source']}", r["locator"]))
         assert [r["rank"] for r in own] == list(range(len(own)))
-    other = take_census(job(sources, seed=8)).table
+    other = take_census(job(sources, split_seed=8)).table
     assert other.drop(["rank"]).equals(take_census(job(sources)).table.drop(["rank"]))
     assert other["rank"] != take_census(job(sources)).table["rank"]
 
 
+SHARES = {"train": 0.8, "test": 0.2}
+
+
+@pytest.mark.parametrize("more", [{}, {"max_per_class": 11}])
+def test_nothing_about_real_rows_is_a_matter_of_the_jobs_seed(folder, more):
+    """Else a seed sweep would be judged on images that other runs learned from."""
+    fill(folder, {"a": 20, "b": 15})
+    one = take_census(folder_job(folder.uri, SHARES, **more))
+    two = take_census(folder_job(folder.uri, SHARES, seed=8, **more))
+    assert two.table.equals(one.table)
+    assert two.draws == one.draws
+    seeded = take_census(folder_job(folder.uri, SHARES, split_seed=3, **more))
+    assert seeded.draws.keys() == one.draws.keys() == {"digits"}
+    assert seeded.draws != one.draws
+    splits = [dict(zip(c.table["locator"].to_pylist(), c.table["split"].to_pylist(), strict=True))
+              for c in (one, seeded)]  # fmt: skip
+    assert splits[0] != splits[1]
+    assert Counter(splits[0].values()) == Counter(splits[1].values())
+
+
+def test_a_draw_is_named_by_what_is_in_which_split(folder):
+    """Caps take rows away and move none; another image, another share is another draw."""
+    fill(folder, {"a": 20})
+    name = take_census(folder_job(folder.uri, SHARES)).draws["digits"]
+    assert len(name) == 16
+    capped = take_census(folder_job(folder.uri, SHARES, max_per_class=5))
+    assert capped.draws == {"digits": name}
+    other = [take_census(folder_job(folder.uri, {"train": 0.7, "test": 0.3})).draws["digits"]]
+    folder.replace("a/more.png", png(0))
+    other.append(take_census(folder_job(folder.uri, SHARES)).draws["digits"])
+    assert len({name, *other}) == 3
+    assert take_census(folder_job(folder.uri, {"train": "."})).draws == {}
+
+
+def test_a_cap_is_divided_as_the_shares_say(folder):
+    """So many images a class, in all splits together, and no image changes its split by it."""
+    fill(folder, {"a": 100, "b": 100, "c": 7})
+    whole = dict(_splits_of(folder_job(folder.uri, SHARES)))
+    for most, expected in ((20, (16, 4)), (80, (64, 16)), (100, (80, 20)), (7, (6, 1))):
+        asked = folder_job(folder.uri, SHARES, max_per_class=most)
+        found = dict(_splits_of(asked))
+        assert found.items() <= whole.items()
+        for label in "ab":
+            own = Counter(s for x, s in found.items() if x.startswith(f"{label}/"))
+            assert (own["train"], own["test"]) == expected
+        left_out = sum(max(0, n - most) for n in (100, 100, 7))
+        assert take_census(asked).dropped.get("digits: over max_per_class", 0) == left_out
+    three = {"train": 0.9, "validation": 0.05, "test": 0.05}
+    found = Counter(s for _, s in _splits_of(folder_job(folder.uri, three, max_per_class=10)))
+    assert sum(found.values()) == 10 + 10 + 7
+    ranks = [r["rank"] for r in _dicts(folder_job(folder.uri, SHARES, max_per_class=20))
+             if (r["split"], r["label_name"]) == ("train", "a")]  # fmt: skip
+    assert sorted(ranks) == list(range(16))
+
+
+def _splits_of(job: Job) -> list[tuple[str, str]]:
+    return [(r["locator"], r["split"]) for r in _dicts(job)]
+
+
 def test_caps_keep_a_prefix_of_the_ranks(folder):
+    """Splits that are folders are sets of their own: each keeps so many."""
     fill(folder, {"a": 9, "b": 2}, "train/")
     fill(folder, {"a": 5}, "test/")
     splits = {"train": "train", "test": "test"}

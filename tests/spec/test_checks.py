@@ -24,7 +24,7 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
         {"outptu": {}},
         "outptu: got an unknown key; expected one of about, augmentations, classes, errors, "
         "execution, filters, generators, limits, max_attempts_per_sample, name, on_shortfall, "
-        "output, pool, protected_splits, seed, sources, synthesize, version. "
+        "output, pool, protected_splits, seed, sources, split_seed, synthesize, version. "
         "Did you mean 'output'?",
     ),
     (

@@ -26,10 +26,12 @@ SAME: list[dict[str, Any]] = [
     {"pool": "elsewhere"},
     {"protected_splits": ["test"]},
     {"augmentations.0.from": {"origin": ["real"]}},
+    {"split_seed": 0},
 ]
 
 OTHER: list[dict[str, Any]] = [
     {"seed": 8},
+    {"split_seed": 8},
     {"name": "other"},
     {"synthesize.0.fill.to": 101},
     {"synthesize.0.classes": ["0"]},

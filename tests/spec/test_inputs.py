@@ -174,7 +174,25 @@ def test_a_generator_that_saw_only_open_splits(job: Load) -> None:
         "generators.fake": {**SEEN, "trained_on": seen},
         "synthesize.0": {"generators": ["fake"], "fill": {"to": 100}},
     }
-    assert job(edits).spec.generators["fake"].model_dump()["trained_on"] == seen
+    found = job(edits).spec.generators["fake"].model_dump(exclude_none=True)
+    assert found["trained_on"] == seen
+
+
+def test_a_digest_of_splits_belongs_to_splits_that_are_drawn(job: Load) -> None:
+    seen = [{"source": "real", "splits": ["train"], "split_digest": "0123456789abcdef"}]
+    edits = {
+        "generators.fake": {**SEEN, "trained_on": seen},
+        "synthesize.0": {"generators": ["fake"], "fill": {"to": 100}},
+    }
+    assert texts(job, edits) == [
+        "generators.fake.trained_on[0].split_digest: got '0123456789abcdef', which has no effect; "
+        "expected no such key. The splits of 'real' are not drawn: their texts say what is there"
+    ]
+    drawn = {"sources.real.splits": {"train": 0.8, "test": 0.2}}
+    assert job({**edits, **drawn}).spec.generators["fake"].model_dump()["trained_on"] == seen
+    short = [{**seen[0], "split_digest": "0123"}]
+    (text,) = texts(job, {**edits, **drawn, "generators.fake": {**SEEN, "trained_on": short}})
+    assert text.startswith("generators.fake.trained_on[0].split_digest: ")
 
 
 def test_a_rule_needs_a_fill_a_manifest_or_an_input(job: Load) -> None:
