@@ -69,7 +69,9 @@ def open_blob(source: Source, name: str | None = None, max_bytes: int = MAX_FILE
 
 def shown(value: object) -> str:
     """A text or number from a file, safe to print: escaped and short."""
-    return f"{value!r:.100}" if isinstance(value, str | int | float) else type(value).__name__
+    if isinstance(value, str):
+        return f"{value[:100]!r:.100}"
+    return f"{value!r:.100}" if isinstance(value, int | float) else type(value).__name__
 
 
 def _mapped(path: str | os.PathLike[str], max_bytes: int, name: str | None) -> bytes | mmap.mmap:

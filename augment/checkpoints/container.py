@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 from augment.checkpoints.blob import DAMAGED, Blob, shown
 from augment.checkpoints.inert import Node, opening, read_pickle
@@ -135,12 +135,12 @@ def read_legacy(blob: Blob, max_opcodes: int = MAX_OPCODES) -> Container:
     main = read_pickle(blob, _legacy_header(blob), max_opcodes)
     places = {place.key: place for place in _storages(main.persistent, blob)}
     keys = read_pickle(blob, main.end)
-    if not isinstance(keys.root, list) or set(map(str, keys.root)) != places.keys():
+    if not _are_texts(keys.root) or set(keys.root) != places.keys():
         raise blob.refusal("a list of storages that is not the pickle's", "it", DAMAGED, main.end)
     found: dict[str, Storage] = {}
     at = keys.end
     for key in keys.root:
-        place = places[str(key)]
+        place = places[key]
         stop = at + 8 + place.elements * itemsize(place.code)
         if place.key in found or stop > len(blob) or _int64(blob, at) != place.elements:
             came = f"storage {shown(place.key)} is not whole"
@@ -155,6 +155,10 @@ def read_legacy(blob: Blob, max_opcodes: int = MAX_OPCODES) -> Container:
         return _viewed(found[place.key], place, blob)
 
     return Container("legacy", main.root, storage_of)
+
+
+def _are_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _legacy_header(blob: Blob) -> int:

@@ -22,7 +22,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from augment.checkpoints.blob import DAMAGED, Blob, shown
-from augment.checkpoints.limits import MAX_INT_BITS, MAX_MEMO, MAX_OPCODES
+from augment.checkpoints.limits import (
+    MAX_INT_BITS,
+    MAX_KEY_PARTS,
+    MAX_MEMO,
+    MAX_OPCODES,
+    MAX_TUPLE_KEYS,
+)
 
 Kind = Literal["call", "new", "persistent", "set"]
 
@@ -155,6 +161,7 @@ class _Machine:
         self._stack: list[Any] = []
         self._below: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
+        self._tuple_keys = 0
 
     def refused(self, came: str) -> Exception:
         expected = "a pickle that only describes data"
@@ -291,9 +298,21 @@ class _Machine:
         if len(items) % 2:
             raise self.refused("a key without a value")
         for key in items[::2]:
-            if not (_is_key(key) or (type(key) is tuple and all(map(_is_key, key)))):
+            if type(key) is tuple:
+                self._check_tuple_key(key)
+            elif not _is_key(key):
                 raise self.refused(f"a key of the type {type(key).__name__}")
         return list(zip(items[::2], items[1::2], strict=True))
+
+    def _check_tuple_key(self, key: tuple[Any, ...]) -> None:
+        self._tuple_keys += 1
+        if self._tuple_keys > MAX_TUPLE_KEYS or len(key) > MAX_KEY_PARTS:
+            raise self.refused(
+                f"keys that need unbounded work to hash (more than {MAX_TUPLE_KEYS} tuples, or "
+                f"one of more than {MAX_KEY_PARTS} parts)"
+            )
+        if not all(map(_is_key, key)):
+            raise self.refused("a key of the type tuple")
 
     # ---- memo ----------------------------------------------------------------------
 

@@ -30,12 +30,21 @@ MAX_OPCODES = 2_000_000
 MAX_HEADER_OPCODES = 1_000
 """Of a pickle that holds a number, a small dict or one storage's name."""
 
+MAX_TUPLE_KEYS = 256
+"""Of one pickle. Anybody can write thousands of tuples with one hash, and a dict compares
+each of its keys with all before it that have its hash."""
+
+MAX_KEY_PARTS = 16
+"""Of a tuple that is a key."""
+
 MAX_MEMO = 1_000_000
 MAX_INT_BITS = 2048
 MAX_VALUES = 1_000_000
 """Plain values (numbers, texts, lists ...) taken from one file, each time it is met."""
 
 MAX_KEY_CHARS = 1024
+"""Of a name with the names of all that holds it."""
+
 MAX_MEMBERS = 2 * MAX_TENSORS
 """Of a zip archive."""
 

@@ -58,6 +58,8 @@ class ModuleReader:
 
     def _walk(self, value: object, path: str, depth: int, found: Modules) -> None:
         place = f"module {shown(path)}"
+        if len(path) > MAX_KEY_CHARS:
+            raise self.blob.refusal(f"{place} has a long path", f"{MAX_KEY_CHARS} characters")
         if depth > MAX_DEPTH or len(found.records) >= MAX_TENSORS:
             expected = f"at most {MAX_DEPTH} levels and {MAX_TENSORS} modules"
             raise self.blob.refusal(f"{place} is one too many or too deep", expected)

@@ -4,10 +4,12 @@ the canary that their code would make never appears. That it could is shown in t
 from __future__ import annotations
 
 import io
+import itertools
 import pickle
 import struct
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +39,16 @@ from tests.checkpoints.assembly import (
 from tests.checkpoints.evil import GOOD, NUMBERS, Case, Evil, code, deep, shared
 from tests.checkpoints.nvidia_like import file, network, persistent
 
+MINUS = (b"J\xff\xff\xff\xff", b"J\xfe\xff\xff\xff")
+"""-1 and -2 in a pickle: Python hashes them alike."""
 DEFLATED = zipfile.ZIP_DEFLATED
 
 
-def as_storage(value: Any) -> bytes:
-    """A legacy container whose pickle is `value`."""
+def as_storage(value: Any, keys: Any = ()) -> bytes:
+    """A legacy container whose pickle is `value`. keys: names of its storages."""
     system_info = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
     header = dumps(MAGIC) + dumps(1001) + dumps(system_info)
-    return header + dumps(value) + dumps([])
+    return header + dumps(value) + dumps(list(keys))
 
 
 def buffer(data: bytes) -> Call:
@@ -224,6 +228,28 @@ CASES: dict[str, Case] = {
         lambda c: zipped({(2**61 - 1) * k: 0 for k in range(10)}),
         "a key of the type int",
     ),
+    "tuples as keys, all of one hash": (
+        read_torch, lambda c: zipped(Raw(b"}(" + _one_hash(30_000) + b"u")),
+        "keys that need unbounded work to hash",
+    ),
+    "the same, one by one, in many dicts": (
+        read_torch, lambda c: zipped(Raw(b"](" + b"".join(_dicts(600)) + b"e")),
+        "keys that need unbounded work to hash",
+    ),
+    "one wide tuple as a key again and again": (
+        read_torch,
+        lambda c: zipped(Raw(b"}(" + b"N" * 500_000 + b"tq\0N" + b"s" + b"h\0Ns" * 100_000)),
+        "keys that need unbounded work to hash",
+    ),
+    "2**60 values as the name of a storage": (
+        read_torch, lambda c: as_storage({}, [shared(60)]), "a list of storages that is not the",
+    ),
+    "a storage's name 200,000 deep": (
+        read_torch, lambda c: as_storage({}, [deep(200_000)]), "a list of storages that is not",
+    ),
+    "modules whose paths grow with every level": (
+        read_nvidia, lambda c: file(_module_bomb(name="a" * 1000)), "has a long path",
+    ),
     "two million instructions": (
         read_torch, lambda c: zipped(Raw(b"N0" * 1_100_000)), "more than 2000000 instructions",
     ),
@@ -275,12 +301,23 @@ def _joblib(value: Any) -> bytes:
     return out.getvalue()
 
 
-def _module_bomb() -> Any:
+def _one_hash(count: int) -> bytes:
+    """Keys and values: tuples of -1 and -2, whose hash is the same."""
+    parts = itertools.islice(itertools.product(MINUS, repeat=15), count)
+    return b"".join(b"(" + b"".join(key) + b"tN" for key in parts)
+
+
+def _dicts(count: int) -> Iterator[bytes]:
+    for key in itertools.islice(itertools.product(MINUS, repeat=15), count):
+        yield b"}(" + b"".join(key) + b"tNs"
+
+
+def _module_bomb(name: str = "a") -> Any:
     """Every level holds the level below it twice: 2**24 modules, 24 texts."""
     inner: Any = Kept(persistent("M"), 0)
     for level in range(1, 24):
         again = Again(level - 1)
-        inner = Kept(persistent("M", modules={"a": inner, "b": again}), level)
+        inner = Kept(persistent("M", modules={name: inner, "b": again}), level)
     return persistent("G", modules={"a": inner}, _init_args=(), _init_kwargs={})
 
 

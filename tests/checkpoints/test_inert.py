@@ -11,6 +11,7 @@ import pytest
 
 from augment.checkpoints.blob import Blob, open_blob
 from augment.checkpoints.inert import Global, Node, globals_in, opening, read_pickle, walk
+from augment.checkpoints.limits import MAX_TUPLE_KEYS
 from augment.checkpoints.plain import Plain
 from augment.errors import UnsafeCheckpoint
 from tests.checkpoints.assembly import Call, G, Kept, Persistent, Raw, dumps
@@ -34,6 +35,15 @@ def test_plain_values_are_themselves(protocol: int) -> None:
         assert (found.root, type(found.root)) == (value, type(value))
         assert found.end == len(data)
         assert found.persistent == []
+
+
+def test_as_many_tuples_may_be_keys_as_the_limits_say() -> None:
+    whole = {(n, "x"): n for n in range(MAX_TUPLE_KEYS)}
+    assert read_pickle(Blob("x", pickle.dumps(whole, 2))).root == whole
+    with pytest.raises(UnsafeCheckpoint, match="keys that need unbounded work to hash"):
+        read_pickle(Blob("x", pickle.dumps({**whole, (-1,): 0}, 2)))
+    with pytest.raises(UnsafeCheckpoint, match="or one of more than 16 parts"):
+        read_pickle(Blob("x", pickle.dumps({tuple(range(17)): 0}, 2)))
 
 
 @pytest.mark.parametrize("protocol", range(6))
