@@ -135,7 +135,8 @@ def parser() -> argparse.ArgumentParser:
     cli_cluster.add_verbs(verbs, _verb, _job_verb)
     cli_cluster.add_jobs(_group(verbs, "jobs", "submissions on a Ray cluster"), _verb)
     schema = _verb(verbs, "schema", _schema, "the published schemas")
-    schema.add_argument("name", nargs="?", choices=("job", "manifest", "sample", "audit", "policy"))
+    names = ("job", "manifest", "sample", "audit", "policy", "keys")
+    schema.add_argument("name", nargs="?", choices=names, help="keys: of a job file, as a page")
     schema.add_argument("--write", metavar="FOLDER", help="write all of them as files")
     return top
 
@@ -338,8 +339,13 @@ def _schema(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.name is None:
         raise RequestError(
-            "schema: got no name; expected one of job, manifest, sample, audit, policy, "
+            "schema: got no name; expected one of job, manifest, sample, audit, policy, keys, "
             "or --write FOLDER for all of them"
         )
+    if arguments.name == "keys":
+        from augment.spec.reference import reference
+
+        print(reference(), end="")
+        return 0
     print(published()[arguments.name])
     return 0

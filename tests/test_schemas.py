@@ -26,9 +26,9 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def test_what_is_published_is_what_the_code_says() -> None:
-    """`make schemas` writes them anew."""
     files = {p.name: p.read_text() for p in (ROOT / "schemas").iterdir()}
-    assert files == {f"{name}.schema.json": text + "\n" for name, text in published().items()}
+    right = {f"{name}.schema.json": text + "\n" for name, text in published().items()}
+    assert files == right, "schemas/ is not what the code says: run `make schemas`"
 
 
 @pytest.mark.parametrize("name", ["job", "audit", "policy"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import numpy as np
 
 from augment.generators.protocol import GeneratedBatch, GeneratorInfo, Placement
-from augment.spec.generators import Precision
+from augment.spec.generator_base import Precision
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from augment.errors import CheckpointError, SpecError
 from augment.generators.protocol import Options
 from augment.spec import read_class_index
-from augment.spec.generators import ClassConditional
+from augment.spec.generator_base import ClassConditional
 
 
 def class_indexes(

@@ -23,12 +23,8 @@ from augment.generators.protocol import (
 )
 from augment.sample import DigitalSourceType
 from augment.seeds import digest
-from augment.spec.generators import (
-    BigGanGenerator,
-    Precision,
-    StyleGan2Generator,
-    StyleGan3Generator,
-)
+from augment.spec.generator_base import Precision
+from augment.spec.generators import BigGanGenerator, StyleGan2Generator, StyleGan3Generator
 
 if TYPE_CHECKING:
     import torch

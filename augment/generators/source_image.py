@@ -25,7 +25,7 @@ from PIL import Image
 from augment.errors import CheckpointError, RequestError
 from augment.generators.protocol import SampleRequest
 from augment.seeds import stream
-from augment.spec.generators import Preprocess
+from augment.spec.generator_base import Preprocess
 
 Size = tuple[int, int]
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from augment.errors import CheckpointError
 from augment.generators.foreign import Foreign
 from augment.generators.stylegan_ops import dense, leaky, unit
-from augment.spec.generators import Truncation
+from augment.spec.generator_base import Truncation
 
 if TYPE_CHECKING:
     import torch

@@ -31,7 +31,7 @@ from augment.generators.protocol import (
 from augment.generators.source_image import Intake, Size, SourceImages, notes
 from augment.sample import DigitalSourceType
 from augment.seeds import Rewound, digest
-from augment.spec.generators import TranslationSampling, Translator
+from augment.spec.generator_base import TranslationSampling, Translator
 from augment.storage import Folder
 
 if TYPE_CHECKING:

@@ -32,7 +32,8 @@ from augment.generators.protocol import (
 from augment.generators.source_image import Intake, SourceImages, notes
 from augment.sample import DigitalSourceType
 from augment.seeds import digest, normals
-from augment.spec.generators import Preprocess, VaeGenerator
+from augment.spec.generator_base import Preprocess
+from augment.spec.generators import VaeGenerator
 from augment.storage import Folder
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from augment.errors import Problem
 from augment.spec import JobSpec
-from augment.spec.generators import TrainedOn
+from augment.spec.generator_base import TrainedOn
 
 
 def other_draws(spec: JobSpec, draws: Mapping[str, str]) -> list[Problem]:

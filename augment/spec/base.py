@@ -16,6 +16,9 @@ Free = Annotated[Any, BeforeValidator(resolve)]
 
 
 class Spec(BaseModel):
-    """Base of all specs: frozen, no unknown keys, finite numbers."""
+    """Base of all specs: frozen, no unknown keys, finite numbers. The text below a field is its
+    description in the published schema and in docs/job.md."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )

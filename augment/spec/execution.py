@@ -16,24 +16,25 @@ class ActorResources(Spec):
     """What one actor takes of its node, in Ray's terms."""
 
     gpus: Annotated[float, Field(ge=0.0, le=1024.0)] | None = None
-    """A fraction below 1 shares a GPU; more than 1 are whole. None: 1 where the cluster has
-    any, else 0."""
+    """GPUs; a fraction below 1 shares one, more than 1 are whole. Not given: 1 where the cluster
+    has any, else 0."""
     cpus: Annotated[float, Field(ge=0.0, le=4096.0)] | None = None
-    """None: 1."""
+    """CPU cores; not given: 1."""
     memory: Annotated[int, Field(ge=1)] | None = None
     """Bytes that Ray sets aside on the node; it does not enforce them."""
     accelerator_type: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    """Ray's name of a kind of GPU, for example A100."""
+    """Ray's name of a kind of GPU."""
     labels: dict[Annotated[str, Field(min_length=1)], str] = {}
     """Labels that the node must have, as in Ray's `label_selector`."""
 
 
 class Replicas(Spec):
-    """How many actors host a generator: `min` from the start, up to `max` while work waits."""
+    """How many actors host a generator."""
 
     min: Annotated[int, Field(ge=1, le=4096)] = 1
+    """So many from the start."""
     max: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """None: as `min`."""
+    """Up to so many while work waits; not given: as `min`."""
 
     @property
     def most(self) -> int:
@@ -41,13 +42,18 @@ class Replicas(Spec):
 
 
 class GeneratorExecution(Spec):
+    """How one generator is run."""
+
     batch_size: Annotated[int, Field(ge=1, le=65536)] = 64
+    """Samples at once; halved by itself where memory runs out."""
     batch_timeout_s: Annotated[float, Field(gt=0.0, le=86_400.0)] = 900.0
-    """A batch that takes longer is given up; loading the generator is not counted."""
+    """Seconds after which a batch is given up; loading the generator is not counted."""
     resources: ActorResources = ActorResources()
+    """What one of its actors takes."""
     replicas: Replicas = Replicas()
+    """How many actors host it."""
     channels_last: bool | None = None
-    """Lay convolutions out channels last (NHWC); None: where the family is faster so."""
+    """Lay convolutions out channels last (NHWC); not given: where the family is faster so."""
     compile: Literal["off", "default", "reduce-overhead"] = "off"
     """The mode of `torch.compile`; with one, batches are padded to `batch_size`."""
 
@@ -56,33 +62,43 @@ class Autoscale(Spec):
     """What the cluster may grow to: Ray does not say. Actors may ask for so much, and wait."""
 
     cpus: Annotated[float, Field(ge=0.0)] = 0.0
+    """CPU cores in all."""
     gpus: Annotated[float, Field(ge=0.0)] = 0.0
+    """GPUs in all."""
 
 
 class MetricsExport(Spec):
     """Prometheus metrics over HTTP, while the run lives (docs/observability.md)."""
 
     port: Annotated[int, Field(ge=0, le=65535)]
-    """0: any free one, which the run prints."""
+    """TCP port; 0: any free one, which the run prints."""
     address: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
-    """Who can reach it can read it: there are no passwords."""
+    """The address that it listens on. Who can reach it can read it: there are no passwords."""
     linger_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 0.0
-    """The exporter stays so long after the end, for one more scrape."""
+    """Seconds that the exporter stays after the end, for one more scrape."""
 
 
 class Execution(Spec):
+    """How a job is run; nothing here changes a row."""
+
     engine: Literal["ray", "local"] = "ray"
+    """`ray`: in processes of Ray, here or on a cluster; `local`: in this process, for small
+    jobs."""
     address: str | None = None
-    """A running Ray cluster ("auto", "ray://..."); None: an embedded one."""
+    """A Ray cluster that runs: `auto`, or `host:port` of its head; not given: Ray is started on
+    this machine."""
     workers: Annotated[int, Field(ge=1, le=65536)] | None = None
-    """Mix units at once; None: one per CPU."""
+    """Units of the mix at once; not given: one per CPU."""
     generators: dict[Name, GeneratorExecution] = {}
+    """Name of a generator -> how it is run."""
     autoscale: Autoscale | None = None
+    """What the cluster may grow to."""
     metrics: MetricsExport | None = None
+    """Prometheus metrics over HTTP; not given: none."""
     log_format: Literal["text", "json"] = "text"
-    """Of the run's log file; json: one object a line, with the ids of job, unit and actor."""
+    """Of the run's log file; `json`: one object a line, with the ids of job, unit and actor."""
     storage_options: dict[str, dict[str, Free]] = {}
-    """fsspec options by protocol, for example {s3: {endpoint_url: ...}}."""
+    """Protocol -> options of its fsspec client (docs/storage.md)."""
 
     def of(self, generator: str) -> GeneratorExecution:
         """How a generator is run."""

@@ -15,7 +15,7 @@ from typing import Any
 from augment.errors import Problem, SpecError
 from augment.spec.asked import local_path
 from augment.spec.few import Few
-from augment.spec.generators import ClassIndexFile
+from augment.spec.generator_base import ClassIndexFile
 from augment.spec.models import Classes, LabelMap
 from augment.spec.problems import shown
 from augment.spec.text import parse, resolve

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from augment.spec.asked import Asked
 from augment.spec.draft import Draft
-from augment.spec.generators import Preprocess, Translator, VaeGenerator
+from augment.spec.generator_base import Preprocess, Translator
+from augment.spec.generators import VaeGenerator
 from augment.spec.text import Path
 
 _WITHOUT_EFFECT = {"crop": ("load_size",), "none": ("load_size", "crop_size")}

@@ -1,7 +1,8 @@
 """What a job file may say of a generator: one spec class per family, and their union.
 
 Everything here decides pixels or labels; how a generator is run stands under `execution`.
-A family's class holds its own sampling model; what families share stands once, above them.
+A family's class stands below its own sampling model; what families share is in
+`generator_base.py`.
 """
 
 from __future__ import annotations
@@ -13,136 +14,36 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationInfo,
-    field_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from augment.policy import ClassPath
 from augment.spec.base import ClassName, Free, Name, Spec
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Precision = Literal["fp32", "bf16", "fp16"]
-"""Of the network's arithmetic. It changes pixels, so it is part of the sampling."""
-
-
-class TrainedOn(Spec):
-    """Splits of one of the job's sources that the generator has seen.
-
-    split_digest: where those splits are shares, which draw of them it was, as `augment plan`
-    prints it. Another draw has other images in them; None: not known which.
-    """
-
-    source: Name
-    splits: Annotated[list[Name], Field(min_length=1)]
-    split_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
-
-
-class ClassIndexFile(Spec):
-    """A text file with one class name a line (line = index, from 0), or a YAML or JSON
-    mapping of name to index."""
-
-    file: str
-
-
-ClassIndex = Annotated[dict[ClassName, Annotated[int, Field(ge=0)]], Field(min_length=1)]
-
-
-class GeneratorBase(Spec):
-    """What every family may say."""
-
-    license: str | None = None
-    """SPDX expression of what it makes; None: as its checkpoint says."""
-    trained_on: Annotated[list[TrainedOn], Field(min_length=1)] | None = None
-    """None: unknown, which an audit reports."""
-
-
-class CheckpointBase(GeneratorBase):
-    """A family with weights: an imported folder, `weights.safetensors` + `generator.json`."""
-
-    checkpoint: str
-    sha256: Sha256 | None = None
-    """Of weights.safetensors; checked before anything is loaded."""
-
-
-class ClassConditional(CheckpointBase):
-    """A family whose network takes a class, or whose images are all of one class.
-
-    class_index: which of the network's indexes is which class; needed where the checkpoint
-    knows its classes only as indexes. label: the class of everything that an unconditional
-    network makes. A checkpoint that names its classes needs neither.
-    """
-
-    class_index: ClassIndex | ClassIndexFile | None = None
-    label: ClassName | None = None
-
-
-class Preprocess(Spec):
-    """How a source image becomes a network's input, in the words of the program that CycleGAN
-    and pix2pix come with (pytorch-CycleGAN-and-pix2pix, data/base_dataset.py).
-
-    resize: `resize_and_crop` to load_size x load_size; `scale_width` to that width, crop_size
-    being the least height; `crop` and `*_and_crop` cut out crop_size x crop_size at a place
-    of the sample's own; `none` only rounds the sides to what the network can take.
-    output: `model_size` leaves an image as the network made it, `input_size` brings it to its
-    source's size.
-    """
-
-    resize: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = (
-        "resize_and_crop"
-    )
-    load_size: Annotated[int, Field(ge=4, le=8192)] = 256
-    crop_size: Annotated[int, Field(ge=4, le=8192)] = 256
-    output: Literal["input_size", "model_size"] = "model_size"
-
-
-class TranslationSampling(Spec):
-    """norm_mode: of batch norms, the statistics of the training set or those of each sample,
-    which is what the official test.py does without --eval. dropout: whether it stays on, as
-    the source of variety, with every mask drawn from the sample's own streams."""
-
-    norm_mode: Literal["running", "per_sample"] = "running"
-    dropout: Literal["off", "seeded"] = "off"
-    precision: Precision = "fp32"
-
-
-class Translator(CheckpointBase):
-    """A family that makes an image from an image. direction: which network, where the
-    checkpoint holds both."""
-
-    direction: Literal["AtoB", "BtoA"] | None = None
-    preprocess: Preprocess = Preprocess()
-    sampling: TranslationSampling = TranslationSampling()
-
-
-class Truncation(Spec):
-    """Of StyleGAN's w: variety given up for typical images."""
-
-    truncation_psi: Annotated[float, Field(ge=0.0, le=2.0)] = 1.0
-    """What is left of the distance to the average w; 1: all."""
-    truncation_cutoff: Annotated[int, Field(ge=1)] | None = None
-    """How many of the network's w are truncated, from the coarsest; None: all."""
-
-    @field_validator("truncation_cutoff")
-    @classmethod
-    def _must_have_an_effect(cls, cutoff: int | None, info: ValidationInfo) -> int | None:
-        if cutoff is not None and info.data.get("truncation_psi") == 1.0:
-            raise ValueError("has no effect where truncation_psi is 1.0")
-        return cutoff
-
+from augment.spec.generator_base import (
+    ClassConditional,
+    GeneratorBase,
+    Precision,
+    Preprocess,
+    Translator,
+    Truncation,
+)
 
 # ---- families ------------------------------------------------------------------------
 
 
 class AutoregressiveSampling(Spec):
-    """temperature: divides the logits. top_k: the k likeliest tokens alone. top_p: the fewest
-    likeliest tokens that have this share together. guidance_scale: as of `diffusion`."""
+    """How tokens are drawn."""
 
     temperature: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
+    """Divides the logits."""
     top_k: Annotated[int, Field(ge=1)] | None = None
+    """Only so many of the likeliest tokens; not given: all."""
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Only the fewest likeliest tokens that have this share together."""
     guidance_scale: Annotated[float, Field(ge=1.0, le=100.0)] = 1.0
+    """Of classifier-free guidance; above 1 the network needs a null class."""
     precision: Precision = "fp32"
+    """Of the network's arithmetic."""
 
 
 class AutoregressiveGenerator(ClassConditional):
@@ -150,6 +51,7 @@ class AutoregressiveGenerator(ClassConditional):
 
     family: Literal["autoregressive"]
     sampling: AutoregressiveSampling = AutoregressiveSampling()
+    """How it samples; part of a sample's identity."""
 
 
 class CustomGenerator(GeneratorBase):
@@ -157,24 +59,28 @@ class CustomGenerator(GeneratorBase):
 
     family: Literal["custom"]
     class_path: ClassPath
+    """`package.module:Class`, as the policy lists it."""
     init_args: dict[str, Free] = {}
     """Its constructor's arguments; part of what it is, so of its identity."""
     classes: Annotated[list[ClassName], Field(min_length=1)] | None = None
-    """Those of its classes that may be asked for; None: all that it says it makes."""
+    """Those of its classes that may be asked for; not given: all that it says it makes."""
 
 
 Texts = Annotated[list[str], Field(min_length=1)]
 
 
 class Prompts(Spec):
-    """What a text-driven pipeline is told: `{class}`, `{text}` (a text for the class; its
-    name with spaces for `_` where per_class has none) and `{variable}` in templates, which
-    take turns with a sample's index. A list in per_class is the templates of that class."""
+    """What a text-driven pipeline is told."""
 
     templates: Texts = ["{text}"]
+    """Texts that take turns with a sample's index, with places for `{class}`, `{text}` (a text for
+    the class; its name with spaces for `_` where `per_class` has none) and `{variable}`."""
     variables: dict[Name, Texts] = {}
+    """Variable of the templates -> texts that are drawn for it."""
     negative_prompt: str | None = None
+    """What the image should not show."""
     per_class: dict[ClassName, str | Texts] = {}
+    """Class -> its `{text}`; a list is templates of that class alone."""
 
 
 class Lora(Spec):
@@ -182,54 +88,69 @@ class Lora(Spec):
 
     type: Literal["lora"]
     path: str
+    """A safetensors file: a path or a URI."""
     scale: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
+    """Factor on what it adds."""
 
 
 class SchedulerChoice(BaseModel):
     """A scheduler of diffusers by its class; every other key is one of its own options."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="allow", populate_by_name=True, use_attribute_docstrings=True
+    )
     __pydantic_extra__: dict[str, Free] = Field(init=False)
 
     class_: Annotated[str, Field(alias="class")]
+    """Its name, for example `EulerDiscreteScheduler`."""
 
 
 class DiffusersSampling(Spec):
-    """call: the pipeline's own arguments. scheduler: instead of the folder's."""
+    """How a pipeline of diffusers is called."""
 
     prompts: Prompts | None = None
+    """What a text-driven pipeline is told; not given: the class's name."""
     call: dict[str, Free] = {}
+    """The pipeline's own arguments, for example `num_inference_steps` and `guidance_scale`."""
     scheduler: str | SchedulerChoice | None = None
+    """A scheduler's name, or a mapping with `class` and its options; not given: the folder's."""
     precision: Precision = "fp32"
+    """Of the network's arithmetic."""
 
 
 class DiffusersGenerator(ClassConditional):
-    """A whole pipeline that diffusers saved, or a single-file Stable Diffusion with `config`,
-    a folder of its settings.
-
-    sha256: of the single file. classes: what a text-driven pipeline may be asked for.
-    """
+    """A whole pipeline that diffusers saved, or a single-file Stable Diffusion with `config`."""
 
     family: Literal["diffusers"]
     config: str | None = None
+    """Beside a single file: the folder of its settings."""
     pipeline: Literal["text2img", "img2img", "inpaint", "controlnet"] = "text2img"
+    """What it makes images from: text, an image, an image and a mask, or a control image."""
     controlnet: str | None = None
+    """With `pipeline: controlnet`: the folder of the control network."""
     classes: Annotated[list[ClassName], Field(min_length=1)] | None = None
+    """What a text-driven pipeline may be asked for."""
     adapters: list[Lora] = []
+    """Low-rank adapters, in their order."""
     sampling: DiffusersSampling = DiffusersSampling()
+    """How it is called; part of a sample's identity."""
 
 
 class DiffusionSampling(Spec):
-    """eta: noise that each step of `ddim` puts back, 0 none, 1 as in ancestral sampling.
-    guidance_scale: of classifier-free guidance; above 1 the network needs a null class.
-    strength: None, or each image is made from a source image, noised this far first."""
+    """How noise becomes an image."""
 
     scheduler: Literal["ddim", "dpmpp_2m", "euler"] = "ddim"
+    """The solver."""
     steps: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Its steps, one call of the network each."""
     guidance_scale: Annotated[float, Field(ge=1.0, le=100.0)] = 1.0
+    """Of classifier-free guidance; above 1 the network needs a null class."""
     eta: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Noise that each step of `ddim` puts back: 0 none, 1 as in ancestral sampling."""
     strength: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """Each image is made from a source image, noised this far first; not given: from noise."""
     precision: Precision = "fp32"
+    """Of the network's arithmetic."""
 
 
 class DiffusionGenerator(ClassConditional):
@@ -237,22 +158,27 @@ class DiffusionGenerator(ClassConditional):
 
     family: Literal["diffusion"]
     sampling: DiffusionSampling = DiffusionSampling()
+    """How it samples; part of a sample's identity."""
 
 
 class OnnxInputs(Spec):
-    """Which of the graph's inputs is which: its name, None where it has no such input."""
+    """Names of the graph's inputs; not given: it has no such input."""
 
     z: str | None = None
+    """Noise."""
     class_: str | None = Field(default=None, alias="class")
+    """The class."""
     image: str | None = None
+    """A source image."""
 
 
 class OnnxSampling(Spec):
-    """temperature: factor on every latent value. truncation: values further from 0 than this
-    are drawn again, before the factor; None: none are."""
+    """How noise for a graph is drawn."""
 
     temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
+    """Factor on every latent value."""
     truncation: Annotated[float, Field(ge=0.1, le=4.0)] | None = None
+    """Values further from 0 than this are drawn again, before the factor; not given: none are."""
 
 
 def _known_range(value: tuple[int, int]) -> tuple[int, int]:
@@ -270,22 +196,29 @@ class OnnxGenerator(ClassConditional):
 
     family: Literal["onnx"]
     inputs: OnnxInputs | None = None
-    """None: as its types and shapes say, where they can mean one thing only."""
+    """Which of the graph's inputs is which; not given: as its types and shapes say, where they can
+    mean one thing only."""
     class_as: Literal["index", "onehot"] | None = None
+    """How it takes a class: as a number, or as one 1 among zeros; not given: as its shape says."""
     output: str | None = None
-    """Name of the image among the graph's outputs; None: the only one."""
+    """Name of the image among the graph's outputs; not given: the only one."""
     range: ImageRange = (-1, 1)
-    """Of the values of the graph's image."""
+    """Values of the graph's image: black and white."""
     image_range: ImageRange = (-1, 1)
-    """Of the values that it takes as its source image."""
+    """Values that it takes as its source image: black and white."""
     layout: Literal["NCHW", "NHWC"] | None = None
+    """Order of the image's axes; not given: as its shape says."""
     sampling: OnnxSampling = OnnxSampling()
+    """How it samples; part of a sample's identity."""
 
 
 class BigGanSampling(Spec):
+    """How z is drawn."""
+
     truncation: Annotated[float, Field(ge=0.02, le=1.0)] = 1.0
     """Scale of z, whose numbers lie within +-2; the normalisation has statistics for each."""
     precision: Precision = "fp32"
+    """Of the network's arithmetic."""
 
 
 class BigGanGenerator(ClassConditional):
@@ -293,10 +226,14 @@ class BigGanGenerator(ClassConditional):
 
     family: Literal["biggan"]
     sampling: BigGanSampling = BigGanSampling()
+    """How it samples; part of a sample's identity."""
 
 
 class PaletteSampling(Spec):
+    """How patterns are drawn."""
+
     contrast: Annotated[float, Field(ge=0.0, le=1.0)] = 0.8
+    """Strength of the pattern over its ground."""
 
 
 class PaletteGenerator(Spec):
@@ -304,12 +241,18 @@ class PaletteGenerator(Spec):
 
     family: Literal["palette"]
     classes: Annotated[list[ClassName], Field(min_length=1)]
+    """What it makes."""
     size: Annotated[int, Field(ge=4, le=4096)] = 32
+    """Side of the square images in pixels."""
     sampling: PaletteSampling = PaletteSampling()
+    """How it samples; part of a sample's identity."""
 
 
 class TintSampling(Spec):
+    """How the light is drawn."""
+
     strength: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    """Of the light; 1 leaves little of the image's own colours."""
 
 
 class TintGenerator(Spec):
@@ -317,8 +260,9 @@ class TintGenerator(Spec):
 
     family: Literal["tint"]
     size: Annotated[int, Field(ge=4, le=4096)] | None = None
-    """Side in pixels of the square images; None: as each source."""
+    """Side of the square images in pixels; not given: as each source."""
     sampling: TintSampling = TintSampling()
+    """How it samples; part of a sample's identity."""
 
 
 class ResnetI2iGenerator(Translator):
@@ -334,9 +278,12 @@ class UnetI2iGenerator(Translator):
 
 
 class StyleGan2Sampling(Truncation):
+    """How w and the noise of the layers are drawn."""
+
     noise_mode: Literal["const", "random", "none"] = "const"
-    """Of the noise that each layer adds: the checkpoint's own, the sample's own, or none."""
+    """Noise that each layer adds: the checkpoint's own, the sample's own, or none."""
     precision: Precision = "fp32"
+    """Of the network's arithmetic."""
 
 
 class StyleGan2Generator(ClassConditional):
@@ -344,10 +291,14 @@ class StyleGan2Generator(ClassConditional):
 
     family: Literal["stylegan2"]
     sampling: StyleGan2Sampling = StyleGan2Sampling()
+    """How it samples; part of a sample's identity."""
 
 
 class StyleGan3Sampling(Truncation):
+    """How w is drawn."""
+
     precision: Precision = "fp32"
+    """Of the network's arithmetic."""
 
 
 class StyleGan3Generator(ClassConditional):
@@ -355,25 +306,30 @@ class StyleGan3Generator(ClassConditional):
 
     family: Literal["stylegan3"]
     sampling: StyleGan3Sampling = StyleGan3Sampling()
+    """How it samples; part of a sample's identity."""
 
 
 class VaeSampling(Spec):
-    """temperature: standard deviation of the latent z. variation: of an AutoencoderKL, the
-    standard deviation of the noise that is added to a source's latent, in units of what
-    latents vary by over images (1 / scaling_factor); None: 0.25."""
+    """How the latent is drawn."""
 
     temperature: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
+    """Standard deviation of the latent z."""
     variation: Annotated[float, Field(gt=0.0, le=4.0)] | None = None
+    """Of an AutoencoderKL: standard deviation of the noise that is added to a source's latent, in
+    units of what latents vary by over images (1 / scaling_factor); not given: 0.25."""
     precision: Precision = "fp32"
+    """Of the network's arithmetic."""
 
 
 class VaeGenerator(ClassConditional):
     """Variational autoencoder: augment's own, conditional on a class; pythae's default decoder;
-    diffusers' AutoencoderKL, which varies a source image. preprocess: of those sources."""
+    diffusers' AutoencoderKL, which varies a source image."""
 
     family: Literal["vae"]
     preprocess: Preprocess | None = None
+    """Of an AutoencoderKL: how a source image becomes its input."""
     sampling: VaeSampling = VaeSampling()
+    """How it samples; part of a sample's identity."""
 
 
 GeneratorSpec = Annotated[

@@ -8,8 +8,8 @@ from __future__ import annotations
 from augment.spec.asked import Asked
 from augment.spec.base import Spec
 from augment.spec.draft import Draft
+from augment.spec.generator_base import Translator
 from augment.spec.generator_checks import cuts
-from augment.spec.generators import Translator
 from augment.spec.models import Input, Synthesize, draws
 from augment.spec.problems import one_of, shown
 from augment.spec.rules import check_known

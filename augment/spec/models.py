@@ -20,57 +20,76 @@ from augment.spec.text import resolve
 
 
 class LabelMap(Spec):
-    """Source label -> class of the data set. Either `file` (CSV with a header `from,to`,
-    or a JSON/YAML mapping) or `map`."""
+    """Which label of the source is which class of the data set: exactly one of `file` and `map`."""
 
     file: str | None = None
+    """A CSV file with the header `from,to`, or a YAML or JSON file that holds a mapping of source
+    label to class."""
     map: dict[str, ClassName] | None = None
+    """Source label -> class."""
     unmapped: Literal["error", "drop"] = "error"
+    """What happens to a label that is not in the map: the plan is refused, or its images are left
+    out and counted."""
 
 
 class SourceBase(Spec):
+    """What every source may say."""
+
     uri: str
+    """Where it is: a path, which is relative to the job file, or a URI such as
+    `s3://bucket/photos`."""
     splits: dict[Name, Annotated[str | Share, BeforeValidator(resolve)]]
-    """Result split -> folder or value of the source's own split (text), or a share
-    (numbers that sum to 1: drawn by `split_seed`, each class divided by itself and rounded by
-    largest remainder). Never both in one source."""
+    """Split of the result -> what of the source goes into it: a folder or value of the source's own
+    split (text), or a share (numbers that sum to 1: drawn by `split_seed`, each class divided by
+    itself and rounded by largest remainder). All texts or all shares."""
     label_map: LabelMap | None = None
+    """How the source's labels become classes; not given: each label is a class."""
     max_per_class: Annotated[int, Field(ge=1)] | None = None
     """Most images of one class that this source gives. Where its splits are shares: over all
     of them, divided as the shares say; no image changes its split by it. Where they are
     texts: in each split, for they are sets of their own."""
     use: Literal["rows", "inputs", "label_maps"] = "rows"
-    """rows: its images are rows of the data set. inputs: only generators read them.
-    label_maps: the same, and what is made from one keeps it as `mask`."""
+    """`rows`: its images are rows of the data set. `inputs`: only generators read them.
+    `label_maps`: as `inputs`, and what is made from one keeps it as its `mask`."""
     attributes: dict[Name, str] = {}
-    """What holds for all its images, for example {time_of_day: day}."""
+    """What holds for all its images, as name -> value: rules can ask for it, and rows made from
+    them keep it."""
     license: str | None = None
+    """SPDX expression or words; stands in every row and on the card."""
     digital_source_type: (
         Literal["digitalCapture", "negativeFilm", "positiveFilm", "print"] | None
     ) = None
-    """IPTC term for the untouched images, only where the owner knows it."""
+    """IPTC's term for how the untouched images came to be, only where the owner knows it; it stands
+    in the rows."""
 
 
 class ImageFolderSource(SourceBase):
-    """`<uri>/<split>/<class>/**/image`; `<uri>/<class>/**/image` where splits are shares."""
+    """Files in a folder for each class: `<uri>/<split>/<class>/**/image`, or
+    `<uri>/<class>/**/image` where the splits are shares."""
 
     format: Literal["imagefolder"]
 
 
 class ParquetColumns(Spec):
+    """Names of the columns that are read."""
+
     image: str = "image"
-    """binary, the `datasets` Image struct, or a string column of paths relative to uri."""
+    """Encoded images: binary, the `datasets` Image struct, or a text column of paths below uri."""
     label: str = "label"
-    """string, or integers named by the `datasets` ClassLabel in the file's metadata."""
+    """Labels: text, or whole numbers, which the `datasets` ClassLabel in the file's metadata
+    names."""
     split: str | None = None
+    """Values that `splits` names. Not given: the files are told apart by folder and name."""
 
 
 class ParquetSource(SourceBase):
-    """A Parquet file, or a folder of them. `<uri>/<split>/*.parquet` where splits are texts
-    and no split column is named."""
+    """A Parquet file, or a folder of them, one row per image. Where the splits are texts and no
+    split column is named: `<uri>/<split>/*.parquet`, `<uri>/<split>-*.parquet` and
+    `<uri>/<split>.parquet`."""
 
     format: Literal["parquet"]
     columns: ParquetColumns = ParquetColumns()
+    """What its columns are called."""
 
 
 SourceSpec = Annotated[ImageFolderSource | ParquetSource, Field(discriminator="format")]
@@ -88,182 +107,242 @@ ClassTargets = Annotated[dict[ClassName, Annotated[int, Field(ge=0)]], Field(min
 
 
 class Fill(Spec):
-    """How many rows a rule adds. `to`: until each class has that many rows in the split
-    ("max": as the largest class has; a mapping: only the classes named). `share`: this
-    share of all rows of the split in the result; every class with rows must be one that the
-    rule can make. Caps clamp what this one rule adds to a class of a split, whatever other
-    rules add; all rules together are judged by `limits`."""
+    """How many rows a rule adds: exactly one of `to` and `share`. Caps clamp what this one rule
+    adds to a class of a split, whatever other rules add; all together are judged by `limits`."""
 
     to: Annotated[int, Field(ge=0)] | Literal["max"] | ClassTargets | None = None
+    """Rows are added until each class has so many in the split, all rows made so far counted:
+    a number; `max`: as many as the largest class has; a mapping: the classes named and no others.
+    A class that has them already gets none."""
     share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """The rule's rows are this share of all rows of the split in the result; every class with rows
+    must be one that the rule can make. Several shares are solved together, after all counts."""
     max_times_real: Annotated[float, Field(ge=0.0)] | None = None
-    """At most this many times the untouched real rows of the class in the split, rounded down."""
+    """Beside `to`: at most this many times the untouched real rows of the class in the split,
+    rounded down."""
     max_added: Annotated[int, Field(ge=0)] | None = None
+    """Beside `to`: rows that the rule adds to a class at most."""
 
 
 class From(Spec):
-    """Which rows an augmentation takes as parents; None: all that may be taken."""
+    """Which rows an augmentation takes as parents."""
 
     origin: Annotated[list[Literal["real", "synthetic", "translated"]], Field(min_length=1)] = [
         "real"
     ]
+    """Kinds of parents: real images, and what generators made from noise (`synthetic`) or from
+    images (`translated`)."""
     classes: list[ClassName] | None = None
+    """Classes of the parents; not given: all."""
     splits: list[Name] | None = None
+    """Splits of the parents, none of them protected; not given: all that are not."""
 
 
 class Augmentation(Spec):
-    """Classical copies. `ops`: albumentations transforms in order, each `{Name: {params}}`
-    or a bare name; a composition takes `transforms: [...]`. `pipeline`: a file written
-    from `A.to_dict` (JSON or YAML). Exactly one of copies and fill, of ops and pipeline."""
+    """Varied copies of rows: exactly one of `copies` and `fill`, and one of `ops` and
+    `pipeline`."""
 
     name: Name
+    """Stands in the rows that it makes."""
     from_: From = Field(default=From(), alias="from")
+    """Which rows are the parents."""
     copies: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Copies of each parent."""
     fill: Fill | None = None
+    """How many rows are added instead, the parents of a class taking turns."""
     backend: Literal["albumentations"] = "albumentations"
+    """The library that `ops` and `pipeline` are of."""
     ops: list[Free] | None = None
+    """Operations of albumentations in their order, each a bare name or `{Name: {parameters}}`;
+    a composition such as `OneOf` takes `transforms`, a list of the same."""
     pipeline: str | None = None
+    """A file that `albumentations.save` wrote: `.json`, `.yaml` or `.yml`."""
 
 
 class InputFrom(Spec):
-    """Which images generators are fed; None: all that may be taken.
-
-    Images of protected splits never are. attributes: only sources that have all of these.
-    splits: None: the split that the rule's rows go to.
-    """
+    """Which images generators are fed. Images of protected splits never are."""
 
     origin: Annotated[list[Literal["real"]], Field(min_length=1, max_length=1)] = ["real"]
+    """Kinds of images: real ones."""
     sources: Annotated[list[Name], Field(min_length=1)] | None = None
+    """Names of sources; not given: all."""
     classes: Annotated[list[ClassName], Field(min_length=1)] | None = None
+    """Classes of the images; not given: all."""
     splits: Annotated[list[Name], Field(min_length=1)] | None = None
+    """Splits of the images; not given: the split that the rule's rows go to."""
     attributes: dict[Name, str] = {}
+    """Only images of sources that have all of these attributes."""
 
 
 class Input(Spec):
-    """Rows are made from images. per_image: samples of one image at most.
-
-    mask: an image folder with `use: inputs` that holds, for each of the images, one of the
-    same place and name but for the ending: where an inpainting generator paints (white).
-    """
+    """Rows are made from images, not from noise alone."""
 
     from_: InputFrom = Field(default=InputFrom(), alias="from")
+    """Which images."""
     per_image: Annotated[int, Field(ge=1, le=100_000)] = 1
+    """Samples of one image at most."""
     mask: Name | None = None
+    """An image folder with `use: inputs` that holds, for each of the images, one of the same place
+    and name but for the ending: where an inpainting generator paints (white)."""
 
 
 class Synthesize(Spec):
-    """Rows made by generators. Exactly one of fill and manifest; with `input` neither is
-    needed: then each image gives `per_image` samples.
-
-    label: of rows made from an image: its own (`keep`), or this class. set: attributes of
-    the rows; those that a source image has and that are not named here are kept.
-    """
+    """Rows made by generators: exactly one of `fill` and `manifest`; with `input` neither is
+    needed, and then each image gives `per_image` samples."""
 
     generators: (
         Annotated[list[Name], Field(min_length=1)]
         | Annotated[dict[Name, Annotated[float, Field(gt=0.0)]], Field(min_length=1)]
     )
+    """Names of the job's generators, which share each class evenly; or name -> weight."""
     fill: Fill | None = None
+    """How many rows are added."""
     manifest: str | None = None
+    """A file with a row per sample or count of samples: `.parquet`, `.csv` or `.jsonl`, with the
+    columns `label_name` and, where needed, `generator`, `split`, `count` or `index`,
+    `sample_id`."""
     input: Input | None = None
+    """The images that the rows are made from, for generators that take images."""
     label: Literal["keep"] | ClassName = "keep"
+    """Beside `input`: the class of the rows: that of the image (`keep`), or this one."""
     set: dict[Name, str] = {}
+    """Attributes of the rows, as name -> value; those that a source image has and that are not
+    named here are kept."""
     classes: list[ClassName] | None = None
+    """Classes that the rule adds to; not given: all that the generators know."""
     split: Name = "train"
+    """The split that the rows go to; not a protected one."""
 
 
 class Degenerate(Spec):
     """Rejects blank, constant or saturated images."""
 
     min_std: Annotated[float, Field(ge=0.0)] = 2.0
-    """Least standard deviation of the levels (0 .. 255)."""
+    """Least standard deviation of the levels, which lie between 0 and 255."""
     max_saturated: Share = 0.98
-    """Largest share of values at 0 or 255."""
+    """Largest share of values that are 0 or 255."""
 
 
 class FilterSpec(Spec):
-    """One filter: exactly one key."""
+    """What generated samples must pass; a rejected one is replaced. Exactly one key."""
 
     degenerate: Degenerate | None = None
+    """Rejects blank, constant or saturated images; `{}` takes the defaults."""
 
 
 # ---- result --------------------------------------------------------------------------
 
 
 class ImageFormat(Spec):
+    """How images that were made are encoded. Untouched ones keep their bytes."""
+
     format: Literal["match_real", "png", "jpeg"] = "match_real"
+    """`match_real`: format, quality and size as real images of the class have them, a copy as its
+    parent, so that the format does not tell made images from real ones."""
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
-    """JPEG quality, with `format: jpeg` only; 95 if not given."""
+    """Of JPEG, with `format: jpeg` only; not given: 95."""
 
 
 class Shard(Spec):
+    """How large the files of the result are."""
+
     target_bytes: Annotated[int, Field(ge=1 << 16)] = 256 << 20
+    """Bytes of one Parquet file, about."""
     row_group_bytes: Annotated[int, Field(ge=1 << 14)] = 32 << 20
+    """Bytes of one row group of it, about."""
 
 
 class Output(Spec):
+    """Where the result goes, and in what form."""
+
     uri: str
+    """A folder of its own: a path, which is relative to the job file, or a URI."""
     mode: Literal["create"] = "create"
+    """The folder holds this job's result and no other's."""
     image: ImageFormat = ImageFormat()
+    """How images that were made are encoded."""
     shard: Shard = Shard()
+    """How large the files are."""
 
 
 class ShareLimit(Spec):
-    """Judged in every split. max: over all classes; per_class: for each."""
+    """The most of a share or ratio; judged in every split."""
 
     max: Annotated[float, Field(ge=0.0)] | None = None
+    """Over all classes together."""
     per_class: Annotated[float, Field(ge=0.0)] | None = None
+    """For each class."""
 
 
 class Limits(Spec):
+    """What the result must keep to."""
+
     synthetic_share: ShareLimit | None = None
-    """Generated rows / all rows."""
+    """Generated rows divided by all rows. A row is generated if it or any ancestor of it is."""
     synthetic_to_real: ShareLimit | None = None
-    """Generated rows / untouched real rows: copies cannot dilute it."""
+    """Generated rows divided by untouched real rows, so that copies cannot dilute it."""
     min_rows_per_class: dict[Name, Annotated[int, Field(ge=0)]] | None = None
-    """split -> least rows of every class."""
+    """Split -> least rows of every class."""
     min_unique_real_per_class: dict[Name, Annotated[int, Field(ge=0)]] | None = None
+    """Split -> least real images of every class, each counted once."""
 
 
 class JobLimits(Limits):
     """The limits of a job: of its result, and of what it may cost."""
 
     gpu_hours: Annotated[float, Field(ge=0.0)] | None = None
-    """GPU hours that a job may plan to spend; a measured plan above it is refused."""
+    """GPU hours that the job may plan to spend; a measured plan above it is refused."""
 
 
 class Errors(Spec):
-    """A run stops when bad inputs > max(min_count, max_share x inputs)."""
+    """How many bad inputs a run bears: it stops when there are more than
+    `max(min_count, max_share x inputs)`."""
 
     max_share: Share = 0.01
+    """Share of the inputs."""
     min_count: Annotated[int, Field(ge=0)] = 10
+    """So many are borne however few inputs there are."""
     max_pixels: Annotated[int, Field(ge=1)] = 89_478_485
-    """Images with more are bad inputs, known from their header (Pillow's warning limit).
-    Decides rows, so it enters the request digest, unlike the budget above."""
+    """Images with more pixels are bad inputs, which their header tells; the default is where Pillow
+    warns of a decompression bomb. Decides rows, so it enters the request digest, unlike the budget
+    above."""
 
 
 class About(Spec):
+    """Words about the job for people; they stand on the card and change no row."""
+
     owner: str | None = None
+    """Who answers for it."""
     purpose: str | None = None
+    """What the data set is for."""
     ticket: str | None = None
+    """Where it was asked for."""
     license: str | None = None
+    """SPDX expression or words: of the data set as a whole."""
 
 
 class Classes(Spec):
-    """Row order = label id, for ever. A text file, one class a line; or a list."""
+    """The classes in the order of their label ids, for ever; new ones go to the end. Exactly one of
+    `file` and `names`."""
 
     file: str | None = None
+    """A text file with one class name a line."""
     names: list[ClassName] | None = None
+    """The names themselves."""
 
 
 # ---- the job ----------------------------------------------------------------------------
 
 
 class JobSpec(Spec):
-    """One augmentation job. Relative paths are relative to the job file."""
+    """One job. Relative paths are relative to the job file; `${NAME}` in URIs and below `execution`
+    is replaced by that variable of the environment. Class names are text: `0`, `no` and `12:30`
+    need no quotes."""
 
     version: Annotated[Literal[1], BeforeValidator(resolve)]
+    """Of this grammar."""
     name: Name
+    """Of the job: part of its identity, and of the name of its work folder."""
     seed: Annotated[int, Field(ge=0, lt=1 << 63)]
     """Draws everything that is made: another seed is another draw of every augmented and every
     generated row, of the same real rows in the same splits."""
@@ -271,18 +350,35 @@ class JobSpec(Spec):
     """Draws everything about real rows: which split each is in where splits are shares, which
     ones a cap keeps, and their ranks."""
     about: About = About()
+    """Words about the job for people."""
     classes: Classes | None = None
+    """The classes and their label ids; not given: the classes of all sources by name."""
     sources: Annotated[dict[Name, SourceSpec], Field(min_length=1)]
+    """Name -> real images."""
     protected_splits: list[Name] | None = None
-    """Real rows only, bytes unchanged, never a parent; None: every split but train."""
+    """Splits that hold real rows only, bytes unchanged, never a parent of anything; not given:
+    every split but `train`."""
     generators: dict[Name, GeneratorSpec] = {}
+    """Name -> generator (docs/generators.md)."""
     augmentations: list[Augmentation] = []
+    """Rules that add varied copies, carried out in their order, before `synthesize`."""
     synthesize: list[Synthesize] = []
+    """Rules that add rows made by generators, carried out in their order."""
     on_shortfall: Literal["fail", "warn"] = "fail"
+    """What it means that a run got fewer accepted samples than planned: what there is is committed
+    and told; `fail`: and the exit code is 1."""
     max_attempts_per_sample: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Samples that are tried for each one wanted, at most, where filters reject."""
     filters: list[FilterSpec] = []
+    """What generated samples must pass."""
     pool: str = "pool"
+    """Folder or URI of the pool, where generated samples are kept and shared by jobs."""
     output: Output
+    """The result."""
     limits: JobLimits = JobLimits()
+    """What the result must keep to, and what it may cost."""
     errors: Errors = Errors()
+    """How many bad inputs a run bears."""
     execution: Execution = Execution()
+    """How the job is run. Nothing here changes a row: it can be laid over with `--execution FILE`
+    and `--set KEY=VALUE`."""

@@ -47,7 +47,8 @@ from training import (
 
 from augment.generators.resnet_i2i import Resnet, ResnetInit
 from augment.generators.translation import DIRECTIONS, Direction, all_shapes, one_way
-from augment.spec.generators import Preprocess, ResnetI2iGenerator, TranslationSampling
+from augment.spec.generator_base import Preprocess, TranslationSampling
+from augment.spec.generators import ResnetI2iGenerator
 
 SEED = 0
 STEPS = 1200

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from augment.spec.generators import Translator
+from augment.spec.generator_base import Translator
 from tests.contracts.generator_contract import ANY_CLASSES, requests
 from tests.generators.translators import host_of
 

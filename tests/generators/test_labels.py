@@ -10,7 +10,7 @@ import pytest
 
 from augment.errors import CheckpointError
 from augment.generators.labels import class_indexes
-from augment.spec.generators import ClassConditional
+from augment.spec.generator_base import ClassConditional
 
 
 def spec(**keys: Any) -> ClassConditional:

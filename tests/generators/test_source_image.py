@@ -13,7 +13,7 @@ from PIL import Image
 from augment.errors import CheckpointError, RequestError
 from augment.generators.protocol import SampleRequest
 from augment.generators.source_image import Intake, Size, SourceImages, notes
-from augment.spec.generators import Preprocess
+from augment.spec.generator_base import Preprocess
 from tests.contracts.generator_contract import source
 
 RGB = Intake(channels=3, multiple=4, exact=False, least=5)

@@ -19,7 +19,7 @@ from augment.generators.foreign import Conversion, Foreign
 from augment.generators.protocol import Placement
 from augment.generators.translation import TranslatorInit, all_shapes, masks
 from augment.seeds import stream
-from augment.spec.generators import Translator
+from augment.spec.generator_base import Translator
 from tests.contracts.generator_contract import ANY_CLASSES, one_by_one, requests
 from tests.generators.translators import (
     arrays,

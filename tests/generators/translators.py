@@ -27,7 +27,8 @@ from augment.generators.translation import (
     all_shapes,
 )
 from augment.generators.unet_i2i import UnetInit
-from augment.spec.generators import ResnetI2iGenerator, Translator, UnetI2iGenerator
+from augment.spec.generator_base import Translator
+from augment.spec.generators import ResnetI2iGenerator, UnetI2iGenerator
 from tests.contracts.generator_contract import SOURCE_SIZE, TrainedImageGeneratorContract
 
 Arrays = dict[str, np.ndarray]

@@ -18,7 +18,8 @@ from augment.generators.foreign import Foreign
 from augment.generators.hosting import Device, placed
 from augment.generators.protocol import Placement
 from augment.generators.translation import Family, read
-from augment.spec.generators import ResnetI2iGenerator, Translator, UnetI2iGenerator
+from augment.spec.generator_base import Translator
+from augment.spec.generators import ResnetI2iGenerator, UnetI2iGenerator
 from tests.generators.translators import written
 
 pytestmark = [

@@ -13,7 +13,7 @@ import pytest
 from augment.errors import Problem, SpecError
 from augment.spec import Job, load_spec, read_class_index, read_classes, read_label_map
 from augment.spec.files import read_bytes
-from augment.spec.generators import ClassIndexFile
+from augment.spec.generator_base import ClassIndexFile
 from augment.spec.models import Classes, LabelMap
 from augment.spec.problems import nearest
 from augment.spec.text import MAX_BYTES, MAX_VALUES, parse

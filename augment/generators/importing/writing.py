@@ -24,7 +24,8 @@ from augment.generators.checkpoint import CONFIG, FORMAT, MODEL, WEIGHTS
 from augment.generators.foreign import Conversion
 from augment.generators.importing.reading import Reading
 from augment.seeds import class_conditioning, stream, synthetic_id
-from augment.spec.generators import ClassConditional, GeneratorSpec
+from augment.spec.generator_base import ClassConditional
+from augment.spec.generators import GeneratorSpec
 
 _SMOKE_SIDE = 256  # of the source image that a family which takes one is tried on
 
