@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import io
 import itertools
 import logging
 import os
@@ -15,13 +16,11 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from augment import logs
 from augment.secrecy import secret_values
 from augment.storage import Folder
-from augment.storage.trouble import told
 
 if TYPE_CHECKING:
     from augment.plan import Line, Plan
@@ -97,16 +96,16 @@ def session(job: Job, *, quiet: bool) -> Iterator[Session]:
     own code write there, and what `augment` and `ray` log, goes to one file. A log of JSON lines
     has what no logger wrote in a file beside it."""
     execution = job.spec.execution
-    path = _log_path(job)
+    folder, name = _log_place(job)
     secrets = secret_values(execution.storage_options, os.environ, job.text)
     with (
-        _open_log(path) as log,
-        _open_log(_noise_path(path)) as noise,
+        _open_log(folder, name) as log,
+        _open_log(folder, _noise_name(name)) as noise,
         _terminal(noise) as terminal,
         _logging_to(log, logs.formatter(execution.log_format, secrets)),
         _reporter(terminal, quiet=quiet) as reporter,
     ):
-        yield Session(reporter, log.name)
+        yield Session(reporter, folder.url(name))
 
 
 @contextlib.contextmanager
@@ -173,25 +172,24 @@ def _reporter(terminal: TextIO, *, quiet: bool) -> Iterator[Reporter]:
             yield RichReporter(progress)
 
 
-def _open_log(path: Path) -> TextIO:
-    with told(str(path), "written", is_local=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a", encoding="utf-8")
+def _open_log(folder: Folder, name: str) -> TextIO:
+    return io.TextIOWrapper(folder.appended(name), encoding="utf-8")
 
 
-def _log_path(job: Job) -> Path:
+def _log_place(job: Job) -> tuple[Folder, str]:
+    """The folder that the log lies below, and its path there."""
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     ending = "jsonl" if job.spec.execution.log_format == "json" else "log"
     name = f"{job.spec.name}-{stamp}.{ending}"
     output = Folder(job.spec.output.uri, job.spec.execution.storage_options)
     if output.is_local:
-        return Path(output.uri) / "_work" / "logs" / name
-    return Path(tempfile.gettempdir()) / "augment-logs" / name
+        return output, f"_work/logs/{name}"
+    return Folder(tempfile.gettempdir()), f"augment-logs/{name}"
 
 
-def _noise_path(log: Path) -> Path:
+def _noise_name(log: str) -> str:
     """Where file descriptor 2 goes: among lines of text into the log itself."""
-    return log.with_suffix(".stderr.log") if log.suffix == ".jsonl" else log
+    return f"{log.removesuffix('.jsonl')}.stderr.log" if log.endswith(".jsonl") else log
 
 
 # ---- tables --------------------------------------------------------------------------

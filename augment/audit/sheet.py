@@ -22,6 +22,7 @@ from augment.codec import decode
 from augment.errors import RequestError, SampleError
 from augment.sample import Origin
 from augment.spec.models import Errors
+from augment.storage import writing_file
 
 COLUMNS = ("real", "augmented", "synthetic")
 """Groups of columns. synthetic: every generated row, classical copies of them included."""
@@ -80,7 +81,8 @@ def contact_sheet(
     tiles = {key: [_tile(images[pick], tile) for pick in rows] for key, rows in picks.items()}
     sheet = _draw(tiles, names, shown, per_class, tile)
     try:
-        sheet.save(path, format="PNG")
+        with writing_file(path) as file:
+            sheet.save(file, format="PNG")
     except OSError as error:
         raise RequestError(
             f"sheet: {os.fspath(path)} cannot be written ({error.strerror or error}); "

@@ -22,8 +22,10 @@ from augment.run.litter import (
     ORPHAN,
     Cleaning,
     Litter,
+    found_in,
     leases,
     living,
+    refuse_linked_log,
     refuse_living,
     remove,
     temporaries,
@@ -61,10 +63,12 @@ def clean(
 
     Raises:
         RequestError: no job was begun there, or (with `yes`) somebody may be working there.
-        StorageError: a record or the log cannot be read; nothing was removed then.
+        StorageError: a record or the log cannot be read, or the log lies behind a link; nothing
+            was removed then.
     """
-    folder = Folder(output, options)
-    jobs = job_ids(folder)
+    folder = Folder(output, options).pinned()
+    refuse_linked_log(folder)
+    jobs = [job for job in job_ids(folder) if not folder.is_linked(f"_work/{job}")]
     if keep_days < 0:
         raise RequestError(f"--keep-days: got {keep_days:g}; expected 0 or more")
     found = _Found(folder, jobs, clock(), keep_days)
@@ -111,7 +115,8 @@ class _Found:
     def litter(self) -> list[Litter]:
         """All of it. Files are listed before records and versions are read: what is published
         in between is named by then."""
-        files = [f for f in self._folder.stored() if not f.path.startswith("_delta_log/")]
+        files, links = found_in(self._folder)
+        self.notes += links
         data = [f for f in files if f.path.startswith("data/")]
         recorded = {job: self._recorded(job) for job in self._jobs}
         named = named_files(self._folder)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from augment.errors import RequestError
+from augment.errors import RequestError, StorageError
 from augment.storage import Folder, Stored
 from augment.write import Seen, look
 
@@ -22,12 +22,16 @@ GRACE_S = 3600.0
 DEAD_AFTER_S = 600.0
 """Silence of a holder on another host, by this machine's clock, after which its lease goes."""
 
+_MOST_LINKS = 20
+"""Links that are named; the others are counted."""
+
 _TEMPORARY = re.compile(r"\.tmp-\d+-[0-9a-f]{12}")
 
 ORPHAN = "named by no record and no version"
 TEMPORARY = "a write that never ended"
 TRY = "mark of a try whose unit is recorded"
 LEASE = "lease of a process that has ended"
+_LOG = "_delta_log"
 CLOCK = "probe of the store's clock"
 
 
@@ -63,6 +67,27 @@ class Cleaning:
             "litter": [asdict(one) for one in self.litter],
             "notes": list(self.notes),
         }
+
+
+def found_in(folder: Folder) -> tuple[list[Stored], list[str]]:
+    """(files below a table but for its log, notes on the links among them). What stands behind a
+    link is somebody else's: it is neither listed nor removed, and the link stays."""
+    found = [f for f in folder.stored() if not f.path.startswith(f"{_LOG}/")]
+    links = sorted(f for f in found if f.target)
+    notes = [f"link, left alone: {link.path} -> {link.target}" for link in links[:_MOST_LINKS]]
+    if more := len(links) - _MOST_LINKS:
+        notes += [f"links, left alone: {more} more"] if more > 0 else []
+    return [f for f in found if not f.target], notes
+
+
+def refuse_linked_log(folder: Folder) -> None:
+    """Raises: StorageError where the log lies behind a link, so that another table's files would
+    decide what may go."""
+    if folder.is_linked(_LOG):
+        raise StorageError(
+            f"{folder.url(_LOG)} is a link, so another folder says which files are visible here; "
+            "nothing was removed. Put the log itself there, or clean the table that it belongs to"
+        )
 
 
 def temporaries(files: Iterable[Stored], now: float) -> Iterator[Litter]:

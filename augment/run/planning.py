@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -17,6 +16,7 @@ from augment.run.prepare import FrozenInputs, Planned, Prepared, census_bytes
 from augment.run.synthesis import inspect_pool, wanted
 from augment.sample import MANIFEST_SCHEMA
 from augment.spec import Job
+from augment.storage import writing_file
 from augment.transforms import build_transformer
 
 
@@ -75,15 +75,14 @@ def write_manifest(plan: Plan, path: str | os.PathLike[str], inputs: Inputs | No
     Raises:
         StorageError: the file cannot be written.
     """
-    target = Path(path)
-    partial = target.with_name(f".tmp-{os.getpid()}-{target.name}")
     try:
-        with pq.ParquetWriter(partial, MANIFEST_SCHEMA, compression="zstd") as writer:
+        with (
+            writing_file(path) as file,
+            pq.ParquetWriter(file, MANIFEST_SCHEMA, compression="zstd") as writer,
+        ):
             for batch in manifest_batches(plan, inputs):
                 writer.write_batch(batch)
-        partial.replace(target)
     except OSError as e:
-        partial.unlink(missing_ok=True)
         raise StorageError(
-            f"{target}: the manifest cannot be written: {e}; choose another place"
+            f"{os.fspath(path)}: the manifest cannot be written: {e}; choose another place"
         ) from e

@@ -21,8 +21,10 @@ from augment.run.litter import (
     ORPHAN,
     Cleaning,
     Litter,
+    found_in,
     leases,
     living,
+    refuse_linked_log,
     refuse_living,
     remove,
     temporaries,
@@ -112,10 +114,11 @@ def gc(
     Raises:
         RequestError: there is no pool, an id names none or several, or (with `yes`) somebody
             works there or on a job that draws from what would go.
-        StorageError: a record or the log cannot be read.
+        StorageError: a record or the log cannot be read, or the log lies behind a link.
     """
-    folder = Folder(pool, options)
-    known = _universes(folder)
+    folder = Folder(pool, options).pinned()
+    refuse_linked_log(folder)
+    known = [name for name in _universes(folder) if not _linked(folder, name)]
     wanted = _wanted(folder, known, universes, unused_days, clock())
     if not yes:
         litter, notes = _found(folder, known, wanted, clock())
@@ -140,6 +143,10 @@ def _universes(folder: Folder) -> list[str]:
             f"{folder.uri}: no pool stands here; expected the folder that a job names as pool"
         )
     return found
+
+
+def _linked(folder: Folder, name: str) -> bool:
+    return folder.is_linked(f"_work/{name}") or folder.is_linked(f"data/{name}")
 
 
 # ---- ls ------------------------------------------------------------------------------
@@ -198,6 +205,11 @@ def _wanted(
     out: set[str] = set()
     for text in asked:
         fits = [name for name in known if name.startswith(text[:16]) and text]
+        if not fits and any(_linked(folder, name) for name in _universes(folder) if text == name):
+            raise RequestError(
+                f"{folder.uri}: --universe {text!r} is reached by a link, and nothing is removed "
+                "through a link; collect the pool that it leads to"
+            )
         if len(fits) != 1:
             raise RequestError(
                 f"{folder.uri}: --universe {text!r} fits {len(fits)} universes; expected one of "
@@ -234,9 +246,8 @@ def _found(
 ) -> tuple[list[Litter], list[str]]:
     """Files are listed before records and versions are read: what is published in between is
     named by then."""
-    files = [f for f in folder.stored() if not f.path.startswith("_delta_log/")]
+    files, notes = found_in(folder)
     named = named_files(folder)
-    notes: list[str] = []
     out: list[Litter] = []
     whole = tuple(f"{part}/{name}/" for name in wanted for part in ("data", "_work"))
     out += [Litter(f.path, f.size, _WHOLE) for f in files if f.path.startswith(whole)]

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augment.errors import RequestError
 from augment.run.telling import Stage, UnitDone
 from augment.run.timing import Seconds, now
+from augment.storage import writing_file
 
 if TYPE_CHECKING:
     from augment.plan import Plan
@@ -61,7 +59,8 @@ class Timeline:
             "otherData": self._about,
         }
         try:
-            _replace(Path(self._path), json.dumps(document))
+            with writing_file(self._path) as file:
+                file.write(json.dumps(document).encode())
         except OSError as e:
             raise RequestError(
                 f"--profile {self._path}: it cannot be written ({e.strerror or e}); "
@@ -146,13 +145,3 @@ def _move(begun: float, ended: float, floor: float, arrived: float) -> float:
 
 def _named(number: int, name: str) -> dict[str, Any]:
     return {"name": "process_name", "ph": "M", "pid": number, "tid": 1, "args": {"name": name}}
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside the file, then take its place: a reader sees the old one or the new one."""
-    beside = path.with_name(f".{path.name}.tmp-{os.getpid()}-{uuid.uuid4().hex[:6]}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -3,7 +3,9 @@
 The only user of fsspec. Local paths go through `os` directly (local.py), because a
 crash-atomic, exclusive create has no fsspec form; everything else (memory://, s3://, ...)
 goes through fsspec. Temporary files are named `.tmp-...` and no listing shows them.
-Knows nothing of images, tables or jobs.
+
+Nothing is written or removed through a link (below.py); reading follows links, for sources as far
+as a `Reach` says. Knows nothing of images, tables or jobs.
 """
 
 from __future__ import annotations
@@ -16,44 +18,38 @@ import os
 import stat
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, cast
 
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
 
-from augment.errors import RequestError
-from augment.storage import credentials, local
+from augment import opening
+from augment.errors import RequestError, StorageError
+from augment.storage import credentials, local, walking
+from augment.storage.below import Top
+from augment.storage.info import FileInfo, Stored, local_info, modified_at, remote_info
+from augment.storage.reach import LEADS, Odd, Reach
 from augment.storage.remote_file import RemoteFile
 from augment.storage.trouble import told, unless_conflicting
+from augment.storage.walking import Left
+
+__all__ = [
+    "FileInfo",
+    "Folder",
+    "Left",
+    "Odd",
+    "Options",
+    "Reach",
+    "Stored",
+    "split_uri",
+    "writing_file",
+]
 
 Options = Mapping[str, Mapping[str, Any]]
 
 _EXCLUSIVE = (*credentials.S3, "gs", "gcs", *credentials.AZURE, "memory")
 """Their clients have a put that fails where the name exists."""
 _MEMORY_LOCK = threading.Lock()  # fsspec's memory store looks, then writes
-
-
-class FileInfo(NamedTuple):
-    """A file of a folder. path: relative to the folder, '/'-separated, as it is stored.
-    size: bytes. token: changes when the file does (size-mtime_ns, ETag); "" if unknown."""
-
-    path: str
-    size: int
-    token: str
-
-
-class Stored(NamedTuple):
-    """A file as who cleans sees it. path, size: as in `FileInfo`. modified: when it was last
-    written, in seconds, by the clock of the store; None if unknown."""
-
-    path: str
-    size: int
-    modified: float | None
-
-    @property
-    def temporary(self) -> bool:
-        """Whether it is a write that never ended (or has not ended yet)."""
-        return _name(self.path).startswith(local.TEMPORARY)
 
 
 class Folder:
@@ -63,6 +59,9 @@ class Folder:
     for example {"s3": {"endpoint_url": "..."}}. Paths given to a folder are relative,
     '/'-separated and cannot leave it (RequestError). Reading what is missing raises
     FileNotFoundError; all other trouble raises StorageError with the way out.
+
+    A local folder may itself be reached by a link; below it, and in the folders that `child`
+    makes of it, nothing is created, replaced or removed through one (StorageError).
     """
 
     def __init__(self, uri: str, options: Options | None = None) -> None:
@@ -75,6 +74,8 @@ class Folder:
             self.uri = os.path.abspath(uri.split("://", 1)[-1])
         else:
             self.uri = uri.rstrip("/") if uri.rstrip("/") != f"{self.protocol}:" else uri
+        self._top = Top(self.uri)
+        self._reach: Reach | None = None
         self._connected: tuple[AbstractFileSystem, str] | None = None
 
     def __repr__(self) -> str:
@@ -87,7 +88,25 @@ class Folder:
 
     def child(self, path: str) -> Folder:
         """The folder at `path` in this one."""
-        return Folder(self.url(path), self.options)
+        return self._like(self.url(path), self._top, self._reach)
+
+    def within(self, reach: Reach) -> Folder:
+        """This folder, of which a local one lists and opens only what `reach` allows."""
+        return self._like(self.uri, self._top, reach)
+
+    def pinned(self) -> Folder:
+        """This folder as it stands there now: if another one takes its place under the same
+        name, nothing is listed to be cleaned, written or removed there (StorageError).
+        Raises: StorageError where it cannot be looked at."""
+        if not self.is_local:
+            return self
+        with self._reading(""):
+            return self._like(self.uri, self._top.pinned(), self._reach)
+
+    def _like(self, uri: str, top: Top, reach: Reach | None) -> Folder:
+        found = Folder(uri, self.options)
+        found._top, found._reach = top, reach
+        return found
 
     def url(self, path: str) -> str:
         """The URI of `path`: absolute for local folders."""
@@ -117,8 +136,7 @@ class Folder:
     def read(self, path: str) -> bytes:
         """All bytes of a file. Raises: FileNotFoundError, StorageError."""
         if self.is_local:
-            with self._reading(path), open(self.url(path), "rb") as file:
-                return file.read()
+            return self.fetch(path)[0]
         fs, full = self._remote(path)
         # one request, which s3fs repeats as a whole: its parallel reads are asked for the size
         # first, and a part whose body breaks off is not asked for again
@@ -126,28 +144,53 @@ class Folder:
         with self._reading(path):
             return cast(bytes, fs.cat_file(full, **alone))
 
+    def start(self, path: str, size: int) -> bytes:
+        """The first bytes of a file that has some, at most `size`.
+        Raises: FileNotFoundError, StorageError."""
+        if self.is_local:
+            with self._reading(path), os.fdopen(self._opened(path), "rb", buffering=0) as file:
+                return file.read(size)
+        fs, full = self._remote(path)
+        with self._reading(path):
+            return cast(bytes, fs.cat_file(full, start=0, end=size))
+
     def fetch(self, path: str) -> tuple[bytes, FileInfo]:
         """All bytes of a file, with what `info` says of it; of a local file both are taken
         from one open file. Raises: FileNotFoundError (a folder is none), StorageError."""
         if not self.is_local:
             found = self.info(path)
             return self.read(path), found
-        with self._reading(path), open(self.url(path), "rb", buffering=0) as file:
+        with self._reading(path), os.fdopen(self._opened(path), "rb", buffering=0) as file:
             state = os.fstat(file.fileno())
-            return file.readall(), _local_info(path, state)
+            return file.readall(), local_info(path, state)
 
     def open(self, path: str) -> BinaryIO:
         """A file for reading, seekable. Raises: FileNotFoundError, StorageError, while reading
         as well."""
         if self.is_local:
             with self._reading(path):
-                return open(self.url(path), "rb")
+                return os.fdopen(self._opened(path), "rb")
         if self.protocol == "memory":  # its file objects share one position
             return io.BytesIO(self.read(path))
         fs, full = self._remote(path)
         with self._reading(path):
             file = fs.open(full, "rb")
         return cast(BinaryIO, RemoteFile(file, lambda: self._reading(path)))
+
+    def _opened(self, path: str) -> int:
+        """A descriptor of a local file, judged by what was opened and not by its name."""
+        full = self.url(path)
+        descriptor = opening.opened(full)
+        if self._reach is None:
+            return descriptor
+        try:
+            place = opening.true_place(descriptor, full)
+            if why := self._reach.why_not(place):
+                raise StorageError(f"{full} is not read: it leads to {place}, {LEADS[why]}")
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder stands there."""
@@ -171,13 +214,13 @@ class Folder:
                 found = os.stat(self.url(path))
                 if not stat.S_ISREG(found.st_mode):
                     raise FileNotFoundError(errno.ENOENT, "not a file", self.url(path))
-                return _local_info(inside, found)
+                return local_info(inside, found)
         fs, full = self._remote(path)
         with self._reading(path):
             entry = fs.info(full)
             if entry["type"] != "file":
                 raise FileNotFoundError(errno.ENOENT, "not a file", self.url(path))
-            return _remote_info(inside, entry)
+            return remote_info(inside, entry)
 
     def touch_time(self, path: str) -> float:
         """When a file was last written, in seconds, by the clock of the store."""
@@ -193,54 +236,56 @@ class Folder:
     def files(self, path: str = "") -> Iterator[FileInfo]:
         """Every file under `path`, streamed folder by folder, in no order; nothing where
         the folder is missing. Links are followed, but not in circles."""
-        for info, _ in self._walk(path):
-            if not _name(info.path).startswith(local.TEMPORARY):
-                yield info
+        for found in self.listed(path):
+            if isinstance(found, FileInfo) and not _name(found.path).startswith(local.TEMPORARY):
+                yield found
+
+    def listed(self, path: str = "") -> Iterator[FileInfo | Left]:
+        """As `files`, temporary files among them, and with what is no file: links that lead
+        nowhere, in circles or too far, pipes and the like; `within` a reach also folders that
+        may not be read. Remote stores have none of these."""
+        inside = _inside(path, self.uri)
+        if not self.is_local:
+            yield from (info for info, _ in self._walk_remote(inside))
+            return
+        with self._reading(inside):
+            for found in walking.reachable(self.uri, inside, self._reach):
+                yield found if isinstance(found, Left) else local_info(*found)
 
     def stored(self, path: str = "") -> Iterator[Stored]:
-        """As `files`, with their times, temporary files among them: for who cleans or measures."""
-        for info, modified in self._walk(path):
-            yield Stored(info.path, info.size, modified)
+        """Every file under `path` with its time, temporary ones among them, and every link,
+        which is not followed: for who cleans or measures."""
+        inside = _inside(path, self.uri)
+        if not self.is_local:
+            for info, modified in self._walk_remote(inside):
+                yield Stored(info.path, info.size, modified)
+            return
+        below = self._below("")
+        with self._reading(inside):
+            for found in walking.lying(self._top, self._below(inside)):
+                name = found.path[len(below) + 1 :] if below else found.path
+                yield Stored(name, found.state.st_size, found.state.st_mtime, found.target)
+
+    def is_linked(self, path: str) -> bool:
+        """Whether a part of `path`, or what stands there, is a link below the folder that
+        somebody named. Raises: StorageError."""
+        if not self.is_local:
+            return False
+        with self._reading(path):
+            return local.is_linked(self._top, self._below(path))
 
     def folders(self, path: str = "") -> list[str]:
-        """Names of the direct sub-folders, sorted; none where the folder is missing."""
+        """Names of the direct sub-folders, links to folders among them, sorted; none where the
+        folder is missing."""
         try:
             if self.is_local:
-                with self._reading(path), os.scandir(self.url(path)) as entries:
-                    names = [e.name for e in entries if e.is_dir()]
+                with self._reading(path):
+                    names = walking.folders_in(self.url(path))
             else:
                 names = [_name(n) for n, e in self._ls(path) if e["type"] == "directory"]
         except FileNotFoundError:
             return []
         return sorted(n for n in names if not n.startswith(local.TEMPORARY))
-
-    def _walk(self, path: str) -> Iterator[tuple[FileInfo, float | None]]:
-        inside = _inside(path, self.uri)
-        return self._walk_local(inside) if self.is_local else self._walk_remote(inside)
-
-    def _walk_local(self, inside: str) -> Iterator[tuple[FileInfo, float | None]]:
-        todo: list[tuple[str, frozenset[tuple[int, int]]]] = [(inside, frozenset())]
-        while todo:
-            here, above = todo.pop()
-            try:
-                with self._reading(here):
-                    found = os.stat(self.url(here))
-                    entries = os.scandir(self.url(here))
-            except FileNotFoundError:
-                continue
-            key = (found.st_dev, found.st_ino)
-            if key in above:
-                entries.close()
-                continue
-            with self._reading(here), entries:
-                for entry in entries:
-                    name = f"{here}/{entry.name}" if here else entry.name
-                    if entry.is_dir():
-                        todo.append((name, above | {key}))
-                    elif entry.is_file():
-                        with contextlib.suppress(FileNotFoundError):  # vanished meanwhile
-                            state = entry.stat()
-                            yield _local_info(name, state), state.st_mtime
 
     def _walk_remote(self, inside: str) -> Iterator[tuple[FileInfo, float | None]]:
         todo = [inside]
@@ -254,7 +299,7 @@ class Folder:
                 if entry["type"] == "directory":
                     todo.append(name)
                 else:
-                    yield _remote_info(name, entry), _modified(entry)
+                    yield remote_info(name, entry), modified_at(entry)
 
     def _ls(self, path: str) -> list[tuple[str, dict[str, Any]]]:
         """Entries of a remote folder with names relative to this one."""
@@ -280,7 +325,7 @@ class Folder:
         """
         if self.is_local:
             with self._writing(path):
-                return local.create(self.url(path), data)
+                return local.create(self._top, self._below(path), data)
         if self.protocol not in _EXCLUSIVE:
             raise RequestError(
                 f"{self.url(path)}: {self.protocol!r} is not known to create a file exclusively; "
@@ -303,13 +348,13 @@ class Folder:
             size = memoryview(data).nbytes
         else:
             size = os.stat(data).st_size
+        if self.is_local:
+            with self._writing(path):
+                local.publish(self._top, self._below(path), data, size)
+            return
         with contextlib.suppress(FileNotFoundError):
             if self.info(path).size == size:
                 return
-        if self.is_local:
-            with self._writing(path):
-                local.replace(self.url(path), data)
-            return
         fs, full = self._remote(path)
         with self._writing(path):
             if isinstance(data, bytes | memoryview):
@@ -321,23 +366,34 @@ class Folder:
         """Writes a file in one step: readers see the old bytes or the new ones."""
         with self._writing(path):
             if self.is_local:
-                local.replace(self.url(path), data)
+                local.replace(self._top, self._below(path), data)
             else:
                 fs, full = self._remote(path)
                 fs.pipe_file(full, data)
+
+    def appended(self, path: str) -> BinaryIO:
+        """A file of a local folder, at whose end is written; made where there is none.
+        Raises: StorageError."""
+        with self._writing(path):
+            return local.appended(self._top, self._below(path))
 
     def remove(self, path: str) -> None:
         """Removes a file; one that is missing is fine."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if self.is_local:
-                with self._reading(path):
-                    os.unlink(self.url(path))
+                with self._removing(path):
+                    local.remove(self._top, self._below(path))
             else:
                 fs, full = self._remote(path)
                 with self._reading(path):
                     fs.rm_file(full)
 
     # ---- helpers -------------------------------------------------------------------
+
+    def _below(self, path: str) -> str:
+        """The path below the folder that somebody named."""
+        own, inside = self.uri[len(self._top.path) :].strip("/"), _inside(path, self.uri)
+        return f"{own}/{inside}".strip("/")
 
     def _own_options(self) -> dict[str, Any]:
         return credentials.own_options(self.protocol, self.options)
@@ -365,6 +421,18 @@ class Folder:
     def _writing(self, path: str) -> contextlib.AbstractContextManager[None]:
         return told(self.url(path), "written", self.is_local, self.without_secrets)
 
+    def _removing(self, path: str) -> contextlib.AbstractContextManager[None]:
+        return told(self.url(path), "removed", self.is_local, self.without_secrets)
+
+
+@contextlib.contextmanager
+def writing_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of the one that somebody named, in a folder that
+    exists, when the block ends well. Raises: OSError, also where a link has the name."""
+    folder, name = os.path.split(os.path.abspath(path))
+    with local.replacing(Top(folder), name) as file:
+        yield file
+
 
 def split_uri(uri: str) -> tuple[str, str]:
     """(URI of the folder, name) of a file."""
@@ -386,31 +454,3 @@ def _inside(path: str, uri: str) -> str:
 
 def _name(path: str) -> str:
     return path.rsplit("/", 1)[-1]
-
-
-def _local_info(path: str, found: os.stat_result) -> FileInfo:
-    return FileInfo(path, found.st_size, f"{found.st_size}-{found.st_mtime_ns}")
-
-
-_TOKENS = ("ETag", "etag", "md5Hash", "generation", "LastModified", "mtime", "created")
-
-
-def _remote_info(path: str, entry: Mapping[str, Any]) -> FileInfo:
-    size = entry.get("size")
-    size = -1 if size is None else int(size)
-    for name in _TOKENS:
-        if (value := entry.get(name)) is not None:
-            if isinstance(value, dt.datetime):
-                value = value.timestamp()
-            return FileInfo(path, size, f"{size}-{str(value).strip(chr(34))}")
-    return FileInfo(path, size, "")
-
-
-_TIMES = ("LastModified", "last_modified", "mtime", "created")
-
-
-def _modified(entry: Mapping[str, Any]) -> float | None:
-    found = next((v for name in _TIMES if (v := entry.get(name)) is not None), None)
-    if isinstance(found, dt.datetime):
-        return found.timestamp()
-    return float(found) if isinstance(found, int | float) else None

@@ -6,8 +6,9 @@
     locks/                 flock: exclusive to fetch or to throw away, shared while in use
 
 The processes of a machine share it, and any of them may be killed at any moment: a folder
-gets its name after all of it is on the disk, and locks end with their process. Knows nothing
-of what the files are.
+gets its name after all of it is on the disk, and locks end with their process. Its folder may be
+reached by a link; a link inside it is refused, for what is behind one is not the cache's to
+throw away. Knows nothing of what the files are.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from augment.errors import StorageError
-from augment.storage import FileInfo, Folder
+from augment.storage import FileInfo, Folder, walking
+from augment.storage.below import Top, opened
 from augment.storage.trouble import told
 
 _LOG = logging.getLogger("augment.cache")
@@ -50,12 +51,14 @@ class Cache:
 
     def __init__(self, folder: str, max_bytes: int, named: str) -> None:
         self._root = Path(folder)
+        self._top = Top(folder)
         self._max_bytes = max_bytes
         self._named = named
 
     def state(self) -> CacheState:
-        """What is kept; looks only."""
-        kept = [_size(entry) for entry in self._entries()]
+        """What is kept; looks only. Raises: StorageError."""
+        with self._writing():
+            kept = [self._size(entry) for entry in self._folders("entries")]
         return CacheState(str(self._root), self._max_bytes, len(kept), sum(kept))
 
     @contextlib.contextmanager
@@ -84,8 +87,7 @@ class Cache:
                 with contextlib.ExitStack() as lock:
                     lock.enter_context(self._locked(entry.name, fcntl.LOCK_SH))
                     if _whole(entry):
-                        with contextlib.suppress(OSError):  # it may be somebody else's
-                            os.utime(entry / "used")
+                        self._touch(entry.name)
                         used.push(lock.pop_all())
                         return entry / "files"
                 if _stamp(entry) == stamp:
@@ -105,23 +107,25 @@ class Cache:
     def _fetch(self, key: str, source: Folder, files: Sequence[FileInfo]) -> None:
         """Called under the key's lock."""
         self._make_room(sum(info.size for info in files), source)
-        partial = self._root / "partial" / key
         try:
             with self._writing():
-                shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
-                hashes = {info.path: self._download(source, info, partial) for info in files}
-                entry = self._publish(partial, hashes)
+                self._remove("partial", key)  # of a process that was killed
+                hashes = {info.path: self._download(source, info, key) for info in files}
+                entry = self._publish(key, hashes)
                 ref = json.dumps({"entry": entry, "source": source.uri}).encode()
-                Folder(str(self._root / "refs")).replace(f"{key}.json", ref)
+                Folder(self._top.path).replace(f"refs/{key}.json", ref)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self._remove("partial", key)
         self._make_room(0, source)
 
-    def _download(self, source: Folder, info: FileInfo, partial: Path) -> str:
-        target = partial / "files" / info.path
-        target.parent.mkdir(parents=True, exist_ok=True)
+    def _download(self, source: Folder, info: FileInfo, key: str) -> str:
+        above, _, name = f"partial/{key}/files/{info.path}".rpartition("/")
         found = hashlib.sha256()
-        with target.open("xb") as file:
+        with (
+            opened(self._top, above, make=True) as folder,
+            os.fdopen(folder.new_file(name), "wb") as file,
+        ):
             for data in _chunks(source, info):
                 found.update(data)
                 file.write(data)
@@ -129,33 +133,35 @@ class Cache:
             os.fsync(file.fileno())
         return found.hexdigest()
 
-    def _publish(self, partial: Path, hashes: dict[str, str]) -> str:
+    def _publish(self, key: str, hashes: dict[str, str]) -> str:
         """Gives the finished folder its name, which is that of its content."""
         text = json.dumps(hashes, sort_keys=True)
         name = hashlib.sha256(text.encode()).hexdigest()
-        (partial / "used").touch()
-        Folder(str(partial)).replace("entry.json", text.encode())  # synced, after all files
-        entry = self._root / "entries" / name
-        entry.parent.mkdir(parents=True, exist_ok=True)
+        partial = Folder(self._top.path).child(f"partial/{key}")
+        partial.replace("used", b"")
+        partial.replace("entry.json", text.encode())  # synced, after all files
         with self._locked(name, fcntl.LOCK_EX):
-            if entry.exists():  # the same content from elsewhere, or a damaged copy
-                self._throw_away(entry)
-            partial.rename(entry)
+            self._throw_away(name)  # the same content from elsewhere, or a damaged copy
+            with (
+                opened(self._top, "partial") as here,
+                opened(self._top, "entries", make=True) as there,
+            ):
+                here.rename(key, name, there)
         return name
 
     # ---- room ----------------------------------------------------------------------
 
     def _make_room(self, wanted: int, source: Folder) -> None:
-        entries = sorted(self._entries(), key=_last_used)
-        held = sum(map(_size, entries))
+        with self._writing():
+            entries = sorted(self._folders("entries"), key=self._last_used)
+            sizes = {entry: self._size(entry) for entry in entries}
+        held = sum(sizes.values())
         for entry in entries:
             if held + wanted <= self._max_bytes:
                 break
-            size = _size(entry)
-            with self._locked(entry.name, fcntl.LOCK_EX | fcntl.LOCK_NB) as mine:
-                if mine and entry.exists():
-                    self._throw_away(entry)
-                    held -= size
+            with self._locked(entry, fcntl.LOCK_EX | fcntl.LOCK_NB) as mine:
+                if mine and self._throw_away(entry):
+                    held -= sizes[entry]
         if wanted and held + wanted > self._max_bytes:
             raise StorageError(
                 f"{source.uri}: {wanted} bytes do not fit into the checkpoint cache {self._root}, "
@@ -164,27 +170,63 @@ class Cache:
             )
         self._sweep()
 
-    def _throw_away(self, entry: Path) -> None:
-        """In one step for whoever looks."""
-        gone = self._root / "partial" / f"gone-{uuid.uuid4().hex}"
-        gone.parent.mkdir(parents=True, exist_ok=True)
-        entry.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+    def _throw_away(self, entry: str) -> bool:
+        """In one step for whoever looks; whether there was one."""
+        gone = f"gone-{uuid.uuid4().hex}"
+        with (
+            self._writing(),
+            opened(self._top, "partial", make=True) as there,
+            opened(self._top, "entries", make=True) as here,
+        ):
+            here.refuse_link(entry)
+            try:
+                here.rename(entry, gone, there)
+            except FileNotFoundError:
+                return False
+            there.remove_tree(gone)
+        return True
 
     def _sweep(self) -> None:
         """What processes that were killed left behind."""
-        for left in _listed(self._root / "partial"):
-            if left.name.startswith("gone-"):
-                shutil.rmtree(left, ignore_errors=True)
-                continue
-            with self._locked(left.name, fcntl.LOCK_EX | fcntl.LOCK_NB) as mine:
-                if mine:
-                    shutil.rmtree(left, ignore_errors=True)
+        with self._writing():
+            for left in self._folders("partial"):
+                if left.startswith("gone-"):
+                    self._remove("partial", left)
+                    continue
+                with self._locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB) as mine:
+                    if mine:
+                        self._remove("partial", left)
 
     # ---- helpers -------------------------------------------------------------------
 
-    def _entries(self) -> list[Path]:
-        return _listed(self._root / "entries")
+    def _folders(self, path: str) -> list[str]:
+        try:
+            with opened(self._top, path) as folder:
+                return folder.folders()
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _remove(self, path: str, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError), opened(self._top, path) as folder:
+            folder.remove_tree(name)
+
+    def _touch(self, entry: str) -> None:
+        with (
+            contextlib.suppress(OSError),  # it may be somebody else's
+            opened(self._top, f"entries/{entry}") as folder,
+        ):
+            folder.touch("used")
+
+    def _size(self, entry: str) -> int:
+        with contextlib.suppress(FileNotFoundError):  # thrown away meanwhile
+            return sum(f.state.st_size for f in walking.lying(self._top, f"entries/{entry}/files"))
+        return 0
+
+    def _last_used(self, entry: str) -> float:
+        try:
+            return (self._root / "entries" / entry / "used").stat().st_mtime
+        except OSError:
+            return 0.0
 
     def _entry_of(self, key: str) -> Path | None:
         try:
@@ -198,9 +240,8 @@ class Cache:
         """Whether the lock was had: always, unless `kind` says not to wait."""
         with self._writing():
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self._root / "locks").mkdir(exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            descriptor = os.open(self._root / "locks" / name, flags, 0o600)
+            with opened(self._top, "locks", make=True) as folder:
+                descriptor = folder.lock_file(name)
         try:
             try:
                 fcntl.flock(descriptor, kind)
@@ -278,25 +319,3 @@ def _stamp(entry: Path | None) -> str:
     except OSError:
         return ""
     return f"{found.st_ino}-{found.st_mtime_ns}"
-
-
-def _size(entry: Path) -> int:
-    total = 0
-    for path in (entry / "files").rglob("*"):
-        with contextlib.suppress(OSError):  # thrown away meanwhile
-            total += path.stat().st_size if path.is_file() else 0
-    return total
-
-
-def _last_used(entry: Path) -> float:
-    try:
-        return (entry / "used").stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _listed(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []

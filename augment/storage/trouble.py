@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from augment.errors import RequestError, StorageError
+from augment.opening import NotRegular
+from augment.storage.below import LinkInTheWay
 
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds
 _AGAIN = "then run the same command again"
@@ -28,6 +30,7 @@ _WAYS_OUT = {
     errno.EISDIR: "it is a folder, not a file; name another place",
     errno.ENOENT: "no file or folder can be made there; name another place",
     errno.ENAMETOOLONG: "the name is too long for this file system; shorten it",
+    errno.ESTALE: "another folder took its place meanwhile; look at what stands there now",
     errno.EOPNOTSUPP: "the file system has no hard links, which a safe create needs; "
     "name another place",
 }
@@ -35,7 +38,7 @@ _WAYS_OUT = {
 
 @contextlib.contextmanager
 def told(url: str, action: str, is_local: bool, said: Callable[[str], str] = str) -> Iterator[None]:
-    """Turns what storage raises into FileNotFoundError (reading) or StorageError.
+    """Turns what storage raises into FileNotFoundError (reading, removing) or StorageError.
 
     said: how the words of a remote store's client are shown."""
     try:
@@ -43,7 +46,7 @@ def told(url: str, action: str, is_local: bool, said: Callable[[str], str] = str
     except (RequestError, StorageError, GeneratorExit):
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        if action == "read":
+        if action != "written":
             raise FileNotFoundError(errno.ENOENT, "no such file", url) from error
         raise StorageError(_trouble(url, action, error, said)) from error
     except OSError as error:
@@ -71,6 +74,14 @@ def unless_conflicting(put: Callable[[], object]) -> None:
 
 
 def _trouble(url: str, action: str, error: Exception, said: Callable[[str], str]) -> str:
+    if isinstance(error, LinkInTheWay):
+        return (
+            f"{url} could not be {action}: {error.link} is a link to {error.target}, and nothing "
+            "is written or removed through a link; name the place that it leads to, put the "
+            f"folder itself there, or mount it there, {_AGAIN}"
+        )
+    if isinstance(error, NotRegular):
+        return f"{url} could not be {action}: {error.strerror}; put a file there, {_AGAIN}"
     way_out = _WAYS_OUT.get(getattr(error, "errno", None) or 0)
     if way_out is None:
         text = str(error) or type(error).__name__

@@ -32,6 +32,7 @@ PROPERTIES = {
     "delta.logRetentionDuration": "interval 36500 days",
 }
 _CLASSES = "augment.classes"
+_LOG = "_delta_log"
 _ROUNDS = 20  # commits of others that one commit gives way to
 _PAUSES = (0.2, 0.4, 0.8)  # seconds, where a commit failed and nobody's came first
 _READS = 3  # of the log, where an answer broke off
@@ -124,6 +125,7 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
         if (generation_of(folder, table, commit.app_id) or 0) >= commit.generation:
             return CommitResult(table.version(), already=True)
         check(table)
+        _refuse_linked_log(folder)
         _check_files(folder, commit.entries)
         live = {f.path for f in _live(folder, table)}
         adds = [_add(e) for e in commit.entries if e.path not in live]
@@ -182,7 +184,7 @@ def named_files(folder: Folder) -> frozenset[str]:
         return frozenset()
     found: set[str] = {file.path for file in live_files(folder, newest)}
     for version in range(newest + 1):
-        path = f"_delta_log/{version:020d}.json"
+        path = f"{_LOG}/{version:020d}.json"
         try:
             found.update(_added(folder.read(path), folder.url(path)))
         except FileNotFoundError:
@@ -225,6 +227,7 @@ def withdraw(folder: Folder, paths: Collection[str], about: Mapping[str, str]) -
     ]
     if not gone:
         return table.version()
+    _refuse_linked_log(folder)
     try:
         table.create_write_transaction(
             [*gone],
@@ -281,6 +284,7 @@ def _check_files(folder: Folder, entries: Sequence[ShardEntry]) -> None:
 
 def _create(folder: Folder, schema: pa.Schema, class_names: Sequence[str] | None) -> DeltaTable:
     classes = {} if class_names is None else {_CLASSES: json.dumps(list(class_names))}
+    _refuse_linked_log(folder)
     try:
         return DeltaTable.create(
             folder.delta_uri(),
@@ -343,6 +347,15 @@ def _write(table: DeltaTable, adds: Sequence[AddAction], commit: Commit) -> None
             app_transactions=[Transaction(commit.app_id, commit.generation)],
         ),
     )
+
+
+def _refuse_linked_log(folder: Folder) -> None:
+    """A transaction would be written into another table's log."""
+    if folder.is_linked(_LOG):
+        raise StorageError(
+            f"{folder.url(_LOG)} is a link, and nothing is written through one; put the log "
+            "itself there, or name the table that it belongs to"
+        )
 
 
 def _overtaken(folder: Folder, base: int, pauses: Iterator[float]) -> bool:

@@ -121,7 +121,7 @@ class Work:
         """(unit, record) of every finished unit, in no order, one in memory at a time."""
         for info in self.folder.files("units"):
             name = info.path.removeprefix("units/")
-            if name.endswith(".json"):
+            if name.endswith(".json") and "/" not in name:  # a record lies in no folder there
                 unit = name.removesuffix(".json")
                 data = self.folder.read(info.path)
                 yield unit, _parse(data, unit, self.folder.url(info.path))

@@ -45,7 +45,7 @@ class Moments:
         """An audit hook: the last path that an event names is where it happens."""
         if event not in FILES:
             return
-        paths = [a for a in arguments if isinstance(a, str) and a.startswith(self._root)]
+        paths = [p for p in _paths(event, arguments) if p.startswith(self._root)]
         if paths and "/leases/" not in paths[-1]:  # a heartbeat depends on time
             path = re.sub(r"\.tmp-\d+-\w+", ".tmp", paths[-1].removeprefix(self._root))
             self.happen(f"{event} {path}")
@@ -59,6 +59,19 @@ class Moments:
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
         self.happen(f"told note {text}")
+
+
+def _paths(event: str, arguments: tuple[Any, ...]) -> list[str]:
+    """The paths of an event. Of renames and the like, the open folder that each is taken from
+    stands behind them, -1 where there is none."""
+    paths = [a for a in arguments if isinstance(a, str)]
+    if event == "open":
+        return paths
+    folders = arguments[len(paths) :]
+    return [
+        f"{os.readlink(f'/proc/self/fd/{folder}')}/{path}" if folder >= 0 else path
+        for path, folder in zip(paths, folders, strict=False)
+    ]
 
 
 def set_room(size: int) -> None:

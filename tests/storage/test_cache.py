@@ -293,3 +293,47 @@ def test_no_options_are_kept(s3: S3Server, source: Folder, cache: Cache, tmp_pat
     ref = json.loads(next((tmp_path / "cache/refs").iterdir()).read_bytes())
     assert ref.keys() == {"entry", "source"}
     assert ref["source"] == source.uri
+
+
+@pytest.mark.parametrize("place", ["partial", "entries", "refs", "locks"])
+def test_what_lies_behind_a_link_is_not_the_caches(
+    source: Folder, cache: Cache, tmp_path: Path, place: str
+) -> None:
+    """Half fetched folders are swept, and entries thrown away: not somebody else's folders."""
+    theirs = tmp_path / "theirs"
+    for name in ("gone-1", "photos", "thesis"):
+        (theirs / name).mkdir(parents=True)
+        (theirs / name / "used").write_text("precious")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / place).symlink_to(theirs)
+    before = contents(theirs)
+    with pytest.raises(StorageError) as told, opened(cache, source):
+        pass
+    assert f"{tmp_path}/cache/{place} is a link to {theirs}" in str(told.value)
+    assert contents(theirs) == before
+
+
+def test_links_in_the_cache_stay_and_count_nothing(
+    s3: S3Server, source: Folder, tmp_path: Path
+) -> None:
+    cache = Cache(str(tmp_path / "cache"), 250 + sum(map(len, FILES.values())), NAMED)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "used").write_text("precious" * 99)
+    with opened(cache, source) as path:
+        for place in ("entries", "partial"):
+            (tmp_path / "cache" / place / "gone-link").symlink_to(theirs)
+        (path.parent / "link").symlink_to(theirs)
+        (path / "link").symlink_to(theirs)
+    assert cache.state().entries == 1
+    with opened(cache, filled(s3, {"w": bytes(251)})):  # the first goes, with the links in it
+        assert not path.exists()
+    assert contents(theirs) == {"used": b"precious" * 99}
+    assert (tmp_path / "cache/entries/gone-link").is_symlink()
+
+
+def test_the_cache_may_be_named_by_a_link(source: Folder, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "cache").symlink_to(tmp_path / "disk")
+    with opened(Cache(str(tmp_path / "cache"), 1 << 20, NAMED), source) as path:
+        assert contents(path) == FILES

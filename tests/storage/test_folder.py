@@ -320,10 +320,11 @@ def test_nothing_half_written_remains(tmp_path):
 def test_a_killed_writer_leaves_nothing_that_is_visible(tmp_path):
     program = f"""
         import os, signal
-        from augment.storage import Folder, local
+        from augment.storage import writing_file
 
-        folder = Folder({str(tmp_path)!r})
-        with local._temporary(folder.url("x/record.json"), b"half"):
+        os.mkdir({str(tmp_path / "x")!r})
+        with writing_file({str(tmp_path / "x/record.json")!r}) as file:
+            file.write(b"half")
             os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False)

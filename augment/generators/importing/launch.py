@@ -81,7 +81,7 @@ def import_checkpoint(request: ImportRequest, bounds: Bounds | None = None) -> d
         StorageError: the checkpoint cannot be read, or the folder not be written.
     """
     out = Path(request.out)
-    if out.exists():
+    if os.path.lexists(out):
         raise RequestError(f"--out {out}: exists already; expected a folder that is not there yet")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
