@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from augment.errors import GateError, RequestError
@@ -49,6 +50,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from augment.run.cost import over_budget
     from augment.run.planning import (
         build_pipelines,
+        idle_copies,
         pool_stock,
         unknown_training,
         write_manifest,
@@ -57,22 +59,29 @@ def _plan(arguments: argparse.Namespace) -> int:
     _check_effects(arguments)
     job = load(arguments)
     prepared = prepare(job)
-    build_pipelines(job)
+    chances = build_pipelines(job)
     planned = plan_job(prepared)
     plan, census = planned.plan, planned.census
     stock = pool_stock(prepared, plan)
     found = [*findings(plan, job.spec.limits), *unknown_training(prepared)]
     found += open_draws(job.spec, census.draws)
+    idle = idle_copies(job, plan, chances)
     if arguments.write:
         write_manifest(plan, arguments.write, planned.inputs)
     costs = _measured(arguments, job, prepared, planned) if arguments.measure else []
     if arguments.json:
         more: dict[str, Any] = {"pool": stock, "dropped": census.dropped}
+        more["idle_copies"] = [asdict(one) for one in idle]
         more["draws"] = {"split_seed": job.spec.split_seed, "split_digests": dict(census.draws)}
         more["costs"] = [one.to_json() for one in costs]
         _tell(plan.to_json() | more | {"findings": found})
     else:
         console.show_plan(plan, found, stock, census.dropped)
+        for one in idle:
+            print(
+                f"copies by {one.augmentation}: no operation runs in {one.chance:.3g} of all "
+                f"draws; about {one.unchanged} of {one.copies} copies will equal their parent"
+            )
         for source, drawn in census.draws.items():
             seed = job.spec.split_seed
             print(f"splits of {source}: drawn with split_seed {seed}, split_digest {drawn}")

@@ -24,7 +24,6 @@ from augment.plan.plan import (
     generator_kind,
     replay_steps,
 )
-from augment.plan.quotas import spread
 from augment.sample import Origin
 
 _Key = tuple[str, str, Origin, str | None, str | None, str | None]
@@ -102,9 +101,7 @@ class Ledger:
     def copy(self, copies: Copies) -> None:
         """Classical copies; those of generated rows keep origin and generator."""
         self._copies.append(copies)
-        names = [None, *(name for name, _ in copies.generators)]
-        groups = [copies.real, *(n for _, n in copies.generators)]
-        for generator, n in zip(names, spread(copies.total, groups), strict=True):
+        for generator, _, n in copies.groups():
             origin = Origin.AUGMENTED if generator is None else self._origins[generator]
             self._add(
                 copies.split,

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
 from augment.intervals import Intervals
+from augment.plan.quotas import spread
 from augment.sample import Origin
 
 PLAN_VERSION = 1
@@ -106,6 +107,12 @@ class Copies:
     @property
     def parents(self) -> int:
         return self.real + sum(n for _, n in self.generators)
+
+    def groups(self) -> list[tuple[str | None, int, int]]:
+        """(generator, its parents, their copies), in the order of parents; None: real ones."""
+        names = [None, *(name for name, _ in self.generators)]
+        sizes = [self.real, *(n for _, n in self.generators)]
+        return list(zip(names, sizes, spread(self.total, sizes), strict=True))
 
 
 @dataclass(frozen=True)

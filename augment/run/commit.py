@@ -17,6 +17,7 @@ from augment.audit.ids import repeated_ids
 from augment.audit.table import DataSet, Shard
 from augment.codec import codec_id
 from augment.errors import InterruptedRun
+from augment.run.copying import sum_copies
 from augment.run.mixing import Arrangement
 from augment.run.prepare import Frozen, Prepared
 from augment.sample import QUARANTINE_SCHEMA, SAMPLE_SCHEMA
@@ -116,7 +117,7 @@ def commit(frozen: Frozen, arrangement: Arrangement, records: Sequence[Record]) 
     table = ensure_table(prepared.output, SAMPLE_SCHEMA, frozen.plan.classes)
     check = refuse_foreign_rows(prepared.output, prepared.digest)
     check(table)
-    _keep_provenance(frozen, arrangement, records, results)
+    _keep_provenance(frozen, arrangement, records)
     about = {"job_id": prepared.job_id, "request": prepared.digest}
     return commit_once(prepared.output, table, Commit(prepared.digest, 1, entries, about), check)
 
@@ -174,21 +175,21 @@ def _keep_provenance(
     frozen: Frozen,
     arrangement: Arrangement,
     records: Sequence[Record],
-    results: Sequence[CellResult],
 ) -> None:
     output, job_id = frozen.prepared.output, frozen.prepared.job_id
     cubes = [(r["entry"]["path"], r["cube"]) for r in records if r["entry"] is not None]
     write_counts(output, job_id, counts_table(cubes))
     lost = [{**q, "unit": r["unit"]} for r in records for q in r["quarantine"]]
     write_quarantine(output, job_id, [pa.Table.from_pylist(lost, schema=QUARANTINE_SCHEMA)])
-    write_job(output, job_id, job_document(frozen, arrangement, results))
+    write_job(output, job_id, job_document(frozen, arrangement, records))
 
 
 def job_document(
-    frozen: Frozen, arrangement: Arrangement, results: Sequence[CellResult]
+    frozen: Frozen, arrangement: Arrangement, records: Sequence[Record]
 ) -> dict[str, Any]:
     """What `_provenance/<job>/job.json` says: enough to understand every row, no secrets
-    (the job's text is kept unexpanded, and without those that it spells out)."""
+    (the job's text is kept unexpanded, and without those that it spells out). records: of all
+    units; those of an earlier version of augment count no copies."""
     prepared = frozen.prepared
     spec = prepared.job.spec
     return {
@@ -206,7 +207,8 @@ def job_document(
         "generators": {name: _generator_facts(frozen, name) for name in prepared.infos},
         "plan": frozen.plan.to_json(),
         "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in arrangement.accounts],
-        "cells": [asdict(c) | {"short": c.short} for c in results],
+        "cells": [asdict(c) | {"short": c.short} for c in cell_results(frozen, records)],
+        "copies": sum_copies(record.get("copies", {}) for record in records),
         "codec": codec_id(),
     }
 

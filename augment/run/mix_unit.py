@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from augment.errors import SampleError, StorageError
 from augment.mix import MixUnit, PoolSlice, shuffled
+from augment.run.copying import count_copies
 from augment.run.pool_unit import is_published
 from augment.run.prepare import Frozen, read_census
 from augment.run.rows import Made, RowMaker
@@ -123,6 +124,7 @@ class MixWorker:
             "inputs": inputs,
             "cube": count_cells(table),
             "cells": self._cells(made),
+            "copies": count_copies(made.rows),
             "quarantine": [asdict(row) for row, _ in made.bad],
         }
         del made  # a shard's images stand in memory once while it is written, not twice

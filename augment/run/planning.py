@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
 from augment.errors import StorageError
 from augment.plan import Inputs, Plan, manifest_batches
+from augment.run.copying import MAX_REDRAWS
 from augment.run.cost import Estimate
 from augment.run.engine import Engine
 from augment.run.measuring import measure
@@ -20,14 +23,42 @@ from augment.storage import writing_file
 from augment.transforms import build_transformer
 
 
-def build_pipelines(job: Job) -> None:
-    """Build every augmentation for real, with warnings as errors.
+@dataclass(frozen=True)
+class Idle:
+    """How often an augmentation leaves an image as it is. chance: of one draw, 0 to 1, by the
+    chances that its operations have to run. copies: planned. unchanged: of these, about how
+    many will equal their parent, once others were drawn again where the job says so."""
+
+    augmentation: str
+    chance: float
+    copies: int
+    unchanged: int
+
+
+def build_pipelines(job: Job) -> dict[str, float]:
+    """Build every augmentation for real, with warnings as errors; the chance of each that one
+    draw leaves an image as it is.
 
     Raises:
         PlanError: a pipeline cannot be built.
     """
-    for augmentation in job.spec.augmentations:
-        build_transformer(augmentation, job.base, job.spec.execution.storage_options)
+    options = job.spec.execution.storage_options
+    return {
+        one.name: build_transformer(one, job.base, options).idle_chance
+        for one in job.spec.augmentations
+    }
+
+
+def idle_copies(job: Job, plan: Plan, chances: Mapping[str, float]) -> list[Idle]:
+    """What `plan` foresees of copies that change nothing, of augmentations that may do so."""
+    found = []
+    for one in job.spec.augmentations:
+        chance = chances[one.name]
+        draws = 1 if one.unchanged == "keep" else 1 + MAX_REDRAWS
+        copies = sum(c.total for c in plan.copies if c.augmentation == one.name)
+        if chance > 0:
+            found.append(Idle(one.name, chance, copies, round(copies * chance**draws)))
+    return found
 
 
 def unknown_training(prepared: Prepared) -> list[str]:

@@ -323,8 +323,7 @@ class _Retry:
         table = pa.Table.from_pylist(list(left.rows.values()), schema=QUARANTINE_SCHEMA)
         write_quarantine(prepared.output, prepared.job_id, [table])
         arrangement = Arrangement(self._arrangement.units, now.accounts)
-        results = cell_results(self._frozen, now.records)
-        document = job_document(self._frozen, arrangement, results)
+        document = job_document(self._frozen, arrangement, now.records)
         told = {"generation": self._generation}
         write_job(prepared.output, prepared.job_id, document | told, again=True)
 

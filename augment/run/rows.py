@@ -19,7 +19,7 @@ import numpy as np
 from augment import codec
 from augment.codec import Header, Picture, Style
 from augment.errors import SampleError
-from augment.run.copying import Copying
+from augment.run.copying import Drawn, Wanted, copies_wanted, copyings
 from augment.run.losses import lost_copy, lost_copy_of_real, lost_pool_row, lost_real
 from augment.run.pool_unit import system_name
 from augment.run.prepare import Frozen
@@ -61,8 +61,6 @@ class _Parent:
     row: SampleRow
     image: np.ndarray  # (H, W, 3) uint8 RGB
     style: Style
-    position: int
-    parents: int
 
 
 class _File(NamedTuple):
@@ -76,10 +74,6 @@ class _File(NamedTuple):
     marks: tuple[str, ...]
 
 
-_Wanted = tuple[Copying, int, int]
-"""An augmentation, the parent's position in it, and how many copies it wants (> 0)."""
-
-
 class RowMaker:
     """Makes the rows of one job. Used by one thread: transformers keep state."""
 
@@ -90,25 +84,17 @@ class RowMaker:
         self._labels = {name: i for i, name in enumerate(frozen.plan.classes)}
         self._max_pixels = self._spec.errors.max_pixels
         self._set = {name: rule_attributes(self._spec, name) for name in self._infos}
-        self._copying = [
-            Copying(
-                spec,
-                build_transformer(spec, prepared.job.base, prepared.options),
-                {
-                    (c.split, c.label_name): c
-                    for c in frozen.plan.copies
-                    if c.augmentation == spec.name
-                },
-            )
-            for spec in self._spec.augmentations
-        ]
+        specs = self._spec.augmentations
+        base, options = prepared.job.base, prepared.options
+        transformers = [build_transformer(one, base, options) for one in specs]
+        self._copying = copyings(specs, transformers, frozen.plan.copies)
 
     # ---- real ------------------------------------------------------------------------
 
     def real(self, row: RealRow, data: bytes | SampleError) -> Made:
         """The untouched row and its copies; `data` is what the source gave."""
         identity = real_id(row.source, row.locator)
-        copies = list(self._copies_wanted(row.split, row.label_name, None, row.rank))
+        copies = copies_wanted(self._copying, (row.split, row.label_name, None), row.rank)
         try:
             if isinstance(data, SampleError):
                 raise data
@@ -117,16 +103,13 @@ class RowMaker:
             return self._lost(row, identity, copies, e)
         real = self._real_row(row, identity, data, header)
         made = Made([(real, None)])
-        for copying, position, n in copies:
+        for wanted in copies:
             if picture is None:
                 assert trouble is not None
-                made.take(self._lost_copies(copying, n, row, identity, trouble))
+                made.take(self._lost_copies(wanted, row, identity, trouble))
             else:
-                total = copying.parents(row.split, row.label_name)
-                style = self._as_asked(picture.style)
-                made.take(
-                    self._copies(copying, n, _Parent(real, picture.image, style, position, total))
-                )
+                parent = _Parent(real, picture.image, self._as_asked(picture.style))
+                made.take(self._copies(wanted, parent))
         return made
 
     def _look(self, data: bytes, pixels: bool) -> tuple[Header, Picture | None, SampleError | None]:
@@ -142,13 +125,13 @@ class RowMaker:
         return picture.header, picture, None
 
     def _lost(
-        self, row: RealRow, identity: str, copies: Sequence[_Wanted], cause: SampleError
+        self, row: RealRow, identity: str, copies: Sequence[Wanted], cause: SampleError
     ) -> Made:
         """A bad image: it and all its copies."""
         made = Made([], [(lost_real(row, identity, cause), None)])
         parent = SampleError("parent", f"{row.locator}: {cause}")
-        for copying, _, n in copies:
-            made.take(self._lost_copies(copying, n, row, identity, parent))
+        for wanted in copies:
+            made.take(self._lost_copies(wanted, row, identity, parent))
         return made
 
     def _real_row(self, row: RealRow, identity: str, data: bytes, header: Header) -> SampleRow:
@@ -205,9 +188,8 @@ class RowMaker:
             marks=file.marks,
         )
         made = Made([(whole, None)])
-        for copying, position, n in self._copies_wanted(split, row.label_name, generator, rank):
-            total = copying.parents(split, row.label_name)
-            made.take(self._copies(copying, n, _Parent(whole, image, style, position, total)))
+        for wanted in copies_wanted(self._copying, (split, row.label_name, generator), rank):
+            made.take(self._copies(wanted, _Parent(whole, image, style)))
         return made
 
     def lost_generated(
@@ -216,11 +198,10 @@ class RowMaker:
         """A selected pool row that cannot be used, and its copies."""
         made = Made([], [(lost_pool_row(row.sample_id, split, row, cause), None)])
         parent = SampleError("parent", f"{row.sample_id}: {cause}")
-        for copying, _, n in self._copies_wanted(split, row.label_name, generator, rank):
-            for copy in range(n):
-                identity = self._copy_id(copying, row.sample_id, copy)
+        for wanted in copies_wanted(self._copying, (split, row.label_name, generator), rank):
+            for identity in self._copy_ids(wanted, row.sample_id):
                 lost = lost_pool_row(identity, split, row, parent)
-                made.bad.append((lost, copying.spec.name))
+                made.bad.append((lost, wanted.copying.spec.name))
         return made
 
     def _attributes(self, generator: str, row: PoolRow) -> tuple[tuple[str, str], ...]:
@@ -251,50 +232,44 @@ class RowMaker:
     def ids_of_made(self, generator: str, split: str, row: PoolRow, rank: int) -> Iterator[str]:
         """Ids of the rows that `generated` would make; no pixel is touched."""
         yield row.sample_id
-        for copying, _, n in self._copies_wanted(split, row.label_name, generator, rank):
-            for copy in range(n):
-                yield self._copy_id(copying, row.sample_id, copy)
+        for wanted in copies_wanted(self._copying, (split, row.label_name, generator), rank):
+            yield from self._copy_ids(wanted, row.sample_id)
 
     # ---- copies ----------------------------------------------------------------------
 
-    def _copies_wanted(
-        self, split: str, label: str, generator: str | None, rank: int
-    ) -> Iterator[_Wanted]:
-        for copying in self._copying:
-            position = copying.position(split, label, generator, rank)
-            n = copying.count(split, label, position)
-            if position is not None and n:
-                yield copying, position, n
-
-    def _copies(self, copying: Copying, n: int, parent: _Parent) -> Made:
+    def _copies(self, wanted: Wanted, parent: _Parent) -> Made:
         made = Made()
-        for copy in range(n):
-            identity = self._copy_id(copying, parent.row.sample_id, copy)
+        name = wanted.copying.spec.name
+        for at, identity in enumerate(self._copy_ids(wanted, parent.row.sample_id)):
             try:
-                pixels, applied = copying.transformer.apply(parent.image, identity)
+                drawn = wanted.copying.draw(parent.image, identity)
             except SampleError as e:
-                made.bad.append((lost_copy(identity, parent.row, e), copying.spec.name))
+                made.bad.append((lost_copy(identity, parent.row, e), name))
                 continue
-            row = self._copy_row(copying, copy, identity, parent, pixels, applied)
-            made.rows.append((row, copying.spec.name))
+            made.rows.append((self._copy_row(wanted, at, identity, parent, drawn), name))
         return made
 
-    def _copy_id(self, copying: Copying, parent_id: str, copy: int) -> str:
-        return augmented_id(self._spec.seed, parent_id, copying.transformer.digest, copy)
+    def _copy_ids(self, wanted: Wanted, parent_id: str) -> Iterator[str]:
+        """Ids of the copies of one parent, in the order of their numbers."""
+        digest = wanted.copying.transformer.digest
+        for copy in range(wanted.first, wanted.first + wanted.n):
+            yield augmented_id(self._spec.seed, parent_id, digest, copy)
 
     def _copy_row(
-        self,
-        copying: Copying,
-        copy: int,
-        identity: str,
-        parent: _Parent,
-        pixels: np.ndarray,
-        applied: tuple[AppliedOp, ...],
+        self, wanted: Wanted, at: int, identity: str, parent: _Parent, drawn: Drawn
     ) -> SampleRow:
         """A finished copy. One construction: in a profile, `replace` twice took 20 us of each."""
         row = parent.row
         origin, kind = _copied(row)
-        file = self._file(pixels, parent.style, identity, kind, row.generator)
+        file = self._file(drawn.pixels, parent.style, identity, kind, row.generator)
+        copying = wanted.copying
+        rule = _rule(
+            copying.spec.name,
+            copying.transformer.digest,
+            wanted.first + at,
+            drawn.redraw,
+            drawn.unchanged,
+        )
         return SampleRow(
             sample_id=identity,
             image=file.data,
@@ -304,7 +279,7 @@ class RowMaker:
             split=row.split,
             origin=origin,
             generated=row.generated,
-            rank=copy * parent.parents + parent.position,
+            rank=wanted.rank + at * wanted.step,
             digital_source_type=kind,
             width=file.width,
             height=file.height,
@@ -313,20 +288,18 @@ class RowMaker:
             generator=row.generator,
             parents=(Parent(row.sample_id, row.sha256, row.source[1] if row.source else ""),),
             # no mask: operations do not move masks yet, and none is better than a wrong one
-            transforms=(_rule(copying.spec.name, copying.transformer.digest, copy), *applied),
+            transforms=(rule, *drawn.applied),
             marks=file.marks,
             weight=row.weight,
             attributes=row.attributes,
         )
 
     def _lost_copies(
-        self, copying: Copying, n: int, row: RealRow, parent_id: str, cause: SampleError
+        self, wanted: Wanted, row: RealRow, parent_id: str, cause: SampleError
     ) -> Made:
-        lost = [
-            lost_copy_of_real(self._copy_id(copying, parent_id, copy), row, cause)
-            for copy in range(n)
-        ]
-        return Made([], [(one, copying.spec.name) for one in lost])
+        ids = self._copy_ids(wanted, parent_id)
+        lost = [lost_copy_of_real(identity, row, cause) for identity in ids]
+        return Made([], [(one, wanted.copying.spec.name) for one in lost])
 
     # ---- encoding --------------------------------------------------------------------
 
@@ -371,9 +344,14 @@ def _copied(row: SampleRow) -> tuple[Origin, str | None]:
 
 
 @lru_cache(maxsize=1024)
-def _rule(name: str, digest: str, copy: int) -> AppliedOp:
-    """What every copy of this number carries: the augmentation that made it."""
-    rule = {"copy": copy, "digest": digest, "name": name}
+def _rule(name: str, digest: str, copy: int, redraw: int, unchanged: bool) -> AppliedOp:
+    """What a copy carries before its operations: the augmentation that made it, its number, how
+    often it was drawn again, and that it equals its parent, where it does."""
+    rule: dict[str, object] = {"copy": copy, "digest": digest, "name": name}
+    if redraw:
+        rule["redraw"] = redraw
+    if unchanged:
+        rule["unchanged"] = True
     return AppliedOp("augmentation", canonical_json(rule))
 
 

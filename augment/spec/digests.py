@@ -92,7 +92,7 @@ def _generator(generator: GeneratorSpec, identity: str) -> dict[str, Any]:
 
 
 def _augmentation(rule: Augmentation, options: Options) -> dict[str, Any]:
-    found = _dump(rule, {"pipeline"})
+    found = _dump(rule, {"pipeline"} | ({"unchanged"} if rule.unchanged == "redraw" else set()))
     if rule.pipeline is not None:
         found["pipeline"] = _sha256(rule.pipeline, options, MAX_PIPELINE_BYTES)
     return found

@@ -157,6 +157,10 @@ class Augmentation(Spec):
     a composition such as `OneOf` takes `transforms`, a list of the same."""
     pipeline: str | None = None
     """A file that `albumentations.save` wrote: `.json`, `.yaml` or `.yml`."""
+    unchanged: Literal["redraw", "keep"] = "redraw"
+    """What becomes of a copy that shows its parent's very pixels, because no operation ran or
+    none changed anything: it is drawn again, up to 100 times and at most 8 times where
+    operations ran in vain, or kept. What stays equal is counted either way."""
 
 
 class InputFrom(Spec):

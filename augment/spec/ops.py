@@ -27,8 +27,31 @@ def _table() -> dict[str, Any]:
     return table
 
 
+def check_pipeline(asked: Asked, path: Path, ops: Any) -> None:
+    """Note what is wrong with the whole pipeline at `path` (values resolved)."""
+    check_ops(asked, path, ops)
+    _check_effect(asked, path, list(_asked_names(ops)))
+
+
+def _check_effect(asked: Asked, path: Path, names: list[str]) -> None:
+    if names and set(names) == {"NoOp"}:
+        hint = "Its copies would be their parents once more"
+        asked.add(path, "NoOp and nothing else", "an operation that changes something", hint)
+
+
+def _asked_names(ops: Any) -> Iterator[str]:
+    """Names of the operations that are no compositions, as far as they can be read."""
+    for item in ops if isinstance(ops, list) else ():
+        one = item if isinstance(item, dict) and len(item) == 1 else {str(item): None}
+        ((name, params),) = one.items()
+        if isinstance(params, dict) and "transforms" in params:
+            yield from _asked_names(params["transforms"])
+        else:
+            yield str(name)
+
+
 def check_ops(asked: Asked, path: Path, ops: Any) -> None:
-    """Note what is wrong with the list of operations at `path` (values resolved)."""
+    """Note what is wrong with the list of operations at `path`."""
     if not isinstance(ops, list) or not ops:
         asked.add(path, shown(ops), "a list of at least one operation")
         return
@@ -97,8 +120,10 @@ def check_saved(asked: Asked, path: Path, document: Any) -> None:
         expected = "a pipeline written with albumentations.save"
         asked.add(path, "a file without the key `transform`", expected)
         return
-    for name in _saved_names(root):
+    names = list(_saved_names(root))
+    for name in names:
         _known(asked, path, name)
+    _check_effect(asked, path, [n for n in names if n not in _table()["compositions"]])
 
 
 def _saved_names(root: dict[str, Any]) -> Iterator[str]:

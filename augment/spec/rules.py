@@ -14,7 +14,7 @@ from augment.spec.asked import MISSING, Asked, local_path
 from augment.spec.draft import Draft
 from augment.spec.files import read_bytes
 from augment.spec.models import Augmentation, Fill, From, Synthesize
-from augment.spec.ops import check_ops, check_saved
+from augment.spec.ops import check_pipeline, check_saved
 from augment.spec.problems import nearest, one_of, shown
 from augment.spec.text import Path, parse, resolve
 
@@ -132,7 +132,7 @@ def check_ops_or_pipeline(asked: Asked, path: Path) -> None:
         return
     _check_one_of(asked, path, ("ops", "pipeline"))
     if asked.get(*path, "ops") not in (None, MISSING):
-        check_ops(asked, (*path, "ops"), resolve(asked.get(*path, "ops")))
+        check_pipeline(asked, (*path, "ops"), resolve(asked.get(*path, "ops")))
     file = asked.get(*path, "pipeline")
     place = (*path, "pipeline")
     if not isinstance(file, str):

@@ -26,12 +26,20 @@ class Transformer(Protocol):
         """64 hex digits over everything that decides pixels besides parent and sample id:
         the pipeline with its defaults, the versions of its libraries, the decoder."""
 
-    def apply(self, image: np.ndarray, sample_id: str) -> tuple[np.ndarray, tuple[AppliedOp, ...]]:
-        """Vary one image: a pure function of (pipeline, image, sample id).
+    @property
+    def idle_chance(self) -> float:
+        """How likely one draw leaves the image as it is, 0 to 1, by the chances that its
+        operations have to run; that one runs and changes nothing is not foreseen."""
 
-        image: (H, W, 3) uint8 RGB; left as it is. The result, of the same kind and perhaps
-        another height and width, may share its memory: do not write into it. With it
-        come the operations that ran, in order, with what was sampled.
+    def apply(
+        self, image: np.ndarray, sample_id: str, draw: int = 0
+    ) -> tuple[np.ndarray, tuple[AppliedOp, ...]]:
+        """Vary one image: a pure function of (pipeline, image, sample id, draw).
+
+        image: (H, W, 3) uint8 RGB; left as it is. draw: 0, 1, ...: each has random streams of
+        its own. The result, of the same kind and perhaps another height and width, may share
+        its memory: do not write into it. With it come the operations that ran, in order, with
+        what was sampled.
 
         Raises:
             SampleError: `transform_failed`, with the operation and its own words.

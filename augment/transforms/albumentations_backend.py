@@ -23,6 +23,7 @@ from augment import seeds
 from augment.errors import PlanError, Problem, SampleError
 from augment.sample import AppliedOp
 from augment.spec.models import Augmentation
+from augment.transforms.albumentations_idle import idle_chance
 from augment.transforms.albumentations_ops import (
     COMPOSITIONS,
     REFUSED,
@@ -83,10 +84,18 @@ class AlbumentationsTransformer:
     def __reduce__(self) -> tuple[type, tuple[Step]]:
         return type(self), (self._root,)
 
-    def apply(self, image: np.ndarray, sample_id: str) -> tuple[np.ndarray, tuple[AppliedOp, ...]]:
+    @property
+    def idle_chance(self) -> float:
+        """See `augment.transforms.Transformer.idle_chance`."""
+        return idle_chance(self._compose)
+
+    def apply(
+        self, image: np.ndarray, sample_id: str, draw: int = 0
+    ) -> tuple[np.ndarray, tuple[AppliedOp, ...]]:
         """See `augment.transforms.Transformer.apply`."""
-        self._numpy.to(sample_id, "transform")
-        self._python.seed(seeds.integer(sample_id, "transform/python", 128))
+        stream = f"transform/redraw {draw}" if draw else "transform"
+        self._numpy.to(sample_id, stream)
+        self._python.seed(seeds.integer(sample_id, f"{stream}/python", 128))
         self._applied.clear()
         try:
             result = self._compose(image=image)["image"]
@@ -99,20 +108,28 @@ class AlbumentationsTransformer:
         return result, tuple(self._applied)
 
     def check_results(self) -> None:
-        """Try each operation once on a small image: its result must be an 8 bit RGB image.
+        """Try each operation on small images: its result must be an 8 bit RGB image, and some
+        operation must change something.
 
         Raises:
-            PlanError: an operation gives something else. (One that fails on the small image
-            may do well on real ones: that is found per sample.)
+            PlanError: an operation gives something else, or none changes anything. (One that
+            fails on the small images may do well on real ones: that is found per sample.)
         """
         problems = []
-        for leaf, step in _leaves(self._compose, self._root):
-            wrong = None if (result := _tried(leaf)) is None else _not_an_image(result)
+        leaves = list(_leaves(self._compose, self._root))
+        for leaf, step in leaves:
+            ramp = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)
+            wrong = None if (result := _tried(leaf, ramp)) is None else _not_an_image(result)
             if wrong is not None:
                 expected = "(H, W, 3) uint8: an 8 bit RGB image"
                 problems.append(
                     Problem(f"{step.place}.{step.op}", f"a result of {wrong}", expected)
                 )
+        if not problems and not any(_may_change(leaf) for leaf, _ in leaves):
+            found = f"{', '.join(step.op for _, step in leaves)}: nothing that changes an image"
+            expected = "operations of which one changes something"
+            hint = "Its copies would be their parents once more"
+            problems.append(Problem(self._root.place, found, expected, hint))
         if problems:
             raise PlanError(problems)
 
@@ -126,17 +143,32 @@ class AlbumentationsTransformer:
         return f"{op}: {_words(error)}"
 
 
-def _tried(leaf: Any) -> Any:
-    """The result of `leaf` on a small colour ramp; None where it fails on so small an image."""
-    ramp = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)
+def _tried(leaf: Any, image: np.ndarray, turn: int = 0) -> Any:
+    """The result of `leaf` on a small image; None where it fails on so small a one."""
     before = leaf.random_generator, leaf.py_random
-    leaf.set_random_state(seeds.stream("", "probe"), random.Random(0))
+    leaf.set_random_state(seeds.stream(f"{turn or ''}", "probe"), random.Random(turn))
     try:
-        return leaf(image=ramp, force_apply=True)["image"]
+        return leaf(image=image, force_apply=True)["image"]
     except Exception:  # a crop of 1024 is right for larger images: judged per sample
         return None
     finally:
         leaf.set_random_state(*before)
+
+
+_SIZES = ((64, 64), (61, 97), (5, 7))
+_TURNS = 8
+
+
+def _may_change(leaf: Any) -> bool:
+    """Whether an operation changes coloured noise in one of a few tries, or fails on it. Several
+    sizes, because a crop or a padding to the size that an image has changes nothing."""
+    for turn in range(1, _TURNS + 1):
+        for height, width in _SIZES:
+            noise = seeds.stream(f"{turn}", "noise").integers(0, 256, (height, width, 3), np.uint8)
+            result = _tried(leaf, noise, turn)
+            if result is None or not np.array_equal(result, noise):
+                return True
+    return False
 
 
 def _not_an_image(result: Any) -> str | None:
@@ -276,6 +308,8 @@ def _record(leaf: Any, applied: list[AppliedOp]) -> None:
     SelectiveChannelTransform, and all but the last run of an operation drawn twice.
     """
     run, name = leaf.apply_with_params, type(leaf).__name__
+    if name == "NoOp":  # to run it is to do nothing
+        return
 
     def apply_with_params(params: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         sampled = {k: v for k, v in params.items() if k not in _NOT_SAMPLED}

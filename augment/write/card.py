@@ -190,13 +190,27 @@ def _reading(by_split: Mapping[str, Sequence[Cell]], files: int) -> str:
 def _jobs(folder: Folder, cells: Sequence[Cell]) -> str:
     lines = ["## Where it comes from", ""]
     for job_id, rows in _grouped([{**c, "job": _job(c["shard"])} for c in cells], "job").items():
-        digest = (read_job(folder, job_id) or {}).get("digest", "unknown")
+        job = read_job(folder, job_id) or {}
         lines.append(
             f"- `_provenance/{job_id}/`: the job, its counts and what was left out "
-            f"({_rows(rows):,} rows; request digest `{digest}`)"
+            f"({_rows(rows):,} rows; request digest `{job.get('digest', 'unknown')}`)"
         )
+        lines += _copies(job)
     lines += ["", "`augment trace` shows the ancestry of a row, `augment audit` judges the table."]
     return "\n".join(lines)
+
+
+def _copies(job: Mapping[str, Any]) -> list[str]:
+    """What became of a job's classical copies, an augmentation a line; nothing where it does not
+    say."""
+    found = job.get("copies")
+    return [
+        f"  - copies by `{name}`: {n.get('made', 0):,}; drawn again because they showed their "
+        f"parent: {n.get('redrawn', 0):,}; equal to their parent all the same: "
+        f"{n.get('unchanged', 0):,}"
+        for name, n in (found.items() if isinstance(found, dict) else ())
+        if isinstance(n, dict)
+    ]
 
 
 def _job(shard: str) -> str:

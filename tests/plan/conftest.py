@@ -26,7 +26,7 @@ def _facts(name: str, classes: tuple[str, ...]) -> GeneratorFacts:
     )
 
 
-def _plan_of(
+def make_small_plan(
     counts: Mapping[str, Any],
     *,
     generators: Mapping[str, Any] | None = None,
@@ -67,4 +67,4 @@ def _plan_of(
 
 @pytest.fixture(scope="session")
 def plan_of() -> PlanOf:
-    return _plan_of
+    return make_small_plan

@@ -225,7 +225,7 @@ def _synthesize(rng: random.Random, generators: list[str]) -> dict[str, Any]:
     return {**rule, "fill": _fill(rng, classes is not None)}
 
 
-def _job(rng: random.Random) -> dict[str, Any]:
+def random_job(rng: random.Random) -> dict[str, Any]:
     names = ["g", "h", "k"][: rng.randint(1, 3)]
     generators = {
         n: list(_CLASSES) if i == 0 or rng.random() < 0.6 else rng.sample(_CLASSES, 4)
@@ -260,7 +260,7 @@ def _needless(job: dict[str, Any]) -> bool:
 @settings(deadline=None, max_examples=300, derandomize=True)
 @given(st.integers(0, 1 << 32).map(random.Random))
 def test_random_jobs(plan_of: PlanOf, rng: random.Random) -> None:
-    job = _job(rng)
+    job = random_job(rng)
     try:
         if _needless(job):
             raise RefusedError

@@ -12,6 +12,7 @@ import pytest
 from augment.api import load_spec
 from augment.run import Frozen, Prepared, freeze, prepare
 from tests.end_to_end.jobs import job_document, write_digits
+from tests.plan.conftest import PlanOf, make_small_plan
 
 
 def clock() -> dt.datetime:
@@ -37,3 +38,9 @@ def frozen(prepared: Callable[..., Prepared]) -> Callable[..., Frozen]:
         return freeze(prepared(**changes), clock)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def plan_of() -> PlanOf:
+    """The small plans of tests/plan."""
+    return make_small_plan

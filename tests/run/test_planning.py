@@ -11,7 +11,9 @@ import pytest
 from augment.errors import PlanError, StorageError
 from augment.run import LocalEngine, Prepared, fill_pool, plan_job
 from augment.run.planning import (
+    Idle,
     build_pipelines,
+    idle_copies,
     pool_stock,
     unknown_training,
     write_manifest,
@@ -73,8 +75,25 @@ def test_what_the_cap_forbids_is_not_missing(prepared: Make) -> None:
     assert stock == {"fake": {"needed": 64, "there": 0, "missing": 0}}
 
 
+def test_copies_that_change_nothing_are_foreseen(prepared: Make) -> None:
+    """3 + 4 + 6 real rows with 8 copies each: half of the draws of a coin do nothing."""
+    coin = {"name": "coin", "copies": 8, "ops": ["HorizontalFlip"]}
+    rare = coin | {"name": "rare", "ops": [{"HorizontalFlip": {"p": 0.01}}]}
+    sure = coin | {"name": "sure", "ops": [{"HorizontalFlip": {"p": 1}}]}
+    more = {"synthesize": [{"generators": ["fake"], "fill": {"to": 300}}]}
+    asked = prepared(augmentations=[coin | {"unchanged": "keep"}, rare, sure], **more)
+    chances = build_pipelines(asked.job)
+    assert idle_copies(asked.job, plan_job(asked).plan, chances) == [
+        Idle("coin", 0.5, 104, 52),
+        Idle("rare", pytest.approx(0.99), 104, round(104 * 0.99**101)),
+    ]
+    drawn_again = prepared(augmentations=[coin], **more)
+    (one,) = idle_copies(drawn_again.job, plan_job(drawn_again).plan, chances)
+    assert (one.chance, one.unchanged) == (0.5, 0)
+
+
 def test_pipelines_are_built_for_real(prepared: Make) -> None:
-    build_pipelines(prepared().job)
+    assert build_pipelines(prepared().job) == {"light": 0.0}
     gray = {"name": "gray", "copies": 1, "ops": [{"ToGray": {"num_output_channels": 1}}]}
     with pytest.raises(PlanError, match=r"ops\[0\]\.ToGray: got a result of"):
         build_pipelines(prepared(augmentations=[gray]).job)

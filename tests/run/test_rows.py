@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from augment.api import load_spec, open_dataset, run
 from augment.errors import SampleError
 from augment.generators import SampleRequest, load_host
 from augment.run import Frozen
+from augment.run.copying import count_copies
 from augment.run.rows import Made, RowMaker
 from augment.sample import GeneratorRef, Origin, PoolRow, RealRow
 from augment.seeds import class_conditioning
@@ -132,6 +134,64 @@ def test_a_transform_that_fails_costs_its_copies_only(frozen: Make) -> None:
         assert lost.detail.startswith("RandomCrop: ")
         assert (lost.source, lost.locator) == ("digits", "train/0/x.jpg")
     assert len(made.bad) == 2
+
+
+COIN = {"name": "coin", "copies": 6, "ops": [{"HorizontalFlip": {"p": 0.3}}]}
+
+
+def rules(made: Made) -> list[dict[str, Any]]:
+    """What the copies say of the augmentation that made them."""
+    return [json.loads(copy.transforms[0].params) for copy in copies(made)]
+
+
+def test_a_copy_is_drawn_again_until_it_differs_from_its_parent(frozen: Make) -> None:
+    """And says how often, so that it can be made again from its row."""
+    made = RowMaker(frozen(augmentations=[COIN])).real(real(), jpeg())
+    image = codec.decode(jpeg(), 10**6)
+    assert [len(copy.transforms) for copy in copies(made)] == [2] * 6
+    for copy in copies(made):
+        shown = codec.decode(copy.image, 10**6).astype(int)
+        assert np.abs(shown - image[:, ::-1]).mean() < np.abs(shown - image).mean()
+    redraws = [rule.get("redraw", 0) for rule in rules(made)]
+    assert 0 in redraws
+    assert max(redraws) > 0
+    assert not any("unchanged" in rule for rule in rules(made))
+
+
+def test_a_job_may_keep_copies_that_are_their_parent(frozen: Make) -> None:
+    drawn = RowMaker(frozen(augmentations=[COIN])).real(real(), jpeg())
+    kept = RowMaker(frozen(augmentations=[COIN | {"unchanged": "keep"}])).real(real(), jpeg())
+    assert [c.sample_id for c in copies(kept)] == [c.sample_id for c in copies(drawn)]
+    unchanged = [rule.get("unchanged", False) for rule in rules(kept)]
+    assert unchanged == ["redraw" in rule for rule in rules(drawn)]
+    assert [len(c.transforms) for c in copies(kept)] == [1 if same else 2 for same in unchanged]
+
+
+def test_an_image_that_no_operation_changes_has_its_copies(frozen: Make) -> None:
+    """One that looks the same from both sides: no draw can help, and its rows are planned."""
+    out = io.BytesIO()
+    Image.fromarray(np.hstack([PHOTO, PHOTO[:, ::-1]])).save(out, "PNG")
+    made = RowMaker(frozen(augmentations=[FLIP])).real(real(), out.getvalue())
+    assert [(r["copy"], r["unchanged"], "redraw" in r) for r in rules(made)] == [
+        (0, True, False),
+        (1, True, False),
+    ]
+    assert count_copies(made.rows) == {"flip": {"made": 2, "redrawn": 0, "unchanged": 2}}
+
+
+def test_augmentations_with_equal_pipelines_make_different_rows(
+    frozen: Make, tmp_path: Path
+) -> None:
+    """The numbers of the second go on after those of the first, lost ones too."""
+    again = FLIP | {"name": "again", "from": {"classes": ["0"]}, "copies": 3}
+    maker = RowMaker(frozen(augmentations=[FLIP, again]))
+    made = maker.real(real(), jpeg())
+    assert [(r["name"], r["copy"]) for r in rules(made)] == [
+        ("flip", 0), ("flip", 1), ("again", 2), ("again", 3), ("again", 4),
+    ]  # fmt: skip
+    assert len({c.sample_id for c in copies(made)}) == 5
+    lost = maker.real(real(), SampleError("vanished", "gone"))
+    assert [r.sample_id for r, _ in lost.bad] == [r.sample_id for r, _ in made.rows]
 
 
 # ---- generated rows -----------------------------------------------------------------

@@ -27,6 +27,7 @@ SAME: list[dict[str, Any]] = [
     {"protected_splits": ["test"]},
     {"augmentations.0.from": {"origin": ["real"]}},
     {"split_seed": 0},
+    {"augmentations.0.unchanged": "redraw"},
 ]
 
 OTHER: list[dict[str, Any]] = [
@@ -37,6 +38,7 @@ OTHER: list[dict[str, Any]] = [
     {"synthesize.0.classes": ["0"]},
     {"augmentations.0.copies": 2},
     {"augmentations.0.name": "other"},
+    {"augmentations.0.unchanged": "keep"},
     {"augmentations.0.ops": [{"Affine": {"rotate": [-10, 11]}}]},
     {"augmentations.0.from": {"origin": ["real", "synthetic"]}},
     {"filters": []},

@@ -176,3 +176,27 @@ def test_files_that_are_no_pipelines(problems: Problems, tmp_path: Path) -> None
         "job: augmentations[0].pipeline: got 'saved.pkl'; "
         "expected a file that ends in one of .json, .yaml, .yml"
     ]
+
+
+@pytest.mark.parametrize(
+    "ops",
+    [
+        ["NoOp"],
+        [{"NoOp": {"p": 0.5}}, "NoOp"],
+        [{"OneOf": {"transforms": ["NoOp", {"Sequential": {"transforms": [{"NoOp": None}]}}]}}],
+    ],
+    ids=str,
+)
+def test_a_pipeline_of_nothing_is_known_without_the_library(
+    problems: Problems, tmp_path: Path, ops: list[Any]
+) -> None:
+    text = (
+        "got NoOp and nothing else; expected an operation that changes something. Its copies "
+        "would be their parents once more"
+    )
+    assert problems({"augmentations.0.ops": ops}) == [f"job: augmentations[0].ops: {text}"]
+    saved = {"__class_fullname__": "Compose", "transforms": [{"__class_fullname__": "NoOp"}]}
+    (tmp_path / "p.json").write_text(json.dumps({"transform": saved}))
+    edits = {"augmentations.0": {"name": "a", "copies": 1, "pipeline": "p.json"}}
+    assert problems(edits) == [f"job: augmentations[0].pipeline: {text}"]
+    assert problems({"augmentations.0.ops": [*ops, "D4"]}) == []

@@ -29,17 +29,22 @@ from augment.transforms.albumentations_ops import (
 PHOTO = np.ascontiguousarray(skimage.data.astronaut()[100:228, 150:310])
 OTHER = np.ascontiguousarray(skimage.data.coffee()[100:200, 150:290])
 NEEDED: dict[str, dict[str, Any]] = {
+    "Affine": {"rotate": [-10, 10]},
     "CenterCrop": {"height": 64, "width": 64},
     "Crop": {"x_max": 60, "y_max": 60},
     "CropAndPad": {"percent": 0.1},
     "GridElasticDeform": {"num_grid_xy": [4, 4], "magnitude": 5},
     "LongestMaxSize": {"max_size": 64},
+    "Pad": {"padding": 3},
     "RandomCrop": {"height": 64, "width": 64},
     "RandomResizedCrop": {"size": [64, 64]},
     "RandomSizedCrop": {"min_max_height": [40, 90], "size": [64, 64]},
     "Resize": {"height": 64, "width": 64},
     "SmallestMaxSize": {"max_size": 64},
+    "XYMasking": {"num_masks_x": 1, "mask_x_length": 9},
 }
+"""What an operation needs beside its defaults to be built, or to do anything."""
+VARYING = sorted(set(single_image_ops()) - {"NoOp"})
 COMMON = [
     {"RandomResizedCrop": {"size": [64, 64]}},
     "HorizontalFlip",
@@ -66,7 +71,7 @@ def common() -> Transformer:
 def test_every_operation_repeats_whatever_came_before() -> None:
     """All operations at their defaults: result, input, record, and no global generator."""
     wrong: list[str] = []
-    for name in single_image_ops():
+    for name in VARYING:
         transformer = build([{name: {"p": 1, **NEEDED.get(name, {})}}])
         before = PHOTO.copy()
         first, ops = transformer.apply(PHOTO, "a")
@@ -167,6 +172,80 @@ def test_an_operation_drawn_twice_is_recorded_twice() -> None:
     assert len({op.params for op in applied}) == 3
 
 
+def test_each_draw_has_streams_of_its_own() -> None:
+    transformer = build([{"Affine": {"rotate": [-90, 90], "p": 1}}])
+    drawn = [transformer.apply(PHOTO, "a", draw) for draw in (0, 1, 2, 1)]
+    assert len({pixels(image) for image, _ in drawn}) == len({ops for _, ops in drawn}) == 3
+    assert drawn[1][1] == drawn[3][1]
+    assert transformer.apply(PHOTO, "a")[1] == drawn[0][1]
+
+
+FLIPS: list[Any] = [{"HorizontalFlip": {"p": 0.3}}, {"VerticalFlip": {"p": 0.6}}]
+CHANCES: list[tuple[list[Any], float]] = [
+    (["HorizontalFlip"], 0.5),
+    (FLIPS, 0.7 * 0.4),
+    ([{"OneOf": {"p": 0.8, "transforms": FLIPS}}], 0.2),
+    ([{"OneOf": {"p": 0.8, "transforms": [*FLIPS, {"NoOp": {"p": 0.1}}]}}], 0.2 + 0.8 * 0.1),
+    ([{"OneOf": {"p": 1, "transforms": [{"Sequential": {"p": 0.1, "transforms": FLIPS}}]}}], 0.28),
+    ([{"OneOrOther": {"p": 0.3, "transforms": ["NoOp", "HorizontalFlip"]}}], 0.3),
+    ([{"Sequential": {"p": 0.5, "transforms": FLIPS}}], 0.5 + 0.5 * 0.28),
+    ([{"SomeOf": {"n": 1, "transforms": FLIPS}}], (0.7 + 0.4) / 2),
+    ([{"SomeOf": {"n": 2, "p": 0.9, "transforms": FLIPS}}], 0.1 + 0.9 * 0.28),
+    ([{"SomeOf": {"n": 2, "replace": True, "transforms": FLIPS}}], 0.55**2),
+    ([{"RandomOrder": {"n": 2, "transforms": [*FLIPS, "NoOp"]}}], (0.28 + 0.7 + 0.4) / 3),
+    ([{"OneOf": {"p": 1, "transforms": [{"SomeOf": {"n": 1, "p": 0.5, "transforms": FLIPS}}]}}],
+     0.5 + 0.5 * 0.55),
+    ([{"SelectiveChannelTransform": {"channels": [0], "p": 0.6, "transforms": ["Blur"]}}],
+     0.4 + 0.6 * 0.5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ops", "chance"), CHANCES, ids=lambda value: str(value)[:50])
+def test_how_likely_nothing_runs(ops: list[Any], chance: float) -> None:
+    """As the library draws it, in 600 draws: four standard deviations are at most 49."""
+    transformer = build(ops)
+    assert transformer.idle_chance == pytest.approx(chance)
+    idle = sum(not transformer.apply(PHOTO, str(i))[1] for i in range(600))
+    assert abs(idle - 600 * chance) < 49
+
+
+@pytest.mark.parametrize(
+    "ops",
+    [
+        ["NoOp"],
+        [{"OneOf": {"transforms": ["NoOp", {"Sequential": {"transforms": ["NoOp"]}}]}}],
+        ["Affine"],
+        [{"Rotate": {"limit": 0}}],
+        [{"RandomBrightnessContrast": {"brightness_limit": 0, "contrast_limit": 0}}],
+        [{"Pad": {"padding": 0}}, "XYMasking"],
+    ],
+    ids=str,
+)
+def test_a_pipeline_that_changes_nothing_is_refused(ops: list[Any]) -> None:
+    with pytest.raises(PlanError) as caught:
+        build(ops)
+    assert str(caught.value).endswith(
+        ": nothing that changes an image; expected operations of which one changes something. "
+        "Its copies would be their parents once more"
+    )
+
+
+@pytest.mark.parametrize(
+    "ops",
+    [
+        [{"CenterCrop": {"height": 64, "width": 64}}],
+        [{"Resize": {"height": 61, "width": 97}}],
+        [{"PadIfNeeded": {"min_height": 16, "min_width": 16}}],
+        [{"Crop": {"x_max": 2000, "y_max": 2000}}],
+        ["NoOp", {"HorizontalFlip": {"p": 0.01}}],
+        ["ToGray"],
+    ],
+    ids=str,
+)
+def test_a_pipeline_that_may_change_some_image_is_not_refused(ops: list[Any]) -> None:
+    build(ops)
+
+
 def test_nothing_applied_is_the_same_image() -> None:
     image, applied = build([{"HorizontalFlip": {"p": 1e-12}}]).apply(PHOTO, "a")
     assert applied == ()
@@ -194,7 +273,9 @@ def test_a_saved_pipeline_gives_the_pixels_of_its_ops(form: Any, tmp_path: Path)
 def test_every_operation_can_be_saved_and_read_back(tmp_path: Path) -> None:
     """Also where a dump lists parameters that only a base class takes (SafeRotate)."""
     library, wrong = load_library(), []
-    for name, kind in single_image_ops().items():
+    kinds = single_image_ops()
+    for name in VARYING:
+        kind = kinds[name]
         params = {"p": 1, **NEEDED.get(name, {})}
         direct = build([{name: params}])
         if name not in ("PiecewiseAffine", "ShiftScaleRotate"):  # these warn when made directly
