@@ -62,6 +62,7 @@ def run(
     clock: Clock | None = None,
     takeover: bool = False,
     measure: bool = False,
+    despite_limits: bool = False,
     profile: str | None = None,
 ) -> RunResult:
     """Carry the job out, or finish what an earlier run of the same request began.
@@ -69,6 +70,7 @@ def run(
     engine: None as the job's `execution` says. clock: the creation time of a new plan.
     takeover: do not wait for a run that holds the job's lease, stop it instead.
     measure: time a few batches first, so that the cost can be foreseen and compared.
+    despite_limits: go on where the plan breaks limits of the job; the operator's hold.
     profile: a file for a timeline of the run.
 
     Raises:
@@ -88,6 +90,7 @@ def run(
             clock=clock,
             takeover=takeover,
             measure=measure,
+            despite_limits=despite_limits,
             observers=observers,
         )
 
@@ -131,6 +134,7 @@ def audit(
 ) -> AuditReport:
     """Counts and shares of a data set, from its rows and from its log, against limits.
 
+    limits: None for those that its jobs left with it; others are judged in their place.
     version: None for the newest. by: any of class, split, origin, generator.
     verify: also decode and hash every image.
     """

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from augment import __version__, cli_cluster, cli_generators, cli_plan, cli_state
 from augment.cli_plan import load
+from augment.cli_submit import add_despite_limits
 from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
 from augment.stopping import Terminated, heed_sigterm
 
@@ -116,6 +117,7 @@ def parser() -> argparse.ArgumentParser:
             action="store_true",
             help="stop a run of this job that hangs, and go on from what it left",
         )
+        add_despite_limits(sub)
         if name != "mix":
             sub.add_argument(
                 "--measure",
@@ -170,7 +172,9 @@ def _observed(sub: argparse.ArgumentParser) -> None:
 def _audit_verb(verbs: Any) -> None:
     sub = _verb(verbs, "audit", _audit, "counts and shares from rows and log, against limits")
     sub.add_argument("dataset", metavar="DATASET")
-    sub.add_argument("--limits", metavar="FILE", help="limits to judge by, as in a job file")
+    sub.add_argument("--limits", metavar="FILE",
+                     help="limits, or a job file with some, to judge by in place of those that "
+                     "its jobs left with the data set")  # fmt: skip
     sub.add_argument("--by", default="", help="class,split,origin,generator")
     sub.add_argument("--verify", action="store_true", help="also decode and hash every image")
     sub.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet")
@@ -246,7 +250,8 @@ def _carry_out(arguments: argparse.Namespace, verb: Any) -> int:
 
     with _opened_run(arguments) as (job, engine, log, told):
         measure = {"measure": True} if getattr(arguments, "measure", False) else {}
-        result = verb(job, engine, takeover=arguments.takeover, **measure, **told)
+        asked = {"takeover": arguments.takeover, "despite_limits": arguments.despite_limits}
+        result = verb(job, engine, **asked, **measure, **told)
     if arguments.json:
         _print(result.to_json() | {"log": log})
     else:
@@ -278,8 +283,8 @@ def _synthesize(arguments: argparse.Namespace) -> int:
     from augment.run import fill_pool
 
     with _opened_run(arguments) as (job, engine, log, told):
-        asked = {"takeover": arguments.takeover, "measure": arguments.measure}
-        result = fill_pool(job, engine, **asked, **told)
+        asked = {"takeover": arguments.takeover, "despite_limits": arguments.despite_limits}
+        result = fill_pool(job, engine, measure=arguments.measure, **asked, **told)
     if arguments.json:
         _print(console.synthesis_json(result, job.spec.pool, log))
     else:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from augment.errors import GateError, RequestError
+from augment.errors import RequestError
 
 if TYPE_CHECKING:
     from augment.run import Prepared
@@ -44,8 +44,8 @@ def load(arguments: argparse.Namespace) -> Job:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from augment import console
-    from augment.plan import findings, open_draws
+    from augment import console, console_plan
+    from augment.plan import broken_limits, open_draws
     from augment.run import plan_job, prepare
     from augment.run.cost import over_budget
     from augment.run.planning import (
@@ -63,20 +63,22 @@ def _plan(arguments: argparse.Namespace) -> int:
     planned = plan_job(prepared)
     plan, census = planned.plan, planned.census
     stock = pool_stock(prepared, plan)
-    found = [*findings(plan, job.spec.limits), *unknown_training(prepared)]
-    found += open_draws(job.spec, census.draws)
+    found = [*unknown_training(prepared), *open_draws(job.spec, census.draws)]
     idle = idle_copies(job, plan, chances)
     if arguments.write:
         write_manifest(plan, arguments.write, planned.inputs)
     costs = _measured(arguments, job, prepared, planned) if arguments.measure else []
+    broken = broken_limits(plan, job.spec.limits)
+    if why := over_budget(costs, {}, job.spec.limits.gpu_hours):
+        broken.append(why)
     if arguments.json:
         more: dict[str, Any] = {"pool": stock, "dropped": census.dropped}
         more["idle_copies"] = [asdict(one) for one in idle]
         more["draws"] = {"split_seed": job.spec.split_seed, "split_digests": dict(census.draws)}
         more["costs"] = [one.to_json() for one in costs]
-        _tell(plan.to_json() | more | {"findings": found})
+        _tell(plan.to_json() | more | {"findings": found, "broken_limits": broken})
     else:
-        console.show_plan(plan, found, stock, census.dropped)
+        console_plan.show_plan(plan, found, stock, census.dropped)
         for one in idle:
             print(
                 f"copies by {one.augmentation}: no operation runs in {one.chance:.3g} of all "
@@ -86,9 +88,8 @@ def _plan(arguments: argparse.Namespace) -> int:
             seed = job.spec.split_seed
             print(f"splits of {source}: drawn with split_seed {seed}, split_digest {drawn}")
         print("\n".join(console.cost_lines(costs)), end="\n" if costs else "")
-    if why := over_budget(costs, {}, job.spec.limits.gpu_hours):
-        raise GateError(why)
-    return 0
+        console_plan.show_broken(broken)
+    return 1 if broken else 0
 
 
 def _measured(

@@ -10,8 +10,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from augment.errors import RequestError
 
 if TYPE_CHECKING:
-    from augment.submit.jobs_api import Cluster, Submission
+    from augment.submit.jobs_api import Cluster, Sent, Submission
     from augment.submit.request import Asked
     from augment.submit.sizing import Node
 
@@ -69,10 +70,20 @@ def add_verb(verbs: Any, job_verb: Verb) -> None:
     submit.add_argument("--attempts", metavar="N", type=int,
                         help="begin it so often at most, after exit code 3 only; "
                         "default: 1, with --target 5")  # fmt: skip
+    add_despite_limits(submit)
     for names, target in ((_OF_ADDRESS, "--address"), (_OF_KUBERAY, "--target kuberay")):
         group = submit.add_argument_group(f"with {target}")
         for name, metavar in names.items():
             _option(group, name, metavar)
+
+
+def add_despite_limits(verb: argparse.ArgumentParser) -> None:
+    """The option of whatever carries a plan out."""
+    verb.add_argument(
+        "--despite-limits",
+        action="store_true",
+        help="go on although the plan breaks limits of the job (those of the operator hold)",
+    )
 
 
 def _option(group: Any, name: str, metavar: str | None) -> None:
@@ -87,7 +98,7 @@ def _option(group: Any, name: str, metavar: str | None) -> None:
 
 
 def _submit(arguments: argparse.Namespace) -> int:
-    from augment.submit.request import asked_of
+    from augment.submit.request import asked_of, judge_limits
 
     _check_target(arguments)
     asked = asked_of(
@@ -96,6 +107,8 @@ def _submit(arguments: argparse.Namespace) -> int:
         overrides=arguments.overrides,
         shared=[*(arguments.shared or []), *_claims(arguments.volume or [])],
     )
+    if note := judge_limits(asked, despite=arguments.despite_limits):
+        print(f"note: {note}", file=sys.stderr)
     if arguments.address is not None:
         return _to_address(arguments, asked)
     return _to_kuberay(arguments, asked)
@@ -121,17 +134,16 @@ def _check_target(arguments: argparse.Namespace) -> None:
 
 def _to_address(arguments: argparse.Namespace, asked: Asked) -> int:
     from augment.submit.jobs_api import Cluster, Order
-    from augment.submit.request import write_bundle
+    from augment.submit.request import is_there, write_bundle
 
     cluster = Cluster(arguments.address, arguments.token)
     env = _values(arguments.env or [])
     with tempfile.TemporaryDirectory(prefix="augment-submit-") as folder:
         write_bundle(asked.bundle, Path(folder), with_code=not arguments.installed)
         command = f"exec {_entrypoint(arguments, asked)}"
-        order = Order(asked.job_id, command, folder, env, anew=bool(arguments.again))
-        sent = cluster.send(order)
-    left = [name for name in asked.bundle.variables if name not in env]
-    note = f"the cluster's environment must have: {', '.join(left)}" if left else ""
+        there = partial(is_there, asked)
+        sent = cluster.send(Order(asked.job_id, command, folder, env, bool(arguments.again), there))
+    note = "; ".join(_notes(asked, sent, env))
     if not arguments.json:
         print(f"{_HOW[sent.how]}: {sent.submission.id}")
         print(f"note: {note}" if note else f"follow it:  {_follow(arguments, sent.submission)}")
@@ -142,6 +154,16 @@ def _to_address(arguments: argparse.Namespace, asked: Asked) -> int:
     return 0
 
 
+def _notes(asked: Asked, sent: Sent, env: Mapping[str, str]) -> Iterator[str]:
+    output = asked.prepared.output.uri
+    if sent.how == "started" and sent.there is False:
+        yield f"an attempt has succeeded, but {output} does not hold its data set: begun again"
+    if sent.how == "done" and sent.there is None:
+        yield f"whether {output} still holds its data set cannot be seen from here"
+    if left := [name for name in asked.bundle.variables if name not in env]:
+        yield f"the cluster's environment must have: {', '.join(left)}"
+
+
 def _entrypoint(arguments: argparse.Namespace, asked: Asked) -> str:
     from augment.submit.entrypoint import Retries, entrypoint_of
 
@@ -150,6 +172,7 @@ def _entrypoint(arguments: argparse.Namespace, asked: Asked) -> str:
         overrides=asked.overrides,
         python=arguments.python or "python",
         retries=Retries(attempts=arguments.attempts or 1),
+        despite_limits=arguments.despite_limits,
     )
 
 
@@ -259,6 +282,7 @@ def _ray_job_request(arguments: argparse.Namespace, asked: Asked) -> Any:
         ttl_s=_TTL_S if arguments.ttl is None else arguments.ttl,
         retries=Retries(attempts=arguments.attempts or _ATTEMPTS),
         overrides=asked.overrides,
+        despite_limits=arguments.despite_limits,
     )
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import io
-import itertools
 import logging
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -23,7 +22,6 @@ from augment.secrecy import secret_values
 from augment.storage import Folder
 
 if TYPE_CHECKING:
-    from augment.plan import Line, Plan
     from augment.run import Reporter, RunResult
     from augment.run.accounts import Account, Synthesis
     from augment.run.cost import Estimate, Spent
@@ -212,56 +210,7 @@ def _text(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def show_plan(
-    plan: Plan,
-    found: Sequence[str],
-    stock: Mapping[str, Mapping[str, int]],
-    dropped: Mapping[str, int],
-) -> None:
-    """The plan as `augment plan` prints it: what each rule adds, the result, units, bytes, pool.
-    found: findings."""
-    from augment.plan import explain, totals
-
-    for rule, lines in itertools.groupby(explain(plan), key=lambda line: line.rule):
-        some = [x for x in lines if x.added or x.note or x.label_name is None]
-        _show_lines(f"after {rule}", some, by_rule=True)
-    _show_lines("result", totals(plan), by_rule=False)
-    for split, units in sorted(plan.units.items()):
-        size = _size(plan.expected_bytes[split])
-        print(f"split {split}: {plan.rows(split)} rows, shards: {units}, about {size}")
-    for generator, facts in stock.items():
-        print(
-            f"pool: generator {generator}: {facts['needed']} samples needed, "
-            f"{facts['there']} there, {facts['missing']} to be made"
-        )
-    for what, n in dropped.items():
-        print(f"left out: {what}: {n}")
-    for text in found:
-        print(f"finding: {text}")
-
-
-def _show_lines(title: str, lines: Iterable[Line], *, by_rule: bool) -> None:
-    """by_rule: with what one rule added, and its notes."""
-    head = ("split class", "real", "augmented", "generated", "rows", "share", "added", "note")
-    rows = [
-        (
-            f"{line.split} {'(all)' if line.label_name is None else line.label_name}",
-            line.real,
-            line.augmented,
-            ", ".join(f"{name} {n}" for name, n in line.generated.items()) or "-",
-            line.rows,
-            line.synthetic_share,
-            line.added,
-            line.note,
-        )
-        for line in lines
-    ]
-    columns = len(head) if by_rule else len(head) - 2
-    print(f"{title}:")
-    print("\n".join(table(head[:columns], [row[:columns] for row in rows])) + "\n")
-
-
-def _size(n: float) -> str:
+def size(n: float) -> str:
     """Bytes in the unit that leaves a whole number of at least two digits, if there is one."""
     for unit, each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n >= 10 * each:
@@ -357,7 +306,7 @@ def cost_lines(
                 seen.device,
                 one.rows,
                 f"{1e3 * seen.batch_s:.3g} ms of {seen.batch_rows}",
-                _size(one.bytes),
+                size(one.bytes),
                 walls,
                 f"{one.gpu_hours():.3g}",
                 "-" if used is None else f"{used.gpu_hours:.3g}",

@@ -7,7 +7,7 @@
     |   |-- CheckpointError          a generator's files are not what the job says
     |   |   `-- UnsafeCheckpoint          a file holds code, or not what its format allows
     |   `-- OutputConflictError      the output holds another request's rows
-    |-- GateError                 1  finished, but a limit or gate failed
+    |-- GateError                 1  a limit or gate failed, before the work or after it
     `-- InterruptedRun            3  broke half-way; the same command resumes
         |-- StorageError             storage could not be read or written
         |-- ErrorBudgetExceeded      more bad inputs than `errors` allows
@@ -106,7 +106,8 @@ class OutputConflictError(RequestError):
 
 
 class GateError(AugmentError):
-    """The work finished, but a limit or gate failed."""
+    """A limit or gate failed: before anything was begun where a plan shows it, else before the
+    commit. The same command fails again, unless what it names has changed."""
 
     exit_code = 1
 

@@ -106,7 +106,19 @@ def test_public_names() -> None:
     [
         ("load_spec", ["source", "execution", "overrides", "env"]),
         ("plan", ["job"]),
-        ("run", ["job", "engine", "reporter", "clock", "takeover", "measure", "profile"]),
+        (
+            "run",
+            [
+                "job",
+                "engine",
+                "reporter",
+                "clock",
+                "takeover",
+                "measure",
+                "despite_limits",
+                "profile",
+            ],
+        ),
         ("status", ["output", "options"]),
         ("retry", ["job", "engine", "reporter"]),
         ("audit", ["uri", "version", "limits", "by", "verify", "options"]),

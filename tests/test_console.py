@@ -142,7 +142,7 @@ def test_a_table_has_its_names_left_and_figures_right() -> None:
      (1e8, "100 MB"), (2.56e11, "256 GB")],
 )  # fmt: skip
 def test_sizes(n: float, text: str) -> None:
-    assert console._size(n) == text
+    assert console.size(n) == text
 
 
 def test_what_is_written_past_every_logger_reaches_the_log_not_the_result(

@@ -7,7 +7,7 @@ that turns into JSON (`schema.py`) or text (`render.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -19,7 +19,8 @@ from augment.audit.ids import repeated_ids
 from augment.audit.images import check_images
 from augment.audit.integrity import RowChecks
 from augment.audit.limits import LimitResult, judge_limits
-from augment.audit.promised import check_committed
+from augment.audit.promised import check_committed, live_jobs
+from augment.audit.recorded import ToJudge, Where, to_judge
 from augment.audit.shares import GROUPS, RealImages, Share, parse_groups, shares
 from augment.audit.table import DataSet, Options, generator_names, open_data_set, read_jobs
 from augment.audit.training import check_training
@@ -36,7 +37,8 @@ class AuditReport:
 
     version: None for a folder without a Delta log. classes: the class list, in order of
     label. generators: id -> name in the job that used it. log: "agrees", "differs" or "none"
-    (no cubes to compare with). whole, splits, cells: composition over all, per split, per
+    (no cubes to compare with). limits_from: "recorded" with the table by its jobs, "given" in
+    their place, or "none". whole, splits, cells: composition over all, per split, per
     split and class (classes without rows in a split are left out). groups: composition as
     asked by `by`; () if not asked.
     """
@@ -54,6 +56,7 @@ class AuditReport:
     by: tuple[str, ...]
     groups: tuple[Share, ...]
     limits: tuple[LimitResult, ...]
+    limits_from: Where
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
 
@@ -88,6 +91,7 @@ class AuditReport:
             "cells": [share.to_json() for share in self.cells],
             "by": list(self.by),
             "groups": [share.to_json() for share in self.groups],
+            "limits_from": self.limits_from,
             "limits": [limit.to_json() for limit in self.limits],
             "checks": [vars(check) for check in self.checks],
             "findings": [vars(finding) for finding in self.findings],
@@ -105,7 +109,8 @@ def audit(
 ) -> AuditReport:
     """Audit the data set at `uri`.
 
-    version: None for the newest. by: words of `GROUPS`, for example "class,origin". deep:
+    limits: judged in place of those that the jobs of the data set left with it; None for
+    those. version: None for the newest. by: words of `GROUPS`, for example "class,origin". deep:
     also read, hash and decode every image. options: storage options by protocol.
     Memory: 20 bytes per real row for `unique_real`, 16 bytes per row (at most 2^26 rows at
     a time) for the uniqueness of ids, and the counts per shard and cell.
@@ -123,6 +128,7 @@ def audit(
             seen.add(facts)
     counts = seen.counter.table()
     checks, findings = _check(data, seen, counts, jobs, deep)
+    asked = to_judge(limits, jobs, live_jobs(counts))
     whole, splits, cells, groups = (
         tuple(shares(counts, seen.images, each)) for each in ((), ("split",), _CELL, words)
     )
@@ -139,9 +145,10 @@ def audit(
         cells=cells,
         by=words,
         groups=groups if words else (),
-        limits=tuple(_limits(limits or Limits(), seen, splits, cells)),
+        limits=tuple(_limits(asked, seen, splits, cells)),
+        limits_from=asked.where,
         checks=tuple(checks),
-        findings=tuple(findings),
+        findings=(*findings, *asked.findings),
     )
 
 
@@ -244,7 +251,7 @@ def _check_classes(seen: _Seen) -> tuple[list[Check], list[Finding]]:
 
 
 def _limits(
-    limits: Limits, seen: _Seen, splits: Iterable[Share], cells: Iterable[Share]
+    asked: ToJudge, seen: _Seen, splits: Iterable[Share], cells: Iterable[Share]
 ) -> list[LimitResult]:
     per_split = {str(dict(share.group)["split"]): share for share in splits}
     per_class = {}
@@ -253,7 +260,11 @@ def _limits(
         per_class[str(place["split"]), str(place["class"])] = share
     found = {name for _, name in per_class}
     classes = (*seen.classes, *sorted(found - set(seen.classes)))
-    return judge_limits(limits, classes, per_split, per_class)
+    return [
+        replace(result, job=job)
+        for job, limits in asked.limits
+        for result in judge_limits(limits, classes, per_split, per_class)
+    ]
 
 
 def _listed(jobs: Jobs) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ class LimitResult:
     """One limit in one place. split None: in no place, for a version without rows. class_name
     None: over all classes of the split. value None: infinite for a ratio, not known for
     unique_real. ok None: not judged, for nothing can be said of no rows. by_how_much: how far
-    beyond the bound, 0 where it is kept, None where that is infinite or not known."""
+    beyond the bound, 0 where it is kept, None where that is infinite or not known. job: that
+    left the limit with the table, None where it was given."""
 
     limit: str
     split: str | None
@@ -31,11 +32,13 @@ class LimitResult:
     ok: bool | None
     by_how_much: float | None
     text: str
+    job: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in the report."""
         return {
             "limit": self.limit,
+            "job": self.job,
             "split": self.split,
             "class": self.class_name,
             "value": self.value,

@@ -41,7 +41,7 @@ def check_committed(
     said = _said(data, jobs)
     if not sum(said.values()):
         return [not_judged(_NAME, _ASKS, "no job says in _provenance/ how many it wrote")], []
-    held = _held(counts)
+    held = live_jobs(counts)
     lost = {
         job: n
         for job, n in sorted(said.items())
@@ -94,7 +94,8 @@ def _written(data: DataSet, job: str, body: Mapping[str, Any]) -> int:
         ) from error
 
 
-def _held(counts: pa.Table) -> Counter[str]:
+def live_jobs(counts: pa.Table) -> Counter[str]:
+    """Job -> rows of it that a version holds; "" for files that `augment` did not name."""
     held: Counter[str] = Counter()
     for shard, n in zip(counts["shard"].to_pylist(), counts["n"].to_pylist(), strict=True):
         parts = shard.split("/")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -20,7 +20,7 @@ _SIGNS = {True: "ok  ", False: "FAIL", None: "--  "}
 
 def render(report: AuditReport, most: int = 60) -> str:
     """The report as text. most: lines of the composition that are shown before it is cut."""
-    blocks = [_head(report), _composition(report, most), _limits(report.limits)]
+    blocks = [_head(report), _composition(report, most), *_all_limits(report)]
     blocks.append(["checks", *(f"  {_SIGNS[c.passed]}  {c.text}" for c in report.checks)])
     if report.findings:
         blocks.append(["findings", *(f"  {f.check}: {f.text}" for f in report.findings)])
@@ -87,11 +87,23 @@ def _share(share: Share, words: Sequence[str], generators: Mapping[str, str]) ->
     ]
 
 
+def _all_limits(report: AuditReport) -> Iterator[list[str]]:
+    """A block for the limits of each job, or for those that were given."""
+    if not report.limits:
+        yield ["limits: none on its rows were given, and none were left with the table"]
+    by_job: dict[str | None, list[LimitResult]] = {}
+    for limit in report.limits:
+        by_job.setdefault(limit.job, []).append(limit)
+    for job, limits in by_job.items():
+        whose = f"as job {job} left them with the table"
+        if job is None:
+            whose = "as given, in place of any that were left with the table"
+        yield [f"limits, {whose}", *_limits(limits)]
+
+
 def _limits(limits: Sequence[LimitResult]) -> list[str]:
     """Broken limits one by one; kept ones once each, at the place nearest to the bound, and those
     that were not judged once each."""
-    if not limits:
-        return []
     lines = [f"  FAIL  {limit.text}" for limit in limits if limit.ok is False]
     for name in dict.fromkeys(limit.limit for limit in limits):
         of_name = [limit for limit in limits if limit.limit == name]
@@ -102,7 +114,7 @@ def _limits(limits: Sequence[LimitResult]) -> list[str]:
         if empty := [limit for limit in of_name if limit.ok is None]:
             more = f", nor in {len(empty) - 1} more places" if len(empty) > 1 else ""
             lines.append(f"  --    {empty[0].text}{more}")
-    return ["limits", *lines]
+    return lines
 
 
 def _verdict(report: AuditReport) -> str:

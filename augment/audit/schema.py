@@ -54,6 +54,7 @@ _SHARE = _object(
 _LIMIT = _object(
     {
         "limit": _TEXT,
+        "job": {**_TEXT_OR_NULL, "description": "that left it with the table; null: it was given"},
         "split": {**_TEXT_OR_NULL, "description": "null: nowhere, the version has no rows"},
         "class": {**_TEXT_OR_NULL, "description": "null: over all classes of the split"},
         "value": {"type": ["number", "null"], "description": "null: infinite, or not known"},
@@ -120,6 +121,10 @@ def audit_schema() -> dict[str, Any]:
                 "items": {"enum": ["class", "split", "origin", "generator", "source"]},
             },
             "groups": {**_list("share"), "description": "per combination of `by`"},
+            "limits_from": {
+                "enum": ["recorded", "given", "none"],
+                "description": "recorded with the table by its jobs, or given in their place",
+            },
             "limits": _list("limit"),
             "checks": _list("check"),
             "findings": _list("finding"),

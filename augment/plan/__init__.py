@@ -1,6 +1,6 @@
 """2 planned: census and rules in, whole-number quotas, units and manifests out. Pure."""
 
-from augment.plan.explain import Line, explain, findings, totals
+from augment.plan.explain import Line, broken_limits, explain, totals
 from augment.plan.inputs import InputList, Inputs, choose_inputs
 from augment.plan.make import make_plan
 from augment.plan.manifest import manifest_batches
@@ -48,11 +48,11 @@ __all__ = [
     "PoolUnit",
     "PoolUnits",
     "Step",
+    "broken_limits",
     "choose_inputs",
     "considered",
     "cut_pool_units",
     "explain",
-    "findings",
     "first_of",
     "generator_kind",
     "generator_of",

@@ -61,8 +61,13 @@ def totals(plan: Plan) -> list[Line]:
     return _after(plan, len(plan.steps) - 1)
 
 
-def findings(plan: Plan, limits: Limits) -> list[str]:
-    """Limits that the plan already breaks. Not errors: limits are judged on what is written."""
+def broken_limits(plan: Plan, limits: Limits) -> list[str]:
+    """Limits that a data set with exactly the planned rows breaks: which, where and with what.
+
+    What is written can only be fewer rows, by what is quarantined or short. Of
+    `min_unique_real_per_class` it is only known here that real rows are too few; that some are
+    the same image shows in the audit.
+    """
     out: list[str] = []
     lines = totals(plan)
     out += _share_findings("synthetic_share", limits.synthetic_share, lines, lambda x: x.rows)

@@ -201,6 +201,8 @@ def job_document(
         "classes": list(frozen.plan.classes),
         "protected_splits": sorted(protected_splits(spec)),
         "about": spec.about.model_dump(mode="json"),
+        "filters": [f.model_dump(mode="json", exclude_none=True) for f in spec.filters],
+        "limits": spec.limits.model_dump(mode="json", exclude_none=True),
         "spec_text": prepared.output.without_secrets(prepared.job.text),
         "split_seed": spec.split_seed,
         "sources": {n: _source_facts(s, frozen.draws.get(n)) for n, s in spec.sources.items()},

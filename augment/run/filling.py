@@ -59,6 +59,8 @@ class Crew:
     also: Lease | None = None
     measure: bool = False
     """Whether a few batches are timed before all are made."""
+    despite_limits: bool = False
+    """Whether it goes on where the job's limits will be broken."""
 
     def watch(self) -> None:
         """Raises:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from types import MappingProxyType
 from typing import Any
 
 from augment.audit import AuditReport, audit
+from augment.plan import Plan, broken_limits
 from augment.run.accounts import Account, Synthesis
 from augment.run.commit import (
     CellResult,
@@ -36,6 +38,7 @@ from augment.run.engine import Engine
 from augment.run.filling import Crew, lease_folder
 from augment.run.generations import from_provenance, latest
 from augment.run.journal import journaled
+from augment.run.limits import refuse_broken, told_despite
 from augment.run.mixing import (
     Arrangement,
     Record,
@@ -89,19 +92,22 @@ def run(
     clock: Clock | None = None,
     takeover: bool = False,
     measure: bool = False,
+    despite_limits: bool = False,
     observers: Sequence[Observer] = (),
 ) -> RunResult:
     """Carry a job out, or finish what an earlier run of the same request began.
 
     takeover: do not wait for a run that holds the job's lease, stop it instead.
     measure: time a few batches first, so that the cost can be foreseen and compared.
+    despite_limits: go on where the plan breaks limits of the job; the operator's hold.
     observers: are told of everything beside the reporter.
 
     Raises:
         RequestError: the request is wrong; nothing was started.
+        GateError: the plan breaks a limit; nothing was started.
         InterruptedRun: it broke half-way, or another run took it over; calling again resumes.
     """
-    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure)
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure, despite_limits)
     with logged():
         return _run(job, way, fill=True)
 
@@ -114,6 +120,7 @@ def mix(
     clock: Clock | None = None,
     takeover: bool = False,
     measure: bool = False,
+    despite_limits: bool = False,
     observers: Sequence[Observer] = (),
 ) -> RunResult:
     """As `run`, from what the pool holds: no generator is loaded.
@@ -121,7 +128,7 @@ def mix(
     Raises:
         RequestError: the pool lacks samples that the plan needs. Others: see `run`.
     """
-    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure)
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure, despite_limits)
     with logged():
         return _run(job, way, fill=False)
 
@@ -134,13 +141,14 @@ def fill_pool(
     clock: Clock | None = None,
     takeover: bool = False,
     measure: bool = False,
+    despite_limits: bool = False,
     observers: Sequence[Observer] = (),
 ) -> Synthesis:
     """The first half: fill the pool with what the job's plan draws.
 
     Raises: see `run`.
     """
-    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure)
+    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure, despite_limits)
     with logged():
         frozen = _frozen(_prepared(job, way), way)
         with _turn(frozen, way, "synthesize") as crew:
@@ -156,6 +164,7 @@ class Way:
     clock: Clock
     takeover: bool
     measure: bool
+    despite_limits: bool
 
 
 def _prepared(job: Job, way: Way) -> Prepared:
@@ -166,7 +175,17 @@ def _prepared(job: Job, way: Way) -> Prepared:
 
 
 def _frozen(prepared: Prepared, way: Way) -> Frozen:
-    frozen = freeze(prepared, way.clock, way.reporter)
+    """The plan, which breaks no limit, or may, or has been carried out already."""
+
+    limits, done = prepared.job.spec.limits, functools.cache(lambda: committed(prepared))
+
+    def judge(plan: Plan) -> None:
+        if broken_limits(plan, limits) and done() is None:
+            refuse_broken(plan, limits, despite=way.despite_limits)
+
+    frozen = freeze(prepared, way.clock, way.reporter, judge)
+    if (text := told_despite(frozen.plan, limits)) and done() is None:
+        way.reporter.note(text)
     way.reporter.planned(frozen.plan)
     return frozen
 
@@ -267,7 +286,14 @@ def _turn(frozen: Frozen, way: Way, verb: str) -> Iterator[Crew]:
         if way.takeover:
             _take_over(prepared, own, way.reporter)
         _wait_for_turn(prepared.work.folder, own, way.reporter)
-        yield Crew(way.engine, own, way.reporter, frozen.stamp, measure=way.measure)
+        yield Crew(
+            way.engine,
+            own,
+            way.reporter,
+            frozen.stamp,
+            measure=way.measure,
+            despite_limits=way.despite_limits,
+        )
 
 
 def _wait_for_turn(folder: Folder, own: Lease, reporter: Reporter) -> None:

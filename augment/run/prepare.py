@@ -187,9 +187,17 @@ def _planned(prepared: Prepared, census: Census) -> Planned:
     return Planned(plan, census, inputs)
 
 
-def freeze(prepared: Prepared, clock: Clock, telling: Telling | None = None) -> Frozen:
+def freeze(
+    prepared: Prepared,
+    clock: Clock,
+    telling: Telling | None = None,
+    judge: Callable[[Plan], None] = lambda plan: None,
+) -> Frozen:
     """The frozen plan of this request: read if it exists, else made and written, census
     first. Two drivers at once end up with the same one.
+
+    judge: is shown the plan before anything is written, and raises where it may not be
+    carried out.
 
     Raises:
         PlanError, StorageError: see `plan_job`.
@@ -198,6 +206,7 @@ def freeze(prepared: Prepared, clock: Clock, telling: Telling | None = None) -> 
     head = work.frozen("plan.json")
     if head is None:
         planned = plan_job(prepared, telling)
+        judge(planned.plan)
         census = planned.census
         table, ranges = order_census(census.table, prepared.job.spec.seed, census.blocks())
         styles = _styles(prepared, census)
@@ -213,7 +222,9 @@ def freeze(prepared: Prepared, clock: Clock, telling: Telling | None = None) -> 
             "draws": dict(census.draws),
         }
         head = work.freeze("plan.json", json.dumps(document, sort_keys=True).encode())
-    return _thaw(prepared, head)
+    frozen = _thaw(prepared, head)
+    judge(frozen.plan)
+    return frozen
 
 
 def _thaw(prepared: Prepared, head: bytes) -> Frozen:

@@ -17,6 +17,7 @@ from augment.run.accounts import Synthesis
 from augment.run.cost import ESTIMATES, Estimate, Spent, kept_estimates, over_budget
 from augment.run.engine import Engine
 from augment.run.filling import Crew, Filling
+from augment.run.limits import gpu_hours
 from augment.run.measuring import Wanted, measure
 from augment.run.placing import refuse_infeasible
 from augment.run.prepare import Frozen, FrozenInputs, Prepared
@@ -54,7 +55,7 @@ def _measure(
 ) -> None:
     """Time a few batches where somebody wants to know, and refuse what costs too much."""
     prepared = frozen.prepared
-    limit = prepared.job.spec.limits.gpu_hours
+    limit = gpu_hours(prepared.job.spec.limits, despite=crew.despite_limits)
     if not lacking or not (crew.measure or limit is not None):
         return
     crew.reporter.note("measuring " + ", ".join(f.generator for f in lacking))

@@ -20,10 +20,10 @@ from augment.spec.base import Spec
 from augment.spec.checks import check_job, check_limits
 from augment.spec.draft import draft_of
 from augment.spec.execution import Execution
-from augment.spec.models import JobSpec, Limits
+from augment.spec.models import JobLimits, JobSpec, Limits
 from augment.spec.policy_limits import under_policy
 from augment.spec.problems import shown
-from augment.spec.text import parse
+from augment.spec.text import Document, Path, parse
 from augment.spec.translate import add_validation_errors
 
 _LINE = re.compile(r":(\d+)")
@@ -79,9 +79,13 @@ def load_text(
     Raises:
         SpecError: see `load_spec`.
     """
+    return _accepted(Asked(_document(text, name)), base, execution, overrides, env)
+
+
+def _document(text: str, name: str) -> Document:
+    """A text that was kept, as if it were a file."""
     kind = ".json" if text.lstrip().startswith("{") else ".yaml"
-    document = replace(parse(text.encode(errors="replace"), f"text{kind}"), name=name)
-    return _accepted(Asked(document), base, execution, overrides, env)
+    return replace(parse(text.encode(errors="replace"), f"text{kind}"), name=name)
 
 
 def _accepted(
@@ -108,18 +112,45 @@ def _accepted(
 
 
 def load_limits(path: str | os.PathLike[str]) -> Limits:
-    """Read a file of limits: what a job has under `limits`.
+    """Read a file of limits: what a job has under `limits`, or a job file, of which nothing else
+    is read then.
 
     Raises:
         SpecError: with every problem found.
     """
     asked = Asked(read_document(path))
-    if not isinstance(asked.data, dict) or not asked.data:
-        asked.add((), shown(asked.data), "a mapping: what a job has under `limits`")
+    at: Path = ("limits",) if _OF_JOBS & set(asked.keys()) else ()
+    found = asked.get(*at)
+    if not isinstance(found, dict) or not found:
+        expected = "a mapping: what a job has under `limits`"
+        hint = "Without limits there is nothing to judge by: name a file that has some"
+        asked.add(at, "nothing" if found is MISSING else shown(found), expected, hint if at else "")
         raise _error(asked)
-    limits = _validated(asked, Limits)
+    return _limits(asked, at, JobLimits if at else Limits)
+
+
+def kept_limits(text: str, name: str) -> Limits:
+    """What the text of a job, as a table keeps it, has under `limits`; nothing else is read of it.
+    name: stands in the errors.
+
+    Raises:
+        SpecError: it is no job's text, or its limits are not what this version knows.
+    """
+    asked = Asked(_document(text, name))
+    if not isinstance(asked.data, dict):
+        asked.add((), shown(asked.data), "a mapping: the keys of a job")
+        raise _error(asked)
+    return _limits(asked, ("limits",), JobLimits) if asked.has("limits") else Limits()
+
+
+_OF_JOBS = {"version", "name", "sources", "output", "limits"}
+"""Keys that tell a job file from a file of limits."""
+
+
+def _limits(asked: Asked, at: Path, model: type[Limits]) -> Limits:
+    limits = _validated(asked, model, at)
     if limits is not None:
-        check_limits(asked, limits, ())
+        check_limits(asked, limits, at)
     if limits is None or asked.problems:
         raise _error(asked)
     return limits
@@ -177,11 +208,11 @@ def _lay_execution(
         asked.override(override)
 
 
-def _validated(asked: Asked, model: type[_Model]) -> _Model | None:
+def _validated(asked: Asked, model: type[_Model], at: Path = ()) -> _Model | None:
     try:
-        return model.model_validate(asked.data)
+        return model.model_validate(asked.get(*at))
     except ValidationError as error:
-        add_validation_errors(asked, error.errors(include_url=False), model)
+        add_validation_errors(asked, error.errors(include_url=False), model, at)
         return None
 
 

@@ -26,6 +26,15 @@ def check_policy_limits(asked: Asked, draft: Draft, policy: Policy) -> None:
     _check_judged(asked, draft.limits, limits, source)
 
 
+def of_policy(limits: PolicyLimits) -> JobLimits:
+    """What the operator bounds of a result and its cost: no option of a run goes beyond it."""
+    share = limits.synthetic_share
+    return JobLimits(
+        synthetic_share=None if share is None else ShareLimit(max=share),
+        gpu_hours=limits.gpu_hours,
+    )
+
+
 def under_policy(spec: JobSpec, limits: PolicyLimits) -> JobSpec:
     """The job with the operator's limits where it has none of its own."""
     update: dict[str, object] = {}

@@ -30,8 +30,10 @@ def entrypoint_of(
     folder: str = "",
     python: str = "python",
     retries: Retries = ONCE,
+    despite_limits: bool = False,
 ) -> str:
-    """overrides: `key=value` over the job's `execution`. folder: where the bundle lies, with a
+    """overrides: `key=value` over the job's `execution`. despite_limits: also where its plan
+    breaks limits. folder: where the bundle lies, with a
     slash at its end; empty: where the command is run."""
     words = [python, "-m"]
     if retries.attempts > 1:
@@ -44,6 +46,8 @@ def entrypoint_of(
         words += ["--execution", folder + bundle.execution]
     for override in overrides:
         words += ["--set", override]
+    if despite_limits:
+        words.append("--despite-limits")
     return shlex.join(words)
 
 

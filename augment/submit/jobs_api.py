@@ -56,6 +56,8 @@ class Order:
     env: Mapping[str, str] = field(default_factory=dict)
     anew: bool = False
     """Also where an attempt has succeeded."""
+    there: Callable[[], bool | None] = lambda: True
+    """Asks the store whether what a successful attempt made is there; None: nobody can tell."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Sent:
     how: Literal["started", "attached", "done"]
     """attached: an attempt runs already. done: one has succeeded, nothing was started."""
     submission: Submission
+    there: bool | None = None
+    """Where an attempt has succeeded: whether the store has what it made, as far as it is known."""
 
 
 class Cluster:
@@ -87,19 +91,23 @@ class Cluster:
             self._client = JobSubmissionClient(address, headers=headers)
 
     def send(self, order: Order) -> Sent:
-        """Start the order's next attempt, unless one runs or has succeeded."""
+        """Start the order's next attempt, unless one runs, or has succeeded and what it made is
+        there: what a cluster remembers is not what a store holds."""
         last = self._last(order.job_id)
         if last is not None and not last[1].ended:
             return Sent("attached", last[1])
+        there = None
         if last is not None and last[1].status == "SUCCEEDED" and not order.anew:
-            return Sent("done", last[1])
+            there = order.there()
+            if there is not False:
+                return Sent("done", last[1], there)
         name = f"{order.job_id}-{1 if last is None else last[0] + 1}"
         env = {"RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_WAIT_S), **order.env}
         try:
             self._submit(order, name, {"working_dir": order.folder, "env_vars": env})
         except _TakenError:  # another sender was faster
             return Sent("attached", self.show(name))
-        return Sent("started", self.show(name))
+        return Sent("started", self.show(name), there)
 
     def list(self) -> list[Submission]:
         """Every submission that this project made, the newest first."""

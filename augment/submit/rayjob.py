@@ -32,7 +32,8 @@ _QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 class RayJobRequest:
     """job_id: name and digest of the request. ray_version: of the image. ttl_s: how long the
     pods stay after the end. token_secret: a Secret with the key `auth_token`; None: KubeRay makes
-    one. overrides: laid over the job's `execution`."""
+    one. overrides: laid over the job's `execution`. despite_limits: also where its plan breaks
+    limits."""
 
     job_id: str
     bundle: Bundle
@@ -45,6 +46,7 @@ class RayJobRequest:
     ttl_s: int = 60
     retries: Retries = _FIVE
     overrides: Sequence[str] = field(default_factory=tuple)
+    despite_limits: bool = False
 
     @property
     def grows(self) -> bool:
@@ -141,7 +143,11 @@ def _entrypoint(request: RayJobRequest) -> str:
     """KubeRay puts it into a shell command of its own, where quotes would be lost."""
     overrides = [*request.overrides, *_growth(request)]
     line = entrypoint_of(
-        request.bundle, overrides=overrides, folder=f"{JOB_FOLDER}/", retries=request.retries
+        request.bundle,
+        overrides=overrides,
+        folder=f"{JOB_FOLDER}/",
+        retries=request.retries,
+        despite_limits=request.despite_limits,
     )
     if line != " ".join(shlex.split(line)):
         raise RequestError(

@@ -1,18 +1,23 @@
 """A job file as it is asked to be run on a cluster: read and checked here first, so that what is
-wrong is told before anything is sent; named by its request; with what travels.
+wrong is told before anything is sent; named by its request; with what travels. Also what can be
+seen of its data from here, where this machine reaches them: limits that its plan breaks, and
+whether its data set is there.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import augment
-from augment.errors import RequestError
-from augment.run.prepare import prepare
-from augment.spec import Job, load_spec
+from augment.errors import PlanError, RequestError, StorageError
+from augment.run.commit import committed
+from augment.run.limits import refuse_broken, told_despite
+from augment.run.prepare import Prepared, plan_job, prepare
+from augment.spec import Job, Limits, load_spec
 from augment.submit.bundle import Bundle, bundle_of
 from augment.submit.entrypoint import refuse_secret_overrides
 
@@ -22,13 +27,22 @@ ON_CLUSTER = "address=auto"
 
 @dataclass(frozen=True)
 class Asked:
-    """job_id: name and digest of the request. overrides: laid over the job's `execution` here
-    and there."""
+    """prepared: the job, its request named. overrides: laid over its `execution` here and there.
+    shared: folders that every node sees, and this machine perhaps."""
 
-    job: Job
-    job_id: str
+    prepared: Prepared
     bundle: Bundle
     overrides: tuple[str, ...]
+    shared: tuple[str, ...] = ()
+
+    @property
+    def job(self) -> Job:
+        return self.prepared.job
+
+    @property
+    def job_id(self) -> str:
+        """Name and digest of the request."""
+        return self.prepared.job_id
 
 
 def asked_of(
@@ -48,7 +62,43 @@ def asked_of(
             "ray. Write `--set engine=ray`, or run it without submitting"
         )
     bundle = bundle_of(job, path, execution=execution, shared=shared)
-    return Asked(job, prepare(job).job_id, bundle, laid)
+    return Asked(prepare(job), bundle, laid, tuple(shared))
+
+
+def judge_limits(asked: Asked, *, despite: bool) -> str | None:
+    """Refuse a job whose plan breaks limits before anything is sent; what is to be said if
+    anything, for example that its sources cannot be seen from here. despite: send it all the same.
+
+    Raises:
+        GateError: the plan breaks a limit.
+    """
+    limits = asked.job.spec.limits
+    if not any(getattr(limits, name) is not None for name in Limits.model_fields):
+        return None
+    try:
+        plan = plan_job(asked.prepared).plan
+    except (PlanError, StorageError) as error:
+        why = str(error).splitlines()[0]
+        return f"the limits could not be judged from here ({why}); the cluster judges them first"
+    refuse_broken(plan, limits, despite=despite)
+    return told_despite(plan, limits)
+
+
+def is_there(asked: Asked) -> bool | None:
+    """Whether the job's output holds its data set; None where that cannot be seen from here."""
+    output = asked.prepared.output
+    if output.is_local and not any(_holds(folder, output.uri) for folder in asked.shared):
+        return None
+    try:
+        return committed(asked.prepared) is not None
+    except (RequestError, StorageError):
+        return None
+
+
+def _holds(folder: str, path: str) -> bool:
+    """Whether a shared folder is there on this machine too, with the path below it."""
+    real = os.path.realpath(folder)
+    return os.path.isdir(real) and f"{os.path.realpath(path)}/".startswith(f"{real.rstrip('/')}/")
 
 
 def write_bundle(bundle: Bundle, folder: Path, *, with_code: bool) -> None:

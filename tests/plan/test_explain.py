@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from augment.plan import Plan, explain, findings, generator_kind, generator_of, totals
+from augment.plan import Plan, broken_limits, explain, generator_kind, generator_of, totals
 from augment.spec.models import Limits
 
 PlanOf = Callable[..., Plan]
@@ -57,7 +57,7 @@ def test_kinds_never_collide_with_generator_names() -> None:
     assert generator_of("real") is None
 
 
-def test_limits_that_the_plan_breaks_are_findings(plan: Plan) -> None:
+def test_limits_that_the_plan_breaks(plan: Plan) -> None:
     limits = Limits.model_validate(
         {
             "synthetic_share": {"max": 0.25, "per_class": 0.5},
@@ -66,14 +66,14 @@ def test_limits_that_the_plan_breaks_are_findings(plan: Plan) -> None:
             "min_unique_real_per_class": {"train": 10},
         }
     )
-    assert findings(plan, limits) == [
+    assert broken_limits(plan, limits) == [
         "limits.synthetic_share.per_class: split train, class b: 70 / 90 = 0.7778 > 0.5",
         "limits.synthetic_share.max: split train: 70 / 250 = 0.28 > 0.25",
         "limits.synthetic_to_real.max: split train: 70 / 90 = 0.7778 > 0.7",
         "limits.min_rows_per_class: split test, class b: 0 rows < 1",
         "limits.min_rows_per_class: split train, class b: 90 rows < 100",
     ]
-    assert findings(plan, Limits()) == []
+    assert broken_limits(plan, Limits()) == []
 
 
 def test_a_limit_on_classes_without_real_rows(plan_of: PlanOf) -> None:
@@ -83,6 +83,6 @@ def test_a_limit_on_classes_without_real_rows(plan_of: PlanOf) -> None:
         synthesize=[{"generators": ["g"], "fill": {"to": {"b": 4}}}],
     )
     limits = Limits.model_validate({"synthetic_to_real": {"per_class": 1000}})
-    assert findings(plan, limits) == [
+    assert broken_limits(plan, limits) == [
         "limits.synthetic_to_real.per_class: split train, class b: 4 / 0 = unlimited > 1000"
     ]

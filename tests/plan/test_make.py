@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from augment.errors import PlanError
-from augment.plan import Capped, Cell, Copies, Draw, GeneratorFacts, Plan, findings, totals
+from augment.plan import Capped, Cell, Copies, Draw, GeneratorFacts, Plan, broken_limits, totals
 from augment.sample import Origin
 from augment.spec.models import Limits
 
@@ -189,7 +189,7 @@ def test_caps_are_of_one_rule(plan_of: PlanOf) -> None:
     limits = {"synthetic_to_real": {"per_class": 1.0}}
     plan = plan_of({"a": 10}, generators=generators, synthesize=rules, limits=limits)
     assert _drawn(plan) == {("g", "a"): 10, ("h", "a"): 10}
-    (found,) = findings(plan, Limits.model_validate(limits))
+    (found,) = broken_limits(plan, Limits.model_validate(limits))
     assert found == "limits.synthetic_to_real.per_class: split train, class a: 20 / 10 = 2 > 1"
 
 

@@ -177,6 +177,7 @@ def test_the_command() -> None:
     assert entrypoint_of(bundle, overrides=["address=auto", "a=b c"]) == (
         "python -m augment run job.json --execution execution.yaml --set address=auto --set 'a=b c'"
     )
+    assert entrypoint_of(bundle, despite_limits=True).endswith(" --despite-limits")
     again = entrypoint_of(
         Bundle("job.yaml", None, {}, ()), folder="/etc/job/", retries=Retries(attempts=5)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -75,11 +76,41 @@ def test_a_job_runs_once(head: Head, data: Path, capsys: Capture) -> None:
     assert f"{ended['id']}: SUCCEEDED\n" in capsys.readouterr().out
 
 
-def test_a_missed_limit_is_1(head: Head, data: Path, capsys: Capture) -> None:
+def test_a_success_without_its_data_set_is_begun_again(
+    head: Head, data: Path, capsys: Capture
+) -> None:
+    """What a cluster remembers is not what a store holds."""
+    path = write_job(data / "gone.yaml", small(data, "gone"))
+    assert main(submit(head, path, data, "--wait", "--json")) == 0
+    first = said(capsys)
+    shutil.rmtree(data / "gone-out")
+    assert main(submit(head, path, data, "--wait")) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"started: {first['request']}-2\n")
+    assert (
+        f"note: an attempt has succeeded, but {data}/gone-out does not hold its data set: begun "
+        "again\n"
+    ) in told
+    assert (data / "gone-out/_delta_log").is_dir()
+    assert main(submit(head, path, data, "--json")) == 0
+    assert said(capsys)["how"] == "done"
+
+
+def test_a_limit_that_the_plan_breaks_is_1_before_anything_is_sent(
+    head: Head, data: Path, capsys: Capture
+) -> None:
     limits = {"synthetic_share": {"max": 0.1}}
     path = write_job(data / "limit.yaml", small(data, "limit", limits=limits))
-    assert main(submit(head, path, data, "--wait", "--installed")) == 1
-    assert "FAILED, exit code 1\n" in capsys.readouterr().out
+    assert main(submit(head, path, data, "--wait")) == 1
+    assert "1 limit would be broken by what is planned, so nothing was" in capsys.readouterr().err
+    assert main(["jobs", "list", "--address", head.url, "--json"]) == 0
+    assert not [s for s in said(capsys) if s["request"].startswith("limit-")]
+    more = ("--despite-limits", "--wait", "--installed")
+    assert main(submit(head, path, data, *more)) == 1
+    told = capsys.readouterr()
+    assert "note: --despite-limits: 1 limit will be broken: limits.synthetic_share" in told.err
+    assert "FAILED, exit code 1\n" in told.out
+    assert (data / "limit-out/_delta_log").is_dir()
 
 
 def test_a_wrong_job_is_2_before_anything_is_sent(head: Head, data: Path, capsys: Capture) -> None:
