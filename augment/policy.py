@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -107,6 +107,23 @@ class Policy:
             place == folder or place.startswith(f"{folder.rstrip('/')}/")
             for folder in map(_resolved, allowed)
         )
+
+    def places(self) -> tuple[str, ...] | None:
+        """The allowed folders of this machine, links followed; None: anywhere."""
+        allowed = self.rules.allowed_uris
+        if allowed is None:
+            return None
+        return tuple(place for uri in allowed if "://" not in (place := _resolved(uri)))
+
+    def allows_place(self, place: str) -> bool:
+        """Whether a true place, no part of which is a link, lies in one of the allowed folders."""
+        places = self.places()
+        return places is None or lies_in(place, places)
+
+
+def lies_in(place: str, folders: Iterable[str]) -> bool:
+    """Whether a true place is one of the folders or lies in one."""
+    return any(place == f or place.startswith(f"{f.rstrip('/')}/") for f in folders)
 
 
 def read_policy(env: Mapping[str, str] | None = None) -> Policy:

@@ -38,13 +38,15 @@ from augment.sample import Origin, RealRow, Stamp
 from augment.seeds import digest, order_key
 from augment.sources import Census, open_source, take_census
 from augment.spec import Job, request_digest
-from augment.storage import Folder, split_uri
+from augment.spec.files import read_bytes
+from augment.storage import Folder
 from augment.write import Work
 
 Clock = Callable[[], dt.datetime]
 
 _STYLES_PER_CLASS = 32
 _CENSUS_GROUP = 4096
+_MANIFEST = 16 << 30  # bytes
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def _planned(prepared: Prepared, census: Census) -> Planned:
     inputs = choose_inputs(job.spec, known, problems)
     facts = {name: _facts(prepared, name, inputs.lists.get(name)) for name in prepared.infos}
     manifests = {
-        i: read_manifest(rule.manifest, _read_uri(rule.manifest, prepared.options))
+        i: read_manifest(rule.manifest, read_bytes(rule.manifest, prepared.options, _MANIFEST))
         for i, rule in enumerate(job.spec.synthesize)
         if rule.manifest is not None
     }
@@ -375,13 +377,3 @@ def _some_rows(table: pa.Table, label: str, seed: int) -> list[RealRow]:
     rows = [RealRow(**row) for row in few]
     rows.sort(key=lambda r: order_key(seed, "style", f"{r.source}/{r.locator}"))
     return rows[:_STYLES_PER_CLASS]
-
-
-def _read_uri(uri: str, options: Mapping[str, Mapping[str, Any]]) -> bytes:
-    folder, name = split_uri(uri)
-    try:
-        return Folder(folder, options).read(name)
-    except FileNotFoundError as e:
-        raise PlanError(
-            [Problem(uri, "no such file", "a manifest: .parquet, .csv or .jsonl")]
-        ) from e

@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from augment.errors import Problem, SpecError
+from augment.opening import opened, true_place
+from augment.policy import lies_in, read_policy
 from augment.spec.asked import local_path
 from augment.spec.few import Few
 from augment.spec.generator_base import ClassIndexFile
 from augment.spec.models import Classes, LabelMap
-from augment.spec.problems import shown
+from augment.spec.problems import one_of, shown
 from augment.spec.text import parse, resolve
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -157,11 +159,20 @@ def _text(path: str, options: Options | None) -> str:
         raise SpecError([Problem(path, found, "UTF-8 text")]) from None
 
 
-def read_bytes(path: str, options: Options | None = None, most: int = MAX_LIST_BYTES) -> bytes:
+def read_bytes(
+    path: str,
+    options: Options | None = None,
+    most: int = MAX_LIST_BYTES,
+    *,
+    inside: str | None = None,
+) -> bytes:
     """The bytes of a file that the job names, local or remote: at most `most`.
 
+    inside: the true place of a folder that a local file must lie in, links followed.
+
     Raises:
-        SpecError: it is missing, larger or, if local, unreadable. StorageError: remote trouble.
+        SpecError: it is missing, larger or, if local, unreadable, no regular file, or where
+            the operator's policy lets no job read. StorageError: remote trouble.
     """
     local = local_path(path)
     try:
@@ -172,10 +183,10 @@ def read_bytes(path: str, options: Options | None = None, most: int = MAX_LIST_B
             store = Folder(folder, options)
             raw = b"" if (size := store.info(name).size) > most else store.read(name)
         else:
-            # a FIFO must not hang
-            with open(os.open(local, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-                raw = file.read(most + 1)
-                size = len(raw)
+            with os.fdopen(opened(local), "rb") as file:
+                _check_place(path, true_place(file.fileno(), local), inside)
+                size = os.fstat(file.fileno()).st_size
+                raw = file.read() if size <= most else b""
     except FileNotFoundError:
         raise SpecError([Problem(path, "no such file", "a file that exists")]) from None
     except OSError as error:
@@ -185,3 +196,16 @@ def read_bytes(path: str, options: Options | None = None, most: int = MAX_LIST_B
     if size > most:
         raise SpecError([Problem(path, f"more than {most} bytes", "a smaller file")])
     return raw
+
+
+def _check_place(path: str, place: str, inside: str | None) -> None:
+    """The file that is open is judged, so that no link can be put in after the look."""
+    if inside is not None and not lies_in(place, (inside,)):
+        expected, hint = f"a file in {inside}", "Copy it there, or name it by a URI"
+        raise SpecError([Problem(path, f"a link to {place}", expected, hint)])
+    policy = read_policy()
+    if not policy.allows_place(place):
+        expected = f"a place in {one_of(policy.rules.allowed_uris or ())}"
+        hint = f"Ask the operator to list it under `allowed_uris` in {policy.path}"
+        found = f"a link to {place}, where this machine lets no job go"
+        raise SpecError([Problem(path, found, expected, hint)])

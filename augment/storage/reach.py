@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from augment.policy import lies_in
+
 
 class Odd(StrEnum):
     """Why a name in a local folder is no file that can be read there."""
@@ -39,12 +41,8 @@ class Reach:
 
     def why_not(self, place: str) -> Odd | None:
         """Why what stands at a true place is not read; None where it is."""
-        if not self.follow and not _within(place, self.roots):
+        if not self.follow and not lies_in(place, self.roots):
             return Odd.LEAVES
-        if self.allowed is not None and not _within(place, self.allowed):
+        if self.allowed is not None and not lies_in(place, self.allowed):
             return Odd.REFUSED
         return None
-
-
-def _within(place: str, folders: tuple[str, ...]) -> bool:
-    return any(place == f or place.startswith(f"{f.rstrip('/')}/") for f in folders)

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from augment.errors import Problem, SpecError
 from augment.secrecy import secret_leaves
@@ -74,6 +74,7 @@ def _beside(
 ) -> dict[str, bytes]:
     """The files that travel with the job; their sizes are looked at before they are read."""
     real = [os.path.realpath(folder) for folder in shared]
+    base = os.path.realpath(asked.base)
     found, left = dict[str, bytes](), MAX_BYTES
     for path in asked.located():
         own = _travels(asked, path, real, problems)
@@ -87,7 +88,12 @@ def _beside(
             text = f"{shown(own)}, with which more than {MAX_BYTES} bytes would travel"
             problems.append(Problem(asked.place(path), text, "less", "Name it by a URI"))
             break
-        found[own] = read_bytes(str(asked.get(*path)))
+        try:
+            found[own] = read_bytes(str(asked.get(*path)), most=MAX_BYTES, inside=base)
+        except SpecError as error:
+            (told,) = error.problems
+            text = f"{shown(own)}, {told.found}"
+            problems.append(replace(told, place=asked.place(path), found=text))
     return found
 
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from augment.errors import PlanError, Problem
+from augment.errors import PlanError, Problem, SpecError
+from augment.spec.files import read_bytes
 from augment.spec.models import Augmentation
 
 MAX_FILE_BYTES = 1 << 20
@@ -91,21 +92,15 @@ def _asked_step(item: Any, place: str) -> Step:
 def _read_file(
     path: str, base: str, options: Mapping[str, Mapping[str, Any]] | None, place: str
 ) -> Step:
-    from augment.storage import Folder
-
     whole = path if "://" in path else posixpath.join(base, path)
-    folder, name = posixpath.split(whole)
     place = f"{place} ({path})"
     try:
-        store = Folder(folder, options)
-        size = store.info(name).size
-        if size > MAX_FILE_BYTES:
-            raise _plan_error(place, f"a file of {size} bytes", f"at most {MAX_FILE_BYTES} bytes")
-        data = store.read(name)
-    except FileNotFoundError:
-        expected = "a pipeline written with albumentations.save"
-        raise _plan_error(place, "no such file", expected, f"Looked at {whole}") from None
-    document = _parse(data, name, place)
+        data = read_bytes(whole, options, MAX_FILE_BYTES)
+    except SpecError as error:
+        (told,) = error.problems
+        expected = f"{told.expected}: a pipeline written with albumentations.save"
+        raise _plan_error(place, told.found, expected, told.hint or f"Looked at {whole}") from None
+    document = _parse(data, posixpath.basename(whole), place)
     _check_size(document, place)
     if not isinstance(document, Mapping) or not isinstance(document.get("transform"), Mapping):
         raise _plan_error(

@@ -148,7 +148,7 @@ def test_files_of_a_job_are_read_to_their_bound(tmp_path: Path) -> None:
 def test_a_pipe_in_the_place_of_a_file_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "classes.txt")
     found = refused(lambda: read_classes(Classes(file="classes.txt"), str(tmp_path)))
-    assert "no class" in str(found)
+    assert "it is a pipe, a socket or a device, not a file" in str(found)
 
 
 def test_lists_with_very_many_bad_lines(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from augment.errors import SpecError
 from augment.spec import read_classes, read_label_map
+from augment.spec.files import read_bytes
 from augment.spec.models import Classes, LabelMap
 
 
@@ -89,3 +91,42 @@ def test_missing_and_unreadable(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         read_classes(Classes(file=latin))
     assert str(caught.value) == f"{latin}: got byte 0 that is not UTF-8; expected UTF-8 text"
+
+
+def test_the_policy_judges_the_file_that_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link that was put in the place of a file since the job was validated."""
+    (tmp_path / "allowed").mkdir()
+    (tmp_path / "secret.txt").write_text("root:x\n")
+    (tmp_path / "allowed/names.txt").symlink_to("../secret.txt")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"allowed_uris: [{tmp_path}/allowed]\n")
+    assert read_bytes(str(tmp_path / "allowed/names.txt")) == b"root:x\n"
+    monkeypatch.setenv("AUGMENT_POLICY", str(policy))
+    with pytest.raises(SpecError) as caught:
+        read_bytes(str(tmp_path / "allowed/names.txt"))
+    assert str(caught.value) == (
+        f"{tmp_path}/allowed/names.txt: got a link to {tmp_path}/secret.txt, where this machine "
+        f"lets no job go; expected a place in {tmp_path}/allowed. Ask the operator to list it "
+        f"under `allowed_uris` in {policy}"
+    )
+    (tmp_path / "allowed/names.txt").unlink()
+    (tmp_path / "allowed/names.txt").write_text("a\n")
+    assert read_bytes(str(tmp_path / "allowed/names.txt")) == b"a\n"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "loop"])
+def test_what_is_no_file_is_told_and_not_opened(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "names.txt"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "loop":
+            path.symlink_to("names.txt")
+    with pytest.raises(SpecError, match=r"names.txt: got an error \("):
+        read_bytes(str(path))

@@ -185,3 +185,40 @@ def test_the_command() -> None:
         "python -m augment.submit.again --attempts 5 --pause 15 --longest 600 -- "
         "run /etc/job/job.yaml"
     )
+
+
+@pytest.mark.parametrize("way", ["a link", "a chain", "a folder", "a folder above it"])
+def test_no_link_takes_what_lies_outside_along(tmp_path: Path, way: str) -> None:
+    """What travels can be read by everybody who may list the cluster's jobs."""
+    job, secret = tmp_path / "job", tmp_path / "elsewhere/id_rsa"
+    (job / "lists").mkdir(parents=True)
+    secret.parent.mkdir()
+    secret.write_text("PRIVATE KEY\n")
+    file = "lists/names.txt"
+    match way:
+        case "a link":
+            (job / file).symlink_to(secret)
+        case "a chain":
+            (job / "inside.txt").symlink_to("../elsewhere/id_rsa")
+            (job / file).symlink_to("../inside.txt")
+        case "a folder":
+            (job / "more").symlink_to(secret.parent)
+            file = "more/id_rsa"
+        case "a folder above it":
+            (job / "up").symlink_to("..")
+            file = "up/elsewhere/id_rsa"
+    found = refused(job, document(classes={"file": file}))
+    assert found == [
+        f"far.yaml:25: classes.file: got '{file}', a link to {secret}; expected a file in {job}. "
+        "Copy it there, or name it by a URI"
+    ]
+
+
+def test_links_within_the_jobs_folder_travel(tmp_path: Path) -> None:
+    """Also where the folder itself is reached by a link."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/v2.txt").write_text("a\n")
+    (tmp_path / "real/names.txt").symlink_to("v2.txt")
+    (tmp_path / "named").symlink_to("real")
+    bundle = bundled(tmp_path / "named", document(classes={"file": "names.txt"}))
+    assert bundle.files["names.txt"] == b"a\n"
