@@ -55,6 +55,14 @@ class DigitalSourceType(StrEnum):
     ALGORITHMIC_MEDIA = _IPTC + "algorithmicMedia"
 
 
+GENERATIVE_TYPES = (
+    DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA,
+    DigitalSourceType.COMPOSITE_WITH_TRAINED,
+    DigitalSourceType.COMPOSITE_SYNTHETIC,
+    DigitalSourceType.ALGORITHMIC_MEDIA,
+)
+"""Terms for what a machine made, wholly or in part; the one that says most comes first."""
+
 _MAX_OFFSET = (1 << 31) - 1
 """Bytes that one Arrow binary array can hold; more become chunks."""
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

@@ -1,13 +1,17 @@
 """Image bytes <-> arrays; the one place where floats in [-1, 1] become uint8.
 
-JPEG goes through simplejpeg (libjpeg-turbo), everything else through Pillow's plugins.
+JPEG goes through simplejpeg (libjpeg-turbo), everything else through Pillow's plugins. Every
+reading passes the same checks before any work: see `formats` for what there is, `jpeg`,
+`png_reading`, `tiff_reading`, `webp_reading` and `heif_reading` for their bounds.
 No global state, so units may decode in threads. Knows nothing of files, rows or jobs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -15,24 +19,37 @@ import PIL
 import simplejpeg
 from PIL import Image, features
 
-from augment.codec import jpeg, pillow
-from augment.codec.header import EXTENSIONS, Header, format_of, too_deep
-from augment.codec.png import encode_pngs
+from augment.codec import jpeg, pillow, pixels
+from augment.codec.formats import EXTENSIONS, SNIFF_BYTES, format_of, lacking, sniff
+from augment.codec.header import Header, too_deep
+from augment.codec.jpeg_quality import quality, subsampling
+from augment.codec.marks import CLAIMS, claimed
+from augment.codec.parts import Parts
+from augment.codec.png_writing import encode_pngs
+from augment.codec.readers import refusal
+from augment.codec.webp_reading import is_lossy
 from augment.errors import SampleError
 
 __all__ = [
+    "CLAIMS",
     "EXTENSIONS",
+    "SNIFF_BYTES",
     "Header",
     "Picture",
     "Style",
+    "claimed",
+    "codec_builds",
     "codec_id",
     "decode",
     "encode",
     "encode_pngs",
     "fit",
     "label_map",
+    "lacking",
     "read",
     "read_header",
+    "refusal",
+    "sniff",
     "style_of",
     "to_uint8",
     "verify",
@@ -65,11 +82,13 @@ class Style:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded image. image: (H, W, 3) uint8 RGB as displayed."""
+    """A decoded image. image: (H, W, 3) uint8 sRGB as displayed. lost: what the file says or
+    holds and `image` does not, see `codec.pixels`; empty for most."""
 
     header: Header
     style: Style
     image: np.ndarray
+    lost: Mapping[str, Any] = field(default_factory=dict)
 
 
 # ---- reading ---------------------------------------------------------------------------
@@ -78,11 +97,12 @@ class Picture:
 def read_header(data: bytes, max_pixels: int) -> Header:
     """Format and size from the first bytes; decodes nothing.
 
-    Raises: SampleError empty | not_image | too_large | truncated | undecodable.
+    Raises: SampleError empty | not_image | too_large | truncated | undecodable | too_complex |
+    unsupported_format.
     """
     if format_of(data) == "jpeg":
-        return jpeg.header(jpeg.scan(data), max_pixels)
-    return pillow.open_header(data, max_pixels)[1]
+        return jpeg.header(jpeg.scan(data), data, max_pixels)
+    return pillow.open_header(data, max_pixels).header
 
 
 def verify(data: bytes, max_pixels: int) -> Header:
@@ -92,20 +112,19 @@ def verify(data: bytes, max_pixels: int) -> Header:
     """
     if format_of(data) == "jpeg":
         info = jpeg.scan(data)
-        header = jpeg.header(info, max_pixels)
+        header = jpeg.header(info, data, max_pixels)
         if info.precision == 8 and info.components != 4:
             _decode_jpeg(data, "GRAY")  # all coded data is read; colour is not needed
         else:
-            image = pillow.plugin("jpeg", data)
-            with pillow.errors("jpeg"):
-                image.load()
+            _slow_jpeg(data)
         return header
     return pillow.verify(data, max_pixels)
 
 
 def decode(data: bytes, max_pixels: int) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of the first frame, EXIF orientation applied, alpha dropped,
-    palette, CMYK and grey converted.
+    """(H, W, 3) uint8 sRGB of the first frame as displayed: turned as Pillow's
+    `exif_transpose` turns it, an embedded profile converted, alpha dropped, palette, CMYK and
+    grey converted.
 
     Raises: SampleError as `verify`, and unsupported_depth over 8 bits a value.
     """
@@ -113,46 +132,65 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
 
 
 def read(data: bytes, max_pixels: int) -> Picture:
-    """Pixels as `decode` gives them, with header and style, for one look at the bytes.
+    """Pixels as `decode` gives them, with header, style and losses, for one look at the bytes.
 
     Raises: SampleError as `decode`.
     """
     if format_of(data) == "jpeg":
-        info = jpeg.scan(data)
-        header = jpeg.header(info, max_pixels)
-        if info.precision != 8:
-            raise too_deep(f"JPEG of {info.precision} bits")
-        pixels = _slow_jpeg(data, "RGB") if info.components == 4 else _decode_jpeg(data, "RGB")
-        upright = pixels if info.orientation == 1 else _upright(pixels, info.orientation)
-        return Picture(header, _jpeg_style(info, header), upright)
-    pixels, header = pillow.decode(data, max_pixels)
-    # Pillow turns TIFF upright itself
-    turned = header.format != "tiff" and header.orientation != 1
-    upright = _upright(pixels, header.orientation) if turned else pixels
-    return Picture(header, _other_style(data, header), upright)
+        return _read_jpeg(data, max_pixels)
+    opened = pillow.decode(data, max_pixels)
+    header = opened.header
+    with pillow.errors(header.format):
+        image, lost = pixels.of_image(opened.image, opened.parts, header)
+    turned = image if opened.turned else pixels.upright(image, header.orientation)
+    return Picture(header, _other_style(data, header), turned, lost)
+
+
+def _read_jpeg(data: bytes, max_pixels: int) -> Picture:
+    info = jpeg.scan(data)
+    header = jpeg.header(info, data, max_pixels)
+    if info.precision != 8:
+        raise too_deep(f"JPEG of {info.precision} bits")
+    if info.components == 4:
+        parts = Parts(b"", profile=info.profile, several=info.several)
+        cmyk = _slow_jpeg(data)
+        with pillow.errors("jpeg"):
+            image, lost = pixels.of_image(cmyk, parts, header)
+    else:
+        image, lost = pixels.of_rgb(
+            _decode_jpeg(data, "RGB"),
+            info.profile,
+            grey=info.components == 1,
+            several=info.several,
+            header=header,
+        )
+    return Picture(header, _jpeg_style(info, header), pixels.upright(image, info.orientation), lost)
 
 
 def style_of(data: bytes, max_pixels: int) -> Style:
     """How to encode made images like this real one, from its header.
 
-    JPEG: quality estimated from its quantisation tables, its subsampling. Lossy WebP: JPEG
-    of quality 90, 4:2:0. Everything else: PNG.
+    JPEG: quality estimated from its quantisation tables, its subsampling. Lossy WebP, AVIF and
+    HEIC: JPEG of quality 90, 4:2:0. Everything else: PNG.
     Raises: SampleError as `read_header`.
     """
     if format_of(data) == "jpeg":
         info = jpeg.scan(data)
-        return _jpeg_style(info, jpeg.header(info, max_pixels))
+        return _jpeg_style(info, jpeg.header(info, data, max_pixels))
     return _other_style(data, read_header(data, max_pixels))
 
 
 def _jpeg_style(info: jpeg.JpegInfo, header: Header) -> Style:
-    sampling = cast(Subsampling, jpeg.subsampling(info))
+    sampling = cast(Subsampling, subsampling(info.sampling))
     mode: Literal["L", "RGB"] = "L" if info.components == 1 else "RGB"
-    return Style("jpeg", jpeg.quality(info), sampling, mode, header.width, header.height)
+    return Style(
+        "jpeg", quality(info.table_of, info.tables), sampling, mode, header.width, header.height
+    )
 
 
 def _other_style(data: bytes, header: Header) -> Style:
-    if header.format == "webp" and b"VP8 " in data[12:65536]:
+    lossy = header.format in ("avif", "heic") or (header.format == "webp" and is_lossy(data))
+    if lossy:
         return Style("jpeg", 90, "420", "RGB", header.width, header.height)
     grey = header.mode in ("1", "L", "LA", "La", "I", "F") or header.mode.startswith("I;")
     return Style("png", None, None, "L" if grey else "RGB", header.width, header.height)
@@ -232,6 +270,17 @@ def codec_id() -> dict[str, str]:
     }
 
 
+def codec_builds() -> dict[str, str]:
+    """`codec_id`, and what else can decide the pixels of some images: libraries that read AVIF
+    and HEIC and that convert colours. Not in a digest: they touch no other image."""
+    found = {name: features.version(name) for name in ("littlecms2", "avif")}
+    with contextlib.suppress(ImportError):
+        from pillow_heif import libheif_version
+
+        found["libheif"] = libheif_version()
+    return codec_id() | {name: version for name, version in found.items() if version}
+
+
 # ---- helpers: JPEG -----------------------------------------------------------------------
 
 
@@ -246,28 +295,21 @@ def _decode_jpeg(data: bytes, colorspace: str) -> np.ndarray:
         raise SampleError("undecodable", f"the JPEG's coded data is damaged: {said}")
     # what remains are oddities that harm no pixel (stray bytes between segments), and
     # kinds that libjpeg-turbo's short interface refuses: Pillow decides
-    return _slow_jpeg(data, "L" if colorspace == "GRAY" else "RGB")
-
-
-def _slow_jpeg(data: bytes, mode: str) -> np.ndarray:
-    """Through Pillow, which undoes Adobe's inversion of CMYK."""
-    image = pillow.plugin("jpeg", data)
+    image = _slow_jpeg(data)
     with pillow.errors("jpeg"):
-        return np.array(image.convert(mode))
+        return np.array(image.convert("L" if colorspace == "GRAY" else "RGB"))
+
+
+def _slow_jpeg(data: bytes) -> Image.Image:
+    """Through Pillow, which undoes Adobe's inversion of CMYK; without metadata, on which it
+    might trip."""
+    image = pillow.plugin("jpeg", jpeg.bare(data))
+    with pillow.errors("jpeg"):
+        image.load()
+    return image
 
 
 # ---- helpers: pixels -----------------------------------------------------------------------
-
-
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Pixels as displayed: EXIF orientation 2 to 8 undone."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
 
 
 def _is_grey(image: np.ndarray) -> bool:

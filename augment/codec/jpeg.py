@@ -1,89 +1,242 @@
-"""What a JPEG says of itself before its coded data: size, depth, orientation, quality.
+"""What a JPEG says of itself before its coded data: size, depth, tables, metadata, and how
+often a decoder would go over the picture.
 
 Markers are walked in plain Python (a few microseconds), so that a header costs no decoder.
-Also the orientation inside any EXIF block. Knows nothing of pixels.
+Files of several pictures (MPO) are JPEGs: the first picture is the image. Knows nothing of
+pixels.
 
-Sources: ITU-T T.81 (markers, quantisation tables, Annex K tables 1 and 2); libjpeg's
-jcparam.c (scaling of the tables by quality); Exif 2.32 (tag 0x0112).
+Sources: ITU-T T.81 (markers, quantisation tables); Exif 2.32; XMP part 3 (APP1, extended XMP);
+ICC.1:2022 annex B.4 (APP2); C2PA 2.2 (APP11).
 """
 
 from __future__ import annotations
 
-import functools
+import itertools
+import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from augment.codec.header import Header, check_size
+from augment.codec.exif import BrokenMetadataError, orientation
+from augment.codec.header import Header, check_size, too_complex
+from augment.codec.marks import is_c2pa, marks_of
+from augment.codec.parts import MAX_PROFILE
 from augment.errors import SampleError
+
+MAX_SCANS = 100
+"""Of one picture. Encoders write 1 to about 20; libjpeg-turbo advises its users to stop at 500
+(doc/libjpeg.txt, "progressive JPEG"), which at the largest picture would be minutes."""
+MAX_PASSES = 20
+"""Scans x pixels of one picture, in pictures of the largest size that is allowed."""
+_MAX_SEGMENTS = 1 << 16
 
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
-_SOS, _DQT, _APP1, _EOI = 0xDA, 0xDB, 0xE1, 0xD9
+_SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
+_APP = frozenset(range(0xE0, 0xF0))
+_SCAN = re.compile(rb"\xff\xda")
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_MORE_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+
+
+@dataclass(slots=True)
+class Beside:
+    """What a JPEG carries beside its picture, as its APP segments say it. Pieces of an EXIF
+    block are joined as Pillow joins them, the last XMP packet counts, as there."""
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    more_xmp: list[bytes] = field(default_factory=list)
+    icc: list[bytes] = field(default_factory=list)
+    jumbf: list[bytes] = field(default_factory=list)
+    several: bool = False
+    doubts: list[str] = field(default_factory=list)
+
+    def take(self, code: int, body: bytes) -> None:
+        """One APP segment."""
+        if code == 0xE1:
+            if body.startswith(b"Exif\0\0"):
+                self.exif = body if self.exif is None else self.exif + body[6:]
+            elif body.startswith(_XMP):
+                self.xmp = body[len(_XMP) :]
+            elif body.startswith(_MORE_XMP):
+                self.more_xmp.append(body[len(_MORE_XMP) + 40 :])
+        elif code == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
+            self.icc.append(body[12:])
+        elif code == 0xE2 and body.startswith(b"MPF\0"):
+            self.several = True
+        elif code == 0xEB and body.startswith(b"JP"):
+            self.jumbf.append(body)
+        if _odd(code, body):
+            self.doubts.append(f"an APP{code & 15} segment of {len(body)} bytes is cut short")
+
+    def packets(self) -> list[bytes]:
+        """XMP: the packet, and what extends it."""
+        found = [] if self.xmp is None else [self.xmp]
+        return [*found, b"".join(self.more_xmp)] if self.more_xmp else found
+
+    def manifests(self) -> list[bytes]:
+        """C2PA stores; one may stand in many segments."""
+        return [b"".join(self.jumbf)] if any(map(is_c2pa, self.jumbf)) else []
+
+    def profile(self) -> bytes | None:
+        """The colour profile; None where there is none, b"" where it cannot be used."""
+        pieces = sorted(self.icc)
+        if not pieces:
+            return None
+        whole = len(pieces[0]) >= 2 and pieces[0][1] == len(pieces)
+        if not whole or sum(map(len, pieces)) > MAX_PROFILE:
+            return b""
+        return b"".join(piece[2:] for piece in pieces)
 
 
 @dataclass(frozen=True, slots=True)
 class JpegInfo:
     """width, height: as stored. precision: bits per value. components: 1, 3 or 4.
-    sampling: (horizontal, vertical) of each component. tables: quantisation table number
-    -> its 64 values in zigzag order. orientation: EXIF, 1 to 8."""
+    sampling: (horizontal, vertical) of each component. table_of: the quantisation table of
+    each. tables: number -> its 64 values in zigzag order. orientation: 1 to 8. several: whether
+    the file holds more pictures behind this one. first_scan: where its marker stands."""
 
     width: int
     height: int
     precision: int
     components: int
-    orientation: int
     sampling: tuple[tuple[int, int], ...]
     table_of: tuple[int, ...]
     tables: dict[int, tuple[int, ...]]
+    orientation: int
+    marks: tuple[str, ...]
+    profile: bytes | None
+    several: bool
+    doubts: tuple[str, ...]
+    first_scan: int
+    in_one_pass: bool
 
 
 def scan(data: bytes) -> JpegInfo:
-    """Everything before the first scan. Raises: SampleError truncated | undecodable."""
+    """Everything before the first scan.
+
+    Raises: SampleError truncated | undecodable | too_complex.
+    """
     frame: tuple[int, ...] | None = None
     layout = b""
     tables: dict[int, tuple[int, ...]] = {}
-    orientation = 1
+    beside = Beside()
+    progressive = False
     at, end = 2, len(data)
-    while True:
+    for _ in range(_MAX_SEGMENTS):
         code, start, stop = _segment(data, at, end)
         if code in (_SOS, _EOI):
             break
-        if code in _FRAMES:
+        if code in _APP:
+            beside.take(code, data[start:stop])
+        elif code in _FRAMES:
             frame, layout = _frame(data, start, stop)
+            progressive = code in _PROGRESSIVE
         elif code == _DQT:
             _read_tables(data[start:stop], tables)
-        elif code == _APP1 and data[start : start + 6] == b"Exif\0\0":
-            orientation = exif_orientation(data[start + 6 : stop])
         at = stop
+    else:
+        raise too_complex(f"a JPEG of over {_MAX_SEGMENTS} segments", "pictures have some dozens")
     if frame is None:
         raise SampleError("undecodable", "a JPEG without a frame header")
     precision, height, width, count = frame
     if not (width and height):
         raise SampleError("undecodable", f"a JPEG of {width} x {height} pixels")
     parts = [layout[i : i + 3] for i in range(0, 3 * count, 3)]
-    sampling = tuple((p[1] >> 4, p[1] & 15) for p in parts)
-    table_of = tuple(p[2] for p in parts)
-    return JpegInfo(width, height, precision, count, orientation, sampling, table_of, tables)
+    turn, doubts = _turn(beside)
+    return JpegInfo(
+        width=width,
+        height=height,
+        precision=precision,
+        components=count,
+        sampling=tuple((p[1] >> 4, p[1] & 15) for p in parts),
+        table_of=tuple(p[2] for p in parts),
+        tables=tables,
+        orientation=turn,
+        marks=marks_of(beside.packets(), beside.manifests()),
+        profile=beside.profile(),
+        several=beside.several,
+        doubts=doubts,
+        first_scan=start,
+        in_one_pass=not progressive and data[start + 3 : start + 4] == bytes((count,)),
+    )
 
 
-def header(info: JpegInfo, max_pixels: int) -> Header:
-    """As displayed. Raises: SampleError too_large | undecodable."""
+def _turn(beside: Beside) -> tuple[int, tuple[str, ...]]:
+    """The orientation, and what is wrong with the metadata."""
+    doubts = list(beside.doubts)
+    if beside.profile() == b"":
+        doubts.append("a colour profile whose pieces do not fit together, or over 4 MiB")
+    if beside.exif is None and beside.xmp is None:
+        return 1, tuple(doubts)
+    try:
+        return orientation({"exif": beside.exif, "xmp": beside.xmp}), tuple(doubts)
+    except BrokenMetadataError as error:
+        return 1, (*doubts, str(error))
+
+
+def header(info: JpegInfo, data: bytes, max_pixels: int) -> Header:
+    """As displayed. Raises: SampleError too_large | undecodable | too_complex."""
     check_size(info.width, info.height, max_pixels)
     mode = _MODES.get(info.components)
     if mode is None:
         raise SampleError("undecodable", f"a JPEG of {info.components} components")
+    if not info.in_one_pass:
+        _check_scans(info, data, max_pixels)
     turned = info.orientation >= 5
     width, height = (info.height, info.width) if turned else (info.width, info.height)
-    return Header("jpeg", width, height, mode, info.orientation, "jpg")
+    turn, marks, doubts = info.orientation, info.marks, info.doubts
+    return Header("jpeg", width, height, mode, turn, "jpg", marks, doubts)
+
+
+def _check_scans(info: JpegInfo, data: bytes, max_pixels: int) -> None:
+    """Every scan is a pass over the whole picture, whatever little it says of it."""
+    most = min(MAX_SCANS, MAX_PASSES * max_pixels // (info.width * info.height))
+    found = _SCAN.finditer(data, info.first_scan - 1)
+    if next(itertools.islice(found, most, None), None) is None:
+        return  # as a rule; scans of other pictures in the file are among these
+    if _scans(data, info.first_scan - 1, most) > most:
+        raise too_complex(
+            f"a JPEG of over {most} scans",
+            f"each is a pass over all {info.width} x {info.height} pixels, and pictures are "
+            "written in 1 to 20",
+        )
+
+
+def _scans(data: bytes, at: int, most: int) -> int:
+    """Scans of the picture whose first one begins at `at`, counted until over `most`."""
+    n, end = 0, len(data)
+    for _ in range(_MAX_SEGMENTS):
+        try:
+            code, _, stop = _segment(data, at, end)
+        except SampleError:
+            return n  # the picture is cut: for the decoder to say
+        if code == _EOI:
+            return n
+        if code == _SOS:
+            n += 1
+            if n > most:
+                return n
+            stop += 1
+            stop += int.from_bytes(data[stop : stop + 2], "big")
+        at = _next_marker(data, stop)
+    return most + 1
+
+
+def _next_marker(data: bytes, at: int) -> int:
+    """Where the coded data behind `at` ends: at a marker that is no restart."""
+    found = _MARKER.search(data, at)
+    return len(data) if found is None else found.start()
 
 
 def _segment(data: bytes, at: int, end: int) -> tuple[int, int, int]:
     """(marker, start, stop of its content) of the segment at `at`."""
-    while at < end and data[at] != 0xFF:  # stray bytes between segments: skipped as libjpeg does
-        at += 1
+    if at < end and data[at] != 0xFF:  # stray bytes between segments: skipped as libjpeg does
+        at = data.find(b"\xff", at)
+        at = end if at < 0 else at
     while at < end and data[at] == 0xFF:
         at += 1
     if at >= end:
@@ -123,71 +276,44 @@ def _read_tables(segment: bytes, tables: dict[int, tuple[int, ...]]) -> None:
         at += 1 + size
 
 
-def exif_orientation(block: bytes) -> int:
-    """Orientation (1 to 8) in an EXIF block that begins with its TIFF header; 1 where it
-    has none or makes no sense, as viewers take it."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    try:
-        if order is None:
-            return 1
-        (at,) = struct.unpack_from(order + "I", block, 4)
-        (count,) = struct.unpack_from(order + "H", block, at)
-        for i in range(count):
-            tag, kind, n, value = struct.unpack_from(order + "HHIH", block, at + 2 + 12 * i)
-            if tag == 0x0112:
-                return int(value) if kind == 3 and n == 1 and 1 <= value <= 8 else 1
-    except struct.error:
-        return 1
-    return 1
+# ---- segments on which Pillow trips ------------------------------------------------------
 
 
-# ---- quality ---------------------------------------------------------------------------
-
-_LUMINANCE = np.array(
-    [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
-     14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-     18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
-     49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99]
-)  # fmt: skip
-_CHROMINANCE = np.full((8, 8), 99)
-_CHROMINANCE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
-_ZIGZAG = np.array(
-    sorted(range(64), key=lambda i: (i // 8 + i % 8, (i // 8 if (i // 8 + i % 8) % 2 else i % 8)))
-)
+def _odd(code: int, body: bytes) -> bool:
+    """Whether a segment is shorter than what it begins; decoders skip it, Pillow gives up."""
+    if code == 0xE0:
+        return body.startswith(b"JFIF") and len(body) < 7
+    if code == 0xE2:
+        return body.startswith(b"ICC_PROFILE\0") and len(body) < 14
+    if code == 0xED:
+        return body.startswith(b"Photoshop 3.0\0") and not _resources_fit(body)
+    return code == 0xEE and body.startswith(b"Adobe") and len(body) < 7
 
 
-@functools.cache
-def _scaled() -> np.ndarray:
-    """(100, 2, 64): both tables in zigzag order at quality 1 .. 100, as libjpeg scales them."""
-    base = np.stack([_LUMINANCE[_ZIGZAG], _CHROMINANCE.ravel()[_ZIGZAG]])
-    quality = np.arange(1, 101)
-    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    scaled: np.ndarray = np.clip((base * scale[:, None, None] + 50) // 100, 1, 255)
-    return scaled
+def _resources_fit(body: bytes) -> bool:
+    """Whether every image resource block of a Photoshop segment has a head."""
+    at = 14
+    while body[at : at + 4] == b"8BIM":
+        if at + 7 > len(body):
+            return False
+        at += 7 + body[at + 6]
+        at += at & 1
+        if at + 4 > len(body):
+            return True  # Pillow stops here without a word
+        at += 4 + int.from_bytes(body[at : at + 4], "big")
+        at += at & 1
+    return True
 
 
-def quality(info: JpegInfo) -> int:
-    """The libjpeg quality (1 .. 100) whose tables lie nearest to the file's, by the sum of
-    absolute differences; exact for files that libjpeg made."""
-    own = tuple(
-        info.tables[n] for n in dict.fromkeys(info.table_of[:2]) if n in info.tables
-    )  # luminance first; chrominance if it has its own
-    return _nearest_quality(own) if own else 75
-
-
-@functools.lru_cache(maxsize=256)
-def _nearest_quality(own: tuple[tuple[int, ...], ...]) -> int:
-    difference = np.abs(_scaled()[:, : len(own)] - np.array(own))
-    return int(difference.sum(axis=(1, 2)).argmin()) + 1
-
-
-def subsampling(info: JpegInfo) -> str:
-    """ "gray", "444", "422" or "420". Rarer layouts become the one with as much colour
-    (440 -> 422, 411 -> 420); CMYK becomes 444, since all its components are full."""
-    if info.components == 1:
-        return "gray"
-    if info.components != 3:
-        return "444"
-    (h0, v0), (h1, v1) = info.sampling[0], info.sampling[1]
-    fewer = (h0 * v0) / max(1, h1 * v1)
-    return "444" if fewer < 1.5 else "422" if fewer < 3 else "420"
+def bare(data: bytes) -> bytes:
+    """The same picture without comments and APP segments but Adobe's, which says what its
+    colours are. Raises: SampleError as `scan`."""
+    out, at, end = [data[:2]], 2, len(data)
+    while True:
+        code, start, stop = _segment(data, at, end)
+        if code in (_SOS, _EOI):
+            return b"".join((*out, b"\xff", data[start:]))
+        adobe = code == 0xEE and not _odd(code, data[start:stop])
+        if adobe or not (code in _APP or code == 0xFE or code in _STANDALONE or code == 0):
+            out += [b"\xff", data[start - 3 : stop]]
+        at = stop

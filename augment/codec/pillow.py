@@ -1,7 +1,9 @@
-"""Every format but JPEG, through Pillow's plugins.
+"""Every format but JPEG, through Pillow's plugins (HEIC through pillow-heif's).
 
 They are called by name, chosen by the file's first bytes: Pillow's global size limit and
-its other formats (PostScript runs a program) never come into play. No global state.
+its other formats (PostScript runs a program) never come into play. Before one is called the
+file is taken apart: what would cost more than its pixels is refused, what could cost the
+picture and is none of it is left out. No global state.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ import contextlib
 import io
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import cast
 
-import numpy as np
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -25,53 +27,55 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from augment.codec.header import EXTENSIONS, Header, check_size, format_of, too_deep
-from augment.codec.jpeg import exif_orientation
+from augment.codec import gif_reading, heif_reading, png_reading, tiff_reading, webp_reading
+from augment.codec.exif import BrokenMetadataError, orientation
+from augment.codec.formats import EXTENSIONS, format_of, need
+from augment.codec.header import Header, check_size, too_deep
+from augment.codec.marks import marks_of
+from augment.codec.parts import MAX_PROFILE, Parts
 from augment.errors import SampleError
 
-_PLUGINS: dict[str, Callable[..., ImageFile.ImageFile]] = {
-    "jpeg": JpegImagePlugin.JpegImageFile,
-    "png": PngImagePlugin.PngImageFile,
-    "webp": WebPImagePlugin.WebPImageFile,
-    "gif": GifImagePlugin.GifImageFile,
-    "bmp": BmpImagePlugin.BmpImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
-    "ppm": PpmImagePlugin.PpmImageFile,
-}
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 _PILLOW_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-    EOFError, OverflowError, ZeroDivisionError, struct.error, Warning, AssertionError,
+    EOFError, OverflowError, ZeroDivisionError, RuntimeError, struct.error, Warning,
+    AssertionError,
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file whose header is read. turned: whether the decoder gives pixels as displayed."""
+
+    image: ImageFile.ImageFile
+    header: Header
+    parts: Parts
+    turned: bool
 
 
 def verify(data: bytes, max_pixels: int) -> Header:
     """The header, after decoding the first frame in full."""
-    image, header = open_header(data, max_pixels)
-    with errors(header.format):
-        _check_end(image, header.format, data)
-        image.load()
-    return header
+    opened = open_header(data, max_pixels)
+    return _loaded(opened).header
 
 
-def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, Header]:
-    """(H, W, 3) uint8 RGB of the first frame as stored (a TIFF as displayed), alpha dropped."""
-    image, header = open_header(data, max_pixels)
-    with errors(header.format):
-        if depth := _deeper(image, header, data):
+def decode(data: bytes, max_pixels: int) -> Opened:
+    """The first frame in memory. Raises: SampleError unsupported_depth over 8 bits a value."""
+    opened = open_header(data, max_pixels)
+    with errors(opened.header.format):
+        if depth := _deeper(opened):
             raise too_deep(depth)
-        _check_end(image, header.format, data)
-        image.load()
-        image.info.pop("transparency", None)  # alpha is dropped, not blended
-        return np.array(image if image.mode == "RGB" else image.convert("RGB")), header
+    loaded = _loaded(opened)
+    if loaded.header.format == "gif" and gif_reading.holds_several(data):
+        return replace(loaded, parts=replace(loaded.parts, several=True))
+    return loaded
 
 
 def resized_png(data: bytes, width: int, height: int, max_pixels: int) -> bytes:
     """The first frame as stored, scaled by nearest neighbour, as PNG in its own mode (in RGB
     where PNG has no such mode)."""
-    image, header = open_header(data, max_pixels)
-    with errors(header.format):
-        image.load()
+    image = _loaded(open_header(data, max_pixels)).image
+    with errors(format_of(data)):
         kept = image if image.mode in _PNG_MODES else image.convert("RGB")
         sink = io.BytesIO()
         kept.resize((width, height), Image.Resampling.NEAREST).save(sink, "png")
@@ -94,83 +98,183 @@ def errors(name: str) -> Iterator[None]:
 
 def plugin(name: str, data: bytes) -> ImageFile.ImageFile:
     with errors(name):
-        return _PLUGINS[name](io.BytesIO(data))
+        return _plugin(name)(io.BytesIO(data))
 
 
-def open_header(data: bytes, max_pixels: int) -> tuple[ImageFile.ImageFile, Header]:
+def _plugin(name: str) -> Callable[..., ImageFile.ImageFile]:
+    match name:
+        case "jpeg":
+            return JpegImagePlugin.JpegImageFile
+        case "png":
+            return PngImagePlugin.PngImageFile
+        case "webp":
+            return WebPImagePlugin.WebPImageFile
+        case "gif":
+            return GifImagePlugin.GifImageFile
+        case "bmp":
+            return BmpImagePlugin.BmpImageFile
+        case "tiff":
+            return TiffImagePlugin.TiffImageFile
+        case "ppm":
+            return PpmImagePlugin.PpmImageFile
+        case "avif":
+            from PIL import AvifImagePlugin
+
+            return AvifImagePlugin.AvifImageFile
+        case "heic":
+            from pillow_heif import HeifImageFile
+
+            return cast(Callable[..., ImageFile.ImageFile], HeifImageFile)
+    raise AssertionError(f"no plugin for {name}")
+
+
+# ---- the header ------------------------------------------------------------------------
+
+
+def open_header(data: bytes, max_pixels: int) -> Opened:
     name = format_of(data)
-    if name == "webp":  # its decoder allocates the canvas when it is opened
-        check_size(*_webp_size(data), max_pixels)
-    if name == "tiff":
-        _check_tiff_directory(data)
-    image = plugin(name, data)
-    width, height = image.size
-    check_size(width, height, max_pixels)
+    need(name)
+    parts = _take_apart(name, data, max_pixels)
+    try:
+        return _opened(name, parts, max_pixels)
+    except SampleError as error:
+        spared = _spared(name, parts.data)
+        if spared is None or error.reason not in ("undecodable", "truncated"):
+            raise
+        parts = replace(parts, data=spared, doubts=(*parts.doubts, error.detail))
+        try:
+            return _opened(name, parts, max_pixels)
+        except SampleError:
+            raise error from None
+
+
+def _take_apart(name: str, data: bytes, max_pixels: int) -> Parts:
     with errors(name):
-        orientation = _orientation(image, name, data)
-    if orientation >= 5 and name != "tiff":  # Pillow swaps a TIFF's itself
+        match name:
+            case "png":
+                return png_reading.take_apart(data)
+            case "webp":
+                return webp_reading.take_apart(data, max_pixels)
+            case "tiff":
+                return tiff_reading.take_apart(data, max_pixels)
+            case "avif" | "heic":
+                return heif_reading.take_apart(data, max_pixels)
+    return Parts(data)
+
+
+def _spared(name: str, data: bytes) -> bytes | None:
+    """The file without metadata on which the decoder may have tripped; None: there is no way
+    to leave it out, or nothing to leave out."""
+    match name:
+        case "tiff":
+            bare = tiff_reading.bare(data)
+        case "avif" | "heic":
+            bare = heif_reading.without_exif(data)
+        case _:
+            return None
+    return None if bare == data else bare
+
+
+def _opened(name: str, parts: Parts, max_pixels: int) -> Opened:
+    image = plugin(name, parts.data)
+    check_size(*image.size, max_pixels)
+    turned = name == "tiff"  # Pillow turns a TIFF when it loads it
+    way, doubts = _way(image, parts)
+    width, height = _stored_size(image)
+    if way >= 5:
         width, height = height, width
-    return image, Header(name, width, height, image.mode, orientation, EXTENSIONS[name][0])
+    found = _completed(name, image, parts)
+    header = Header(
+        name, width, height, image.mode, way, EXTENSIONS[name][0],
+        marks_of(found.packets, found.manifests), doubts,
+    )  # fmt: skip
+    return Opened(image, header, found, turned)
 
 
-def _orientation(image: ImageFile.ImageFile, name: str, data: bytes) -> int:
-    if name == "tiff":
-        value = cast(TiffImagePlugin.TiffImageFile, image).tag_v2.get(0x0112, 1)
-        return value if value in range(1, 9) else 1
-    if name == "webp" and (block := image.info.get("exif")):
-        return exif_orientation(block.removeprefix(b"Exif\0\0"))
-    if name == "png" and (at := data.find(b"eXIf")) > 0:
-        return exif_orientation(data[at + 4 :])
-    return 1
+def _way(image: ImageFile.ImageFile, parts: Parts) -> tuple[int, tuple[str, ...]]:
+    """The orientation, and what is doubtful about the metadata."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        with errors("tiff"):
+            way = image.getexif().get(0x0112, 1)
+            return int(way) if way in (2, 3, 4, 5, 6, 7, 8) else 1, parts.doubts
+    try:
+        return orientation(image.info if parts.info is None else parts.info), parts.doubts
+    except BrokenMetadataError as error:
+        return 1, (*parts.doubts, str(error))
 
 
-def _check_end(image: ImageFile.ImageFile, name: str, data: bytes) -> None:
-    """Finds missing ends that the decoder overlooks or calls something else."""
-    early = name == "png" and b"IEND" not in data
-    if name == "tiff":
-        tags = cast(TiffImagePlugin.TiffImageFile, image).tag_v2
-        for starts, sizes in ((273, 279), (324, 325)):  # strips, tiles
-            pairs = zip(tags.get(starts, ()), tags.get(sizes, ()), strict=False)
-            early = early or any(start + size > len(data) for start, size in pairs)
-    if early:
-        raise SampleError("truncated", f"a {name} file that ends early, at byte {len(data)}")
+def _stored_size(image: ImageFile.ImageFile) -> tuple[int, int]:
+    """Before it is turned. Pillow swaps a TIFF's when it opens it, for some ways of saying so."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return image.tag_v2[256], image.tag_v2[257]
+    return image.size
 
 
-def _check_tiff_directory(data: bytes) -> None:
-    order = "<" if data.startswith(b"II") else ">"
-    classic = data[2:4] in (b"*\0", b"\0*")
-    kind, at = (order + "I", 4) if classic else (order + "Q", 8)
-    if len(data) < 16 or struct.unpack_from(kind, data, at)[0] + 2 > len(data):
-        raise SampleError("truncated", f"a tiff file that ends early, at byte {len(data)}")
+def _completed(name: str, image: ImageFile.ImageFile, parts: Parts) -> Parts:
+    """With what only the decoder knows."""
+    if name not in ("avif", "heic"):
+        return parts
+    profile, xmp = image.info.get("icc_profile"), image.info.get("xmp")
+    if profile is not None and len(profile) > MAX_PROFILE:
+        profile = b""
+    packets = (xmp,) if isinstance(xmp, bytes) else ()
+    several = getattr(image, "n_frames", 1) > 1
+    return replace(parts, packets=packets, profile=profile, several=several)
 
 
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """(width, height) of the canvas (RFC 9649). Raises: SampleError truncated | undecodable."""
-    if len(data) < 30 or int.from_bytes(data[4:8], "little") + 8 > len(data):
-        raise SampleError("truncated", f"a webp file that ends early, at byte {len(data)}")
-    kind, body = data[12:16], data[20:30]
-    if kind == b"VP8X":
-        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
-    if kind == b"VP8L":
-        bits = int.from_bytes(body[1:5], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    if kind == b"VP8 ":
-        width, height = struct.unpack_from("<HH", body, 6)
-        return width & 0x3FFF, height & 0x3FFF
-    raise SampleError("undecodable", f"a webp file with the unknown chunk {kind!r}")
+# ---- the picture -----------------------------------------------------------------------
 
 
-def _deeper(image: ImageFile.ImageFile, header: Header, data: bytes) -> str:
+def _loaded(opened: Opened) -> Opened:
+    name = opened.header.format
+    try:
+        _load(opened)
+        return opened
+    except SampleError as error:
+        spared = _spared(name, opened.parts.data)
+        if spared is None or error.reason not in ("undecodable", "truncated"):
+            raise
+        parts = replace(opened.parts, data=spared)
+        doubts = (*opened.header.doubts, error.detail)
+        try:
+            again = replace(
+                opened, image=plugin(name, spared), parts=parts,
+                header=replace(opened.header, doubts=doubts),
+            )  # fmt: skip
+            _load(again)
+            return again
+        except SampleError:
+            raise error from None
+
+
+def _load(opened: Opened) -> None:
+    data, name = opened.parts.data, opened.header.format
+    with errors(name):
+        if name == "tiff" and tiff_reading.is_cut(data):
+            raise SampleError("truncated", f"a tiff file that ends early, at byte {len(data)}")
+        opened.image.load()
+    header, (width, height) = opened.header, opened.image.size
+    if not opened.turned and header.orientation >= 5:
+        width, height = height, width
+    if (width, height) != (header.width, header.height):
+        raise SampleError(
+            "undecodable",
+            f"a {name} file: its pixels are {width} x {height}, its header says {header.width} x "
+            f"{header.height}",
+        )
+
+
+def _deeper(opened: Opened) -> str:
     """What has more than 8 bits a value, in words; "" if nothing has. Pillow itself would
-    reduce 16-bit colour to 8 bits without a word."""
+    reduce 16-bit colour to 8 bits without a word. Of AVIF and HEIC there is no other reader:
+    their copies are made of the 8 bits that it gives."""
+    header, image = opened.header, opened.image
     if header.mode in ("I", "F") or header.mode.startswith("I;"):
         return f"{header.format} of Pillow mode {header.mode}"
-    if header.format == "png" and data[24] > 8:
-        return f"png of {data[24]} bits"
-    if header.format == "tiff":
-        bits = cast(TiffImagePlugin.TiffImageFile, image).tag_v2.get(258, (1,))
-        deepest = max(bits if isinstance(bits, tuple) else (bits,))
-        return f"tiff of {deepest} bits" if deepest > 8 else ""
+    if header.format == "png" and (bits := opened.parts.data[24]) > 8:
+        return f"png of {bits} bits"
+    if header.format == "tiff" and opened.parts.bits > 8:
+        return f"tiff of {opened.parts.bits} bits"
     if header.format == "ppm" and image.tile:
         args = image.tile[0].args
         most = args[1] if isinstance(args, tuple) and isinstance(args[1], int) else 0

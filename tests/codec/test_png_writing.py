@@ -12,7 +12,7 @@ import skimage.data
 from PIL import Image
 
 from augment.codec import decode, encode_pngs
-from augment.codec.png import filtered
+from augment.codec.png_writing import filtered
 
 PHOTO = np.ascontiguousarray(skimage.data.astronaut()[:96, 200:296])
 SIZES = [(1, 1), (1, 7), (7, 1), (2, 3), (32, 32), (33, 17), (200, 150)]
