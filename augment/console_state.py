@@ -129,7 +129,7 @@ def show_retry(result: RetryResult, log: str) -> None:
     print(f"quarantined:   {result.output}/_provenance/{result.job_id}/quarantine.parquet")
     print(f"log:           {log}")
     for finding in result.audit.findings:
-        print(f"finding: {finding.check}: {finding.text}")
+        print(f"{'warning' if finding.warns else 'finding'}: {finding.check}: {finding.text}")
     for limit in result.audit.limits:
         if limit.ok is False:
             print(f"limit: {limit.text}")

@@ -4,7 +4,8 @@
     sample_id label checkpoint digital_source_type sha256 job_id rank parents transforms
     marks                                                 where the shard has them
 
-parents, transforms and marks are the lengths of the lists. Images are never read here.
+parents, transforms and marks are the lengths of the lists; claims, which is there with marks,
+says whether one of them is of `codec.CLAIMS`. Images are never read here.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from augment.audit.table import DataSet, Shard, class_names, column, leaf, open_shard, read_columns
+from augment.codec import CLAIMS
 from augment.errors import RequestError
 from augment.sample import GENERATED_ORIGINS, POOL_SCHEMA, Origin
 
@@ -45,6 +48,7 @@ _WHERE = {
     "rank": "rank",
 }
 _LISTS = ("parents", "transforms", "marks")
+_CLAIMS = pa.array(sorted(CLAIMS))
 _GENERATED = pa.array([origin.value for origin in GENERATED_ORIGINS])
 
 
@@ -124,7 +128,16 @@ def _flat(batch: pa.RecordBatch, classes: tuple[str, ...]) -> pa.Table:
         if name not in columns and (found := column(batch, path)) is not None:
             is_list = name in _LISTS
             columns[name] = pc.fill_null(pc.list_value_length(found), 0) if is_list else found
+            if name == "marks":
+                columns["claims"] = _claims(found)
     return pa.table(columns)
+
+
+def _claims(marks: pa.Array) -> pa.Array:
+    """Whether a mark of the row says that a machine made it."""
+    said = pc.is_in(pc.list_flatten(marks), value_set=_CLAIMS)
+    rows = pc.list_parent_indices(marks).filter(said)
+    return pc.is_in(pa.array(np.arange(len(marks))), value_set=rows)
 
 
 def _label_name(batch: pa.RecordBatch, classes: tuple[str, ...]) -> pa.Array:

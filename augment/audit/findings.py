@@ -8,11 +8,13 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Finding:
     """One thing that is wrong. check: name of the check that found it. n: rows or cells
-    concerned. text: place, what came, what was expected."""
+    concerned. text: place, what came, what was expected. warns: it is for the owner to weigh;
+    the verdict stays what it is without it."""
 
     check: str
     text: str
     n: int = 1
+    warns: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from augment.audit.claims import Claims
 from augment.audit.counts import Counter, compare, compare_lengths, read_log
 from augment.audit.facts import Facts, read_facts
 from augment.audit.findings import NO_ROWS, Check, Finding, not_judged
@@ -20,6 +21,7 @@ from augment.audit.images import check_images
 from augment.audit.integrity import RowChecks
 from augment.audit.limits import LimitResult, judge_limits
 from augment.audit.promised import check_committed, live_jobs
+from augment.audit.readers import check_readers
 from augment.audit.recorded import ToJudge, Where, to_judge
 from augment.audit.shares import GROUPS, RealImages, Share, parse_groups, shares
 from augment.audit.table import DataSet, Options, generator_names, open_data_set, read_jobs
@@ -62,9 +64,11 @@ class AuditReport:
 
     @property
     def verdict(self) -> Verdict:
-        """failed: there is a finding or a broken limit. not judged: nothing can be said of no
-        rows. ok: no finding, and every limit is kept where it was judged."""
-        if self.findings or any(limit.ok is False for limit in self.limits):
+        """failed: there is a finding that does more than warn, or a broken limit. not judged:
+        nothing can be said of no rows. ok: neither, where it was judged."""
+        if any(not found.warns for found in self.findings) or any(
+            limit.ok is False for limit in self.limits
+        ):
             return "failed"
         return "ok" if self.whole.rows else "not judged"
 
@@ -166,6 +170,7 @@ class _Seen:
         self.counter = Counter()
         self.images = RealImages()
         self.rows = RowChecks(protected)
+        self.claims = Claims()
         self.of_shards: tuple[str, ...] = ()
         self.class_faults: list[Finding] = []
         self.ours = ours
@@ -180,6 +185,7 @@ class _Seen:
         self.counter.add(facts)
         self.images.add(facts)
         self.rows.add(facts)
+        self.claims.add(facts)
         self._classes(facts)
         self.ours = self.ours or not facts.lacks(["job_id", "sample_id"])
         self.has_ids = self.has_ids and not facts.lacks(["sample_id"])
@@ -203,6 +209,7 @@ def _check(
 ) -> tuple[list[Check], list[Finding]]:
     parts = [_check_log(data, seen, counts), check_committed(data, jobs, counts)]
     parts += [_check_ids(data, seen, counts), _check_classes(seen), seen.rows.results()]
+    parts += [seen.claims.results(), check_readers(jobs)]
     if deep:
         parts.append(check_images(data))
     parts.append(check_training(jobs))

@@ -21,9 +21,10 @@ _SIGNS = {True: "ok  ", False: "FAIL", None: "--  "}
 def render(report: AuditReport, most: int = 60) -> str:
     """The report as text. most: lines of the composition that are shown before it is cut."""
     blocks = [_head(report), _composition(report, most), *_all_limits(report)]
-    blocks.append(["checks", *(f"  {_SIGNS[c.passed]}  {c.text}" for c in report.checks)])
-    if report.findings:
-        blocks.append(["findings", *(f"  {f.check}: {f.text}" for f in report.findings)])
+    blocks.append(["checks", *_checks(report)])
+    for name, warns in (("findings", False), ("warnings", True)):
+        some = [f"  {f.check}: {f.text}" for f in report.findings if f.warns is warns]
+        blocks.append([name, *some] if some else [])
     blocks.append([_verdict(report)])
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -117,11 +118,20 @@ def _limits(limits: Sequence[LimitResult]) -> list[str]:
     return lines
 
 
+def _checks(report: AuditReport) -> list[str]:
+    grave = {found.check for found in report.findings if not found.warns}
+    mild = {found.check for found in report.findings} - grave
+    return [f"  {'warn' if c.name in mild else _SIGNS[c.passed]}  {c.text}" for c in report.checks]
+
+
 def _verdict(report: AuditReport) -> str:
     broken = sum(limit.ok is False for limit in report.limits)
+    mild = sum(found.warns for found in report.findings)
+    more = f", {mild} {'warning' if mild == 1 else 'warnings'}" if mild else ""
     if report.verdict == "failed":
-        return f"verdict: FAILED, {len(report.findings)} findings, {broken} limits broken"
-    return f"verdict: {report.verdict}{'' if report.ok else ', there are no rows'}"
+        found = len(report.findings) - mild
+        return f"verdict: FAILED, {found} findings, {broken} limits broken{more}"
+    return f"verdict: {report.verdict}{'' if report.ok else ', there are no rows'}{more}"
 
 
 def _sample(sample: Sample, jobs: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -80,6 +80,10 @@ _FINDING = _object(
         "check": {**_TEXT, "description": "name of the check that found it"},
         "text": _TEXT,
         "n": {**_COUNT, "description": "rows or cells concerned"},
+        "warns": {
+            "type": "boolean",
+            "description": "for the owner to weigh; it does not fail the verdict",
+        },
     }
 )
 
@@ -98,7 +102,8 @@ def audit_schema() -> dict[str, Any]:
             "ok": {"type": "boolean", "description": "whether the verdict is ok"},
             "verdict": {
                 "enum": ["ok", "failed", "not judged"],
-                "description": "failed: a finding or a broken limit; not judged: no rows",
+                "description": "failed: a broken limit, or a finding that does more than warn; "
+                "not judged: no rows",
             },
             "rows": _COUNT,
             "shards": _COUNT,

@@ -15,11 +15,12 @@ import pyarrow as pa
 
 from augment.audit.ids import repeated_ids
 from augment.audit.table import DataSet, Shard
-from augment.codec import codec_id
+from augment.codec import codec_builds
 from augment.errors import InterruptedRun
 from augment.run.copying import sum_copies
 from augment.run.mixing import Arrangement
 from augment.run.prepare import Frozen, Prepared
+from augment.run.refused import in_job
 from augment.sample import QUARANTINE_SCHEMA, SAMPLE_SCHEMA
 from augment.spec import protected_splits
 from augment.spec.generators import CustomGenerator, GeneratorSpec
@@ -211,7 +212,8 @@ def job_document(
         "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in arrangement.accounts],
         "cells": [asdict(c) | {"short": c.short} for c in cell_results(frozen, records)],
         "copies": sum_copies(record.get("copies", {}) for record in records),
-        "codec": codec_id(),
+        "codec": codec_builds(),
+        **in_job(records),
     }
 
 

@@ -23,6 +23,7 @@ from augment.mix import MixUnit, PoolSlice, shuffled
 from augment.run.copying import count_copies
 from augment.run.pool_unit import is_published
 from augment.run.prepare import Frozen, read_census
+from augment.run.refused import in_record
 from augment.run.rows import Made, RowMaker
 from augment.run.suspects import Trail
 from augment.sample import (
@@ -126,6 +127,7 @@ class MixWorker:
             "cells": self._cells(made),
             "copies": count_copies(made.rows),
             "quarantine": [asdict(row) for row, _ in made.bad],
+            **in_record(made.refused),
         }
         del made  # a shard's images stand in memory once while it is written, not twice
         return {"entry": self._write(unit, table), **record}

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,14 +18,15 @@ import numpy as np
 from augment import codec
 from augment.codec import Header, Picture, Style
 from augment.errors import SampleError
+from augment.run.copied import copied, decoding, maker, rule
 from augment.run.copying import Drawn, Wanted, copies_wanted, copyings
 from augment.run.losses import lost_copy, lost_copy_of_real, lost_pool_row, lost_real
 from augment.run.pool_unit import system_name
 from augment.run.prepare import Frozen
+from augment.run.refused import Refused
 from augment.sample import (
     AppliedOp,
     DigitalSourceType,
-    GeneratorRef,
     Origin,
     Parent,
     PoolRow,
@@ -34,7 +34,7 @@ from augment.sample import (
     RealRow,
     SampleRow,
 )
-from augment.seeds import augmented_id, canonical_json, real_id, stream
+from augment.seeds import augmented_id, real_id, stream
 from augment.spec.models import JobSpec
 from augment.transforms import build_transformer
 from augment.write import XmpMark, add_xmp, verify_mark
@@ -44,14 +44,17 @@ _IPTC = {member.value.rsplit("/", 1)[1]: member.value for member in DigitalSourc
 
 @dataclass
 class Made:
-    """What became of one input: rows, each with the augmentation that made it, and losses."""
+    """What became of one input: rows, each with the augmentation that made it, losses, and what
+    is kept although its readers do not open it."""
 
     rows: list[tuple[SampleRow, str | None]] = field(default_factory=list)
     bad: list[tuple[QuarantinedRow, str | None]] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
 
     def take(self, other: Made) -> None:
         self.rows += other.rows
         self.bad += other.bad
+        self.refused += other.refused
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class _Parent:
     row: SampleRow
     image: np.ndarray  # (H, W, 3) uint8 RGB
     style: Style
+    decoded: tuple[AppliedOp, ...] = ()
+    """What was lost when it was decoded."""
 
 
 class _File(NamedTuple):
@@ -103,13 +108,15 @@ class RowMaker:
             return self._lost(row, identity, copies, e)
         real = self._real_row(row, identity, data, header)
         made = Made([(real, None)])
+        if why := codec.refusal(data, header):
+            made.refused.append((row.source, row.locator, why))
         for wanted in copies:
             if picture is None:
                 assert trouble is not None
                 made.take(self._lost_copies(wanted, row, identity, trouble))
             else:
-                parent = _Parent(real, picture.image, self._as_asked(picture.style))
-                made.take(self._copies(wanted, parent))
+                style, decoded = self._as_asked(picture.style), decoding(picture.lost)
+                made.take(self._copies(wanted, _Parent(real, picture.image, style, decoded)))
         return made
 
     def _look(self, data: bytes, pixels: bool) -> tuple[Header, Picture | None, SampleError | None]:
@@ -154,6 +161,7 @@ class RowMaker:
             license=source.license,
             source=(row.source, row.locator),
             attributes=tuple(sorted(source.attributes.items())),
+            marks=header.marks,
         )
 
     # ---- generated -------------------------------------------------------------------
@@ -164,7 +172,8 @@ class RowMaker:
         style = self._made_style(row)
         if self._spec.output.image.format == "match_real":
             image = codec.fit(image, style.width, style.height)
-        file = self._file(image, style, row.sample_id, row.digital_source_type, row.generator)
+        by = system_name(row.generator.family, row.generator.id)
+        file = self._file(image, style, row.sample_id, row.digital_source_type, by)
         whole = SampleRow(
             sample_id=row.sample_id,
             image=file.data,
@@ -260,10 +269,10 @@ class RowMaker:
     ) -> SampleRow:
         """A finished copy. One construction: in a profile, `replace` twice took 20 us of each."""
         row = parent.row
-        origin, kind = _copied(row)
-        file = self._file(drawn.pixels, parent.style, identity, kind, row.generator)
+        origin, kind = copied(row)
+        file = self._file(drawn.pixels, parent.style, identity, kind, maker(row))
         copying = wanted.copying
-        rule = _rule(
+        made_by = rule(
             copying.spec.name,
             copying.transformer.digest,
             wanted.first + at,
@@ -288,7 +297,7 @@ class RowMaker:
             generator=row.generator,
             parents=(Parent(row.sample_id, row.sha256, row.source[1] if row.source else ""),),
             # no mask: operations do not move masks yet, and none is better than a wrong one
-            transforms=(rule, *drawn.applied),
+            transforms=(made_by, *parent.decoded, *drawn.applied),
             marks=file.marks,
             weight=row.weight,
             attributes=row.attributes,
@@ -321,38 +330,19 @@ class RowMaker:
         style: Style,
         sample_id: str,
         kind: str | None,
-        generator: GeneratorRef | None,
+        system: str | None,
     ) -> _File:
         """A row's final bytes: encode, mark, read the mark back, hash: in this order."""
         height, width = image.shape[:2]
         data = codec.encode(image, style)
         marks: tuple[str, ...] = ()
-        if generator is not None and kind is not None:
-            mark = XmpMark(sample_id, kind, system_name(generator.family, generator.id))
+        if system is not None and kind is not None:
+            mark = XmpMark(sample_id, kind, system)
             data = add_xmp(data, mark.sample_id, mark.digital_source_type, mark.system)
             verify_mark(data, mark)
             marks = ("xmp",)
         extension = "jpg" if style.format == "jpeg" else "png"
         return _File(data, extension, width, height, hashlib.sha256(data).hexdigest(), marks)
-
-
-def _copied(row: SampleRow) -> tuple[Origin, str | None]:
-    """Origin and digital source type of a row's classical copies."""
-    if row.generated:
-        return row.origin, row.digital_source_type
-    return Origin.AUGMENTED, DigitalSourceType.ALGORITHMICALLY_ENHANCED.value
-
-
-@lru_cache(maxsize=1024)
-def _rule(name: str, digest: str, copy: int, redraw: int, unchanged: bool) -> AppliedOp:
-    """What a copy carries before its operations: the augmentation that made it, its number, how
-    often it was drawn again, and that it equals its parent, where it does."""
-    rule: dict[str, object] = {"copy": copy, "digest": digest, "name": name}
-    if redraw:
-        rule["redraw"] = redraw
-    if unchanged:
-        rule["unchanged"] = True
-    return AppliedOp("augmentation", canonical_json(rule))
 
 
 def rule_attributes(spec: JobSpec, generator: str) -> dict[str, str]:

@@ -124,6 +124,7 @@ JOB_FACTS: dict[str, Any] = {
         "generators:\n  digits-vae: {family: vae, checkpoint: checkpoints/vae}\n"
     ),
     "generators": {"digits-vae": {"id": VAE, "family": "vae"}},
+    "refused": {"n": 0, "first": []},
 }
 
 
