@@ -50,8 +50,11 @@ def plan(job: Job) -> Plan:
         PlanError: with everything that cannot be planned. CheckpointError: a generator.
     """
     from augment.run import plan_job, prepare
+    from augment.run.planning import build_pipelines
 
-    return plan_job(prepare(job)).plan
+    prepared = prepare(job)
+    build_pipelines(job)
+    return plan_job(prepared).plan
 
 
 def run(

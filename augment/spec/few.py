@@ -23,9 +23,12 @@ class Few:
 
     def add(self, place: str, found: str, expected: str, hint: str = "") -> None:
         """Note one; the place is whole: `labels.csv:7`."""
+        self.note(Problem(place, found, expected, hint))
+
+    def note(self, problem: Problem) -> None:
         self._count += 1
         if self._count <= SHOWN:
-            self._first.append(Problem(place, found, expected, hint))
+            self._first.append(problem)
 
     def problems(self) -> list[Problem]:
         """The first twenty and, where there were more, how many in all."""

@@ -156,7 +156,7 @@ class Augmentation(Spec):
     """Operations of albumentations in their order, each a bare name or `{Name: {parameters}}`;
     a composition such as `OneOf` takes `transforms`, a list of the same."""
     pipeline: str | None = None
-    """A file that `albumentations.save` wrote: `.json`, `.yaml` or `.yml`."""
+    """A file that `albumentations.save` wrote, of 2.0.8 or of 1.x: `.json`, `.yaml` or `.yml`."""
     unchanged: Literal["redraw", "keep"] = "redraw"
     """What becomes of a copy that shows its parent's very pixels, because no operation ran or
     none changed anything: it is drawn again, up to 100 times and at most 8 times where

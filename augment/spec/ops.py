@@ -1,53 +1,79 @@
-"""Checks operations of albumentations by a packaged table, without importing the library.
+"""Checks pipelines of albumentations by a packaged table, without importing the library.
 
-The library itself only warns of an unknown parameter; here it is a problem. Values of
-parameters are checked when the real pipeline is built. Knows nothing of pixels.
+Names of operations and parameters, and their values: what the library would refuse or warn of
+is a problem here, with its line. Knows nothing of pixels.
 """
 
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Iterator
-from pathlib import Path as FilePath
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from augment.errors import Problem
 from augment.spec.asked import Asked
+from augment.spec.few import Few
+from augment.spec.op_values import changes_nothing, table, wrong_composition, wrong_values
 from augment.spec.problems import nearest, one_of, shown
-from augment.spec.text import Path
+from augment.spec.saved import Saved, read_saved
+from augment.spec.text import Document, Path
 
+MAX_VALUES = 20_000
+MAX_DEPTH = 32
 _SHAPE = "an operation's name, or {Name: {parameters}}"
-_CLASS = "__class_fullname__"
-
-
-@functools.cache
-def _table() -> dict[str, Any]:
-    text = (FilePath(__file__).parent / "albumentations_ops.json").read_text(encoding="utf-8")
-    table: dict[str, Any] = json.loads(text)
-    return table
 
 
 def check_pipeline(asked: Asked, path: Path, ops: Any) -> None:
     """Note what is wrong with the whole pipeline at `path` (values resolved)."""
+    if (size := wrong_size(ops)) is not None:
+        asked.add(path, *size)
+        return
+    before = len(asked.problems)
     check_ops(asked, path, ops)
-    _check_effect(asked, path, list(_asked_names(ops)))
+    if len(asked.problems) == before and _idle(_asked_leaves(ops)):
+        asked.add(path, *_IDLE)
 
 
-def _check_effect(asked: Asked, path: Path, names: list[str]) -> None:
-    if names and set(names) == {"NoOp"}:
-        hint = "Its copies would be their parents once more"
-        asked.add(path, "NoOp and nothing else", "an operation that changes something", hint)
+def wrong_size(value: Any) -> tuple[str, str] | None:
+    """(what came, what is expected) where `value` is too large or too deep to walk, or holds a
+    number that is none."""
+    seen, todo = 0, [(value, 0)]
+    while todo:
+        item, depth = todo.pop()
+        seen += 1
+        if seen > MAX_VALUES or depth > MAX_DEPTH:
+            return "too large a pipeline", f"at most {MAX_VALUES} values, {MAX_DEPTH} deep"
+        if isinstance(item, Mapping):
+            todo += [(v, depth + 1) for v in item.values()]
+        elif isinstance(item, Sequence) and not isinstance(item, str | bytes):
+            todo += [(v, depth + 1) for v in item]
+        elif isinstance(item, float) and not math.isfinite(item):
+            return f"the number {item}", "finite numbers"
+    return None
 
 
-def _asked_names(ops: Any) -> Iterator[str]:
-    """Names of the operations that are no compositions, as far as they can be read."""
-    for item in ops if isinstance(ops, list) else ():
-        one = item if isinstance(item, dict) and len(item) == 1 else {str(item): None}
-        ((name, params),) = one.items()
-        if isinstance(params, dict) and "transforms" in params:
-            yield from _asked_names(params["transforms"])
+# ---- ops of a job --------------------------------------------------------------------
+
+
+_IDLE = ("operations that leave every image as it is", "one that changes something",
+         "Its copies would be their parents once more")  # fmt: skip
+
+
+def _idle(leaves: Iterator[tuple[str, Mapping[str, Any]]]) -> bool:
+    """Whether none of the operations, which are right, changes an image."""
+    return all(changes_nothing(name, params) for name, params in leaves)
+
+
+def _asked_leaves(ops: list[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The operations that are no compositions, of a list that is right."""
+    for item in ops:
+        ((name, params),) = item.items() if isinstance(item, dict) else ((item, None),)
+        if name in table()["compositions"]:
+            yield from _asked_leaves((params or {})["transforms"])
         else:
-            yield str(name)
+            yield name, params or {}
 
 
 def check_ops(asked: Asked, path: Path, ops: Any) -> None:
@@ -72,64 +98,90 @@ def _check_item(asked: Asked, path: Path, item: Any) -> None:
         return
     if not isinstance(params, dict):
         asked.add(path, shown(params), "a mapping of parameters")
-    elif _known(asked, path, name):
-        _check_params(asked, path, name, params)
+        return
+    inner = params.get("transforms") if name in table()["compositions"] else None
+    own = {key: value for key, value in params.items() if key != "transforms" or inner is None}
+    count = len(inner) if isinstance(inner, list) else None
+    for key, *problem in _wrong(name, own, count, inner is not None):
+        asked.add((*path, *key), *problem)
+    if inner is not None:
+        check_ops(asked, (*path, "transforms"), inner)
 
 
-def _known(asked: Asked, path: Path, name: str) -> bool:
-    table = _table()
-    if name in table["ops"] or name in table["compositions"]:
-        return True
-    valid = [*table["ops"], *table["compositions"]]
-    if reason := table["refused"].get(name):
-        asked.add(path, f"the operation {name!r}: {reason}", "an operation on one RGB image")
-    else:
-        expected = f"an operation of albumentations {table['albumentations']}"
-        asked.add(path, f"the operation {shown(name)}", expected, nearest(name, valid))
-    return False
+# ---- a saved pipeline ----------------------------------------------------------------
 
 
-def _check_params(asked: Asked, path: Path, name: str, params: dict[str, Any]) -> None:
-    table = _table()
-    composition = table["compositions"].get(name)
-    signature = table["ops"].get(name, {"params": ["transforms", *(composition or [])]})
-    for key in params:
-        if key not in signature["params"]:
-            valid = signature["params"]
-            asked.add((*path, key), "an unknown parameter", one_of(valid), nearest(key, valid))
-    for key in signature.get("required", ["transforms"]):
-        if key not in params:
-            asked.add((*path, key), "nothing", f"a value: {name} requires it")
-    if composition is not None and "transforms" in params:
-        check_ops(asked, (*path, "transforms"), params["transforms"])
-    _check_probability(asked, path, params)
+def check_saved(asked: Asked, path: Path, document: Document) -> None:
+    """Note what of a saved pipeline (`albumentations.save`) cannot be used, by the file's lines.
+    path: where the job names the file."""
+    saved = saved_pipeline(document)
+    asked.problems += saved.problems
+    leaves = ((step.op, step.params) for step in saved.steps if step.steps is None)
+    if not saved.problems and _idle(leaves):
+        asked.add(path, *_IDLE)
 
 
-def _check_probability(asked: Asked, path: Path, params: dict[str, Any]) -> None:
+def saved_pipeline(document: Document) -> Saved:
+    """A saved pipeline in today's words, and all that is wrong with it."""
+    if (size := wrong_size(document.data)) is not None:
+        return Saved(None, (), [Problem(document.name, *size)])
+    saved = read_saved(document)
+    problems = Few(document.name)
+    for problem in saved.problems:
+        problems.note(problem)
+    for step in saved.steps:
+        count = None if step.steps is None or saved.root is None else len(step.steps)
+        for key, *wrong in _wrong(step.op, step.params, count):
+            problems.add(".".join([step.place, *key]), *wrong)
+    return replace(saved, problems=problems.problems())
+
+
+# ---- one operation -------------------------------------------------------------------
+
+
+def _wrong(
+    name: str, params: Mapping[str, Any], count: int | None, inner: bool = True
+) -> Iterator[tuple[Any, ...]]:
+    """(path of the parameter, what came, what is expected, hint) of all that is wrong with one
+    operation. Of a composition: inner: whether it has `transforms`; count: how many, if known."""
+    facts = table()
+    composition = facts["compositions"].get(name)
+    if composition is None and name not in facts["ops"]:
+        yield _unknown(name)
+        return
+    known = facts["ops"][name]["params"] if composition is None else dict.fromkeys(composition)
+    valid = [*known] if composition is None else ["transforms", *known]
+    unknown = [key for key in params if key not in known]
+    for key in unknown:
+        yield (key,), "an unknown parameter", one_of(valid), nearest(key, valid)
+    required = [k for k, v in known.items() if v is not None and "default" not in v]
+    if composition is not None and not inner:
+        required = ["transforms"]
+    missing = [key for key in required if key not in params]
+    for key in missing:
+        yield (key,), "nothing", f"a value: {name} requires it", ""
+    if wrong := _wrong_probability(params):
+        yield ("p",), *wrong, ""
+    given = {k: v for k, v in params.items() if k in known and k != "p"}
+    if composition is not None:
+        yield from ((w.parameter.split("."), *w[1:]) for w in wrong_composition(name, given, count))
+    elif not missing:
+        for w in wrong_values(name, given):
+            yield w.parameter.split(".") if w.parameter else (), *w[1:]
+
+
+@functools.lru_cache(64)
+def _unknown(name: str) -> tuple[Any, ...]:
+    facts = table()
+    if reason := facts["refused"].get(name):
+        return (), f"the operation {name!r}: {reason}", "an operation on one RGB image", ""
+    expected = f"an operation of albumentations {facts['albumentations']}"
+    valid = [*facts["ops"], *facts["compositions"]]
+    return (), f"the operation {shown(name)}", expected, nearest(name, valid)
+
+
+def _wrong_probability(params: Mapping[str, Any]) -> tuple[str, str] | None:
     p = params.get("p", 1)
     if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
-        asked.add((*path, "p"), shown(p), "a probability of 0 to 1")
-    elif p == 0:
-        asked.add((*path, "p"), "0, so that it never runs", "a probability above 0")
-
-
-def check_saved(asked: Asked, path: Path, document: Any) -> None:
-    """Note operations of a saved pipeline (`albumentations.save`) that cannot be used."""
-    root = document.get("transform") if isinstance(document, dict) else None
-    if not isinstance(root, dict):
-        expected = "a pipeline written with albumentations.save"
-        asked.add(path, "a file without the key `transform`", expected)
-        return
-    names = list(_saved_names(root))
-    for name in names:
-        _known(asked, path, name)
-    _check_effect(asked, path, [n for n in names if n not in _table()["compositions"]])
-
-
-def _saved_names(root: dict[str, Any]) -> Iterator[str]:
-    todo = [root]
-    while todo:
-        item = todo.pop()
-        yield str(item.get(_CLASS, "")).rpartition(".")[2]
-        inner = item.get("transforms")
-        todo += [t for t in inner if isinstance(t, dict)] if isinstance(inner, list) else []
+        return shown(p), "a probability of 0 to 1"
+    return ("0, so that it never runs", "a probability above 0") if p == 0 else None

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from augment.errors import SpecError
 from augment.spec.asked import MISSING, Asked, local_path
 from augment.spec.draft import Draft
-from augment.spec.files import read_bytes
+from augment.spec.files import MAX_PIPELINE_BYTES, read_bytes
 from augment.spec.models import Augmentation, Fill, From, Synthesize
 from augment.spec.ops import check_pipeline, check_saved
 from augment.spec.problems import nearest, one_of, shown
@@ -141,7 +141,7 @@ def check_ops_or_pipeline(asked: Asked, path: Path) -> None:
         asked.add(place, shown(asked.written(place)), f"a file that ends in {one_of(_PIPELINES)}")
     elif check_local_file(asked, place, file, "a pipeline written with albumentations.save"):
         try:
-            check_saved(asked, place, parse(read_bytes(file), file).data)
+            check_saved(asked, place, parse(read_bytes(file, most=MAX_PIPELINE_BYTES), file))
         except SpecError as error:
             asked.problems += error.problems
 

@@ -195,10 +195,9 @@ def _build(step: Step, known: Mapping[str, type], problems: list[Problem]) -> An
         return None
     kind = known[step.op]
     takes = _takes(kind)
-    params = _own_params(step, kind, takes)
-    if not _params_fit(step, params, takes, problems):
+    if not _params_fit(step, takes, problems):
         return None
-    return _make(kind, params, place, problems)
+    return _make(kind, step.params, place, problems)
 
 
 def _build_composition(step: Step, known: Mapping[str, type], problems: list[Problem]) -> Any:
@@ -207,7 +206,7 @@ def _build_composition(step: Step, known: Mapping[str, type], problems: list[Pro
         problems.append(Problem(place, "no transforms", "a list of at least one operation"))
         return None
     inner = [_build(s, known, problems) for s in step.steps]
-    fit = _params_fit(step, step.params, dict.fromkeys(COMPOSITIONS[step.op]), problems)
+    fit = _params_fit(step, dict.fromkeys(COMPOSITIONS[step.op]), problems)
     if not fit or any(t is None for t in inner):
         return None
     kind = getattr(load_library(), step.op)
@@ -238,28 +237,13 @@ def _takes(kind: type) -> dict[str, Any]:
     }
 
 
-def _own_params(step: Step, kind: Any, takes: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters without those that a dump lists though only a base class takes them."""
-    if not step.saved:
-        return dict(step.params)
-    inherited = {
-        name
-        for base in kind.__mro__[1:]
-        if "__init__" in vars(base)
-        for name in inspect.signature(base.__init__).parameters
-    }
-    return {k: v for k, v in step.params.items() if k in takes or k not in inherited}
-
-
-def _params_fit(
-    step: Step, params: Mapping[str, Any], takes: Mapping[str, Any], problems: list[Problem]
-) -> bool:
+def _params_fit(step: Step, takes: Mapping[str, Any], problems: list[Problem]) -> bool:
     place, before = f"{step.place}.{step.op}", len(problems)
-    for name in params:
+    for name in step.params:
         if name not in takes:
             near = _nearest(name, takes)
             problems.append(Problem(f"{place}.{name}", "this parameter", _one_of(takes), near))
-    if params.get("p") == 0:
+    if step.params.get("p") == 0:
         problems.append(Problem(f"{place}.p", "0", "more than 0", "It would never be applied"))
     return len(problems) == before
 
@@ -340,12 +324,11 @@ def _with_defaults(step: Step, known: Mapping[str, type]) -> dict[str, Any]:
     one pipeline. `plain` would hash long lists; that is as good here."""
     kind = known.get(step.op) or getattr(load_library(), step.op)
     takes = _takes(kind)
-    own = _own_params(step, kind, takes)
     defaults = {
         k: v for k, v in takes.items() if v is not inspect.Parameter.empty and k not in _UNSET
     }
     steps = None if step.steps is None else [_with_defaults(s, known) for s in step.steps]
-    return {"op": step.op, "params": plain({**defaults, **own}), "transforms": steps}
+    return {"op": step.op, "params": plain({**defaults, **step.params}), "transforms": steps}
 
 
 # Of compositions: what a pipeline here never sets.

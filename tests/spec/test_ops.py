@@ -29,7 +29,8 @@ def test_refused_operations_do_need_what_is_said() -> None:
     image = np.random.default_rng(0).integers(0, 256, (48, 40, 3), dtype=np.uint8)
     unusable = []
     for name, signature in table["ops"].items():
-        if signature["required"] or name in ("Crop", "CropAndPad", "LongestMaxSize"):
+        required = any("default" not in about for about in signature["params"].values())
+        if required or name in ("Crop", "CropAndPad", "LongestMaxSize"):
             continue
         if name == "SmallestMaxSize":
             continue
@@ -147,11 +148,12 @@ def test_a_saved_pipeline(problems: Problems, tmp_path: Path) -> None:
 
 def test_a_saved_pipeline_with_unusable_operations(problems: Problems, tmp_path: Path) -> None:
     saved(tmp_path / "saved.json", "HorizontalFlp", "Normalize")
+    file = tmp_path / "saved.json"
     assert problems(PIPELINE) == [
-        "job: augmentations[0].pipeline: got the operation 'Normalize': its result is not an 8 bit "
-        "RGB image; expected an operation on one RGB image",
-        "job: augmentations[0].pipeline: got the operation 'HorizontalFlp'; expected an operation "
-        "of albumentations 2.0.8. Did you mean 'HorizontalFlip'?",
+        f"{file}:1: transform.transforms[0]: got the operation 'HorizontalFlp'; expected an "
+        "operation of albumentations 2.0.8. Did you mean 'HorizontalFlip'?",
+        f"{file}:1: transform.transforms[1]: got the operation 'Normalize': its result is not an "
+        "8 bit RGB image; expected an operation on one RGB image",
     ]
 
 
@@ -163,7 +165,7 @@ def test_files_that_are_no_pipelines(problems: Problems, tmp_path: Path) -> None
     ]
     file.write_text("{}")
     assert problems(PIPELINE) == [
-        "job: augmentations[0].pipeline: got a file without the key `transform`; "
+        f"{file}:1: got a file without the key `transform`; "
         "expected a pipeline written with albumentations.save"
     ]
     file.write_text("{")
@@ -191,8 +193,8 @@ def test_a_pipeline_of_nothing_is_known_without_the_library(
     problems: Problems, tmp_path: Path, ops: list[Any]
 ) -> None:
     text = (
-        "got NoOp and nothing else; expected an operation that changes something. Its copies "
-        "would be their parents once more"
+        "got operations that leave every image as it is; expected one that changes something. "
+        "Its copies would be their parents once more"
     )
     assert problems({"augmentations.0.ops": ops}) == [f"job: augmentations[0].ops: {text}"]
     saved = {"__class_fullname__": "Compose", "transforms": [{"__class_fullname__": "NoOp"}]}

@@ -28,6 +28,7 @@ from augment.transforms.albumentations_ops import (
 
 PHOTO = np.ascontiguousarray(skimage.data.astronaut()[100:228, 150:310])
 OTHER = np.ascontiguousarray(skimage.data.coffee()[100:200, 150:290])
+FORMER = sorted((Path(__file__).parents[1] / "data" / "albumentations").glob("1.*"))
 NEEDED: dict[str, dict[str, Any]] = {
     "Affine": {"rotate": [-10, 10]},
     "CenterCrop": {"height": 64, "width": 64},
@@ -268,6 +269,13 @@ def test_a_saved_pipeline_gives_the_pixels_of_its_ops(form: Any, tmp_path: Path)
         a, b = from_file.apply(PHOTO, str(i)), from_ops.apply(PHOTO, str(i))
         assert pixels(a[0]) == pixels(b[0])
         assert a[1] == b[1]
+
+
+@pytest.mark.parametrize("path", FORMER, ids=lambda p: p.name)
+def test_a_pipeline_that_an_earlier_version_saved_is_built(path: Path) -> None:
+    """Every operation that is accepted is one that the library takes."""
+    transformer = build(pipeline=str(path))
+    assert transformer.apply(PHOTO, "a")[0].shape == (32, 32, 3)
 
 
 def test_every_operation_can_be_saved_and_read_back(tmp_path: Path) -> None:
