@@ -125,6 +125,7 @@ SAMPLE_SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         _required("sha256", pa.string()),
+        ("pixels_sha256", pa.string()),
         ("license", pa.string()),
         ("source", pa.struct([("name", pa.string()), ("locator", pa.string())])),
         ("generator", _GENERATOR),
@@ -136,7 +137,14 @@ SAMPLE_SCHEMA = pa.schema(
         _required("generated_at", _TIMESTAMP),
     ]
 )
-"""One row of a data set, version 1."""
+"""One row of a data set, version 1. sha256: of the final bytes. pixels_sha256: of what the image
+shows, marks aside (`codec.pixels_sha256`): of a real row its file's pixels; of a generated one
+those that the generator made, before they are fitted and encoded; of a copy those that its
+operations gave. So pictures that are equal have one value, also where a lossy encoding parts
+them. Null where the pixels have more than 8 bits a value."""
+
+LATER_COLUMNS = ("pixels_sha256",)
+"""Columns of `SAMPLE_SCHEMA` and `POOL_SCHEMA` that tables of earlier versions do not have."""
 
 POOL_SCHEMA = pa.schema(
     [
@@ -148,6 +156,7 @@ POOL_SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         _required("sha256", pa.string()),
+        ("pixels_sha256", pa.string()),
         ("mask", _IMAGE),
         ("generator", _GENERATOR),
         ("parents", _PARENTS),
@@ -275,6 +284,7 @@ class PoolRow:
     scores: tuple[tuple[str, float], ...] = ()
     marks: tuple[str, ...] = ()
     mask: bytes | None = None
+    pixels_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +315,7 @@ class SampleRow:
     weight: float = 1.0
     attributes: tuple[tuple[str, str], ...] = ()
     mask: bytes | None = None
+    pixels_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,7 +403,8 @@ def _column(columns: Mapping[str, Sequence[Any] | pa.Array], f: pa.Field, n: int
 def sample_table(rows: Sequence[SampleRow], stamp: Stamp) -> pa.Table:
     """The rows as a table of `SAMPLE_SCHEMA`, in the order given. Builds columns, not rows."""
     same = ("sample_id", "label", "label_name", "weight", "split", "generated", "rank",
-            "digital_source_type", "width", "height", "sha256", "license")  # fmt: skip
+            "digital_source_type", "width", "height", "sha256", "pixels_sha256",
+            "license")  # fmt: skip
     columns: dict[str, Any] = {name: list(map(attrgetter(name), rows)) for name in same}
     columns["image"] = _image(
         [r.image for r in rows], [f"{r.sample_id}.{r.extension}" for r in rows]
@@ -415,7 +427,8 @@ def sample_table(rows: Sequence[SampleRow], stamp: Stamp) -> pa.Table:
 
 def pool_table(rows: Sequence[PoolRow], stamp: Stamp) -> pa.Table:
     """The rows as a table of `POOL_SCHEMA`, in the order given."""
-    same = ("sample_id", "label_name", "digital_source_type", "width", "height", "sha256")
+    same = ("sample_id", "label_name", "digital_source_type", "width", "height", "sha256",
+            "pixels_sha256")  # fmt: skip
     columns: dict[str, Any] = {name: list(map(attrgetter(name), rows)) for name in same}
     columns["image"] = _image([r.image for r in rows], [f"{r.sample_id}.png" for r in rows])
     columns["mask"] = _masks(rows)

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from augment.audit.table import DataSet, Shard, class_names, column, leaf, open_shard, read_columns
 from augment.codec import CLAIMS
 from augment.errors import RequestError
-from augment.sample import GENERATED_ORIGINS, POOL_SCHEMA, Origin
+from augment.sample import GENERATED_ORIGINS, LATER_COLUMNS, POOL_SCHEMA, Origin
 
 CELL = ("split", "label_name", "origin", "generated", "generator", "source")
 """The columns that count: a cell is one combination of them."""
@@ -88,7 +88,8 @@ def read_facts(data: DataSet, shard: Shard) -> Iterator[Facts]:
 def _check_columns(
     data: DataSet, shard: Shard, schema: pa.Schema, classes: tuple[str, ...]
 ) -> None:
-    if set(POOL_SCHEMA.names) <= set(schema.names) and "split" not in schema.names:
+    of_pools = set(POOL_SCHEMA.names).difference(LATER_COLUMNS)
+    if of_pools <= set(schema.names) and "split" not in schema.names:
         raise RequestError(
             f"{data.name}: is a pool, which holds what generators made, not a data set; "
             "give the folder that the job names as output.uri"

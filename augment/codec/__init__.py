@@ -25,6 +25,7 @@ from augment.codec.header import Header, too_deep
 from augment.codec.jpeg_quality import quality, subsampling
 from augment.codec.marks import CLAIMS, claimed
 from augment.codec.parts import Parts
+from augment.codec.picture_name import pixels_sha256
 from augment.codec.png_writing import encode_pngs
 from augment.codec.readers import refusal
 from augment.codec.webp_reading import is_lossy
@@ -46,6 +47,7 @@ __all__ = [
     "fit",
     "label_map",
     "lacking",
+    "pixels_sha256",
     "read",
     "read_header",
     "refusal",

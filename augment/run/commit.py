@@ -21,7 +21,7 @@ from augment.run.copying import sum_copies
 from augment.run.mixing import Arrangement
 from augment.run.prepare import Frozen, Prepared
 from augment.run.refused import in_job
-from augment.sample import QUARANTINE_SCHEMA, SAMPLE_SCHEMA
+from augment.sample import QUARANTINE_SCHEMA
 from augment.spec import protected_splits
 from augment.spec.generators import CustomGenerator, GeneratorSpec
 from augment.spec.models import SourceSpec
@@ -115,7 +115,7 @@ def commit(frozen: Frozen, arrangement: Arrangement, records: Sequence[Record]) 
     check_counts(frozen, arrangement, results)
     entries = [ShardEntry.from_json(r["entry"]) for r in records if r["entry"] is not None]
     check_unique(prepared.output, entries)
-    table = ensure_table(prepared.output, SAMPLE_SCHEMA, frozen.plan.classes)
+    table = ensure_table(prepared.output, frozen.schema, frozen.plan.classes)
     check = refuse_foreign_rows(prepared.output, prepared.digest)
     check(table)
     _keep_provenance(frozen, arrangement, records)

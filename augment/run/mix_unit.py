@@ -141,7 +141,8 @@ class MixWorker:
 
     def _table(self, unit: Named, made: Made) -> pa.Table:
         order = shuffled(len(made.rows), self._prepared.job.spec.seed, unit.name)
-        return sample_table([made.rows[i][0] for i in order], self._frozen.stamp)
+        table = sample_table([made.rows[i][0] for i in order], self._frozen.stamp)
+        return table.select(self._frozen.columns)
 
     def _write(self, unit: Named, table: pa.Table) -> dict[str, Any] | None:
         if not table.num_rows:

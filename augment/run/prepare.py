@@ -34,7 +34,7 @@ from augment.plan import (
     read_manifest,
 )
 from augment.run.telling import Telling
-from augment.sample import Origin, RealRow, Stamp
+from augment.sample import LATER_COLUMNS, SAMPLE_SCHEMA, Origin, RealRow, Stamp
 from augment.seeds import digest, order_key
 from augment.sources import Census, open_source, take_census
 from augment.spec import Job, request_digest
@@ -44,6 +44,7 @@ from augment.write import Work
 
 Clock = Callable[[], dt.datetime]
 
+_FIRST_COLUMNS = tuple(n for n in SAMPLE_SCHEMA.names if n not in LATER_COLUMNS)
 _STYLES_PER_CLASS = 32
 _CENSUS_GROUP = 4096
 _MANIFEST = 16 << 30  # bytes
@@ -122,6 +123,14 @@ class Frozen:
     inputs: FrozenInputs
     draws: Mapping[str, str]
     """source whose splits are shares -> name of what was drawn; {}: not known."""
+    columns: tuple[str, ...]
+    """Of the data set: what an earlier version began keeps the columns that it had, so that all
+    shards of a table have the same."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """`SAMPLE_SCHEMA` with these columns."""
+        return pa.schema([SAMPLE_SCHEMA.field(name) for name in self.columns])
 
 
 def prepare(job: Job) -> Prepared:
@@ -222,6 +231,7 @@ def freeze(
             "inputs": _keep_census(work, "inputs", planned.inputs.table),
             "input_lists": {n: i.to_json() for n, i in planned.inputs.lists.items()},
             "draws": dict(census.draws),
+            "columns": SAMPLE_SCHEMA.names,
         }
         head = work.freeze("plan.json", json.dumps(document, sort_keys=True).encode())
     frozen = _thaw(prepared, head)
@@ -245,6 +255,7 @@ def _thaw(prepared: Prepared, head: bytes) -> Frozen:
                 {n: InputList.from_json(i) for n, i in document["input_lists"].items()},
             ),
             document.get("draws", {}),
+            tuple(document.get("columns", _FIRST_COLUMNS)),
         )
     except (KeyError, TypeError, ValueError) as e:
         raise InterruptedRun(

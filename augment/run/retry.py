@@ -46,7 +46,7 @@ from augment.run.retry_plan import (
 from augment.run.retry_unit import RetryTask, RetryUnit
 from augment.run.synthesis import make_again, synthesize, try_again
 from augment.run.telling import Telling, logged
-from augment.sample import QUARANTINE_SCHEMA, SAMPLE_SCHEMA
+from augment.sample import QUARANTINE_SCHEMA
 from augment.spec import Job
 from augment.write import (
     Commit,
@@ -306,7 +306,7 @@ class _Retry:
         self, generation: int, entries: Sequence[ShardEntry], records: Sequence[Record]
     ) -> None:
         prepared = self._prepared
-        table = ensure_table(prepared.output, SAMPLE_SCHEMA, self._frozen.plan.classes)
+        table = ensure_table(prepared.output, self._frozen.schema, self._frozen.plan.classes)
         cubes = [(r["entry"]["path"], r["cube"]) for r in records if r["entry"] is not None]
         write_counts(prepared.output, prepared.job_id, counts_table(cubes))
         about = {"job_id": prepared.job_id, "request": prepared.digest}

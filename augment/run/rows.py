@@ -103,10 +103,10 @@ class RowMaker:
         try:
             if isinstance(data, SampleError):
                 raise data
-            header, picture, trouble = self._look(data, bool(copies))
+            header, picture, trouble = self._look(data)
         except SampleError as e:
             return self._lost(row, identity, copies, e)
-        real = self._real_row(row, identity, data, header)
+        real = self._real_row(row, identity, data, header, _shown(picture))
         made = Made([(real, None)])
         if why := codec.refusal(data, header):
             made.refused.append((row.source, row.locator, why))
@@ -119,10 +119,8 @@ class RowMaker:
                 made.take(self._copies(wanted, _Parent(real, picture.image, style, decoded)))
         return made
 
-    def _look(self, data: bytes, pixels: bool) -> tuple[Header, Picture | None, SampleError | None]:
-        """Header and, where copies are wanted, pixels, or why there can be none."""
-        if not pixels:
-            return codec.verify(data, self._max_pixels), None, None
+    def _look(self, data: bytes) -> tuple[Header, Picture | None, SampleError | None]:
+        """Header and pixels, or why there can be none although the file is whole."""
         try:
             picture = codec.read(data, self._max_pixels)
         except SampleError as e:
@@ -141,7 +139,9 @@ class RowMaker:
             made.take(self._lost_copies(wanted, row, identity, parent))
         return made
 
-    def _real_row(self, row: RealRow, identity: str, data: bytes, header: Header) -> SampleRow:
+    def _real_row(
+        self, row: RealRow, identity: str, data: bytes, header: Header, shown: str | None
+    ) -> SampleRow:
         source = self._spec.sources[row.source]
         kind = source.digital_source_type
         return SampleRow(
@@ -158,6 +158,7 @@ class RowMaker:
             width=header.width,
             height=header.height,
             sha256=hashlib.sha256(data).hexdigest(),
+            pixels_sha256=shown,
             license=source.license,
             source=(row.source, row.locator),
             attributes=tuple(sorted(source.attributes.items())),
@@ -169,6 +170,7 @@ class RowMaker:
     def generated(self, generator: str, split: str, row: PoolRow, rank: int) -> Made:
         """A selected pool row, encoded for this data set, and its classical copies."""
         image = codec.decode(row.image, self._max_pixels)
+        shown = codec.pixels_sha256(image)  # pool rows of earlier versions do not say it
         style = self._made_style(row)
         if self._spec.output.image.format == "match_real":
             image = codec.fit(image, style.width, style.height)
@@ -188,6 +190,7 @@ class RowMaker:
             width=file.width,
             height=file.height,
             sha256=file.sha256,
+            pixels_sha256=shown,
             license=self._infos[generator].license,
             generator=row.generator,
             parents=row.parents,
@@ -293,6 +296,7 @@ class RowMaker:
             width=file.width,
             height=file.height,
             sha256=file.sha256,
+            pixels_sha256=codec.pixels_sha256(drawn.pixels),
             license=row.license,
             generator=row.generator,
             parents=(Parent(row.sample_id, row.sha256, row.source[1] if row.source else ""),),
@@ -343,6 +347,13 @@ class RowMaker:
             marks = ("xmp",)
         extension = "jpg" if style.format == "jpeg" else "png"
         return _File(data, extension, width, height, hashlib.sha256(data).hexdigest(), marks)
+
+
+def _shown(picture: Picture | None) -> str | None:
+    """The name of what a file shows; None where 8 bits a value do not show all of it."""
+    if picture is None or "depth" in picture.lost:
+        return None
+    return codec.pixels_sha256(picture.image)
 
 
 def rule_attributes(spec: JobSpec, generator: str) -> dict[str, str]:

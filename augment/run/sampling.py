@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from augment import logs
-from augment.codec import encode_pngs, label_map, to_uint8
+from augment.codec import encode_pngs, label_map, pixels_sha256, to_uint8
 from augment.errors import RequestError, UnitFailed
 from augment.filters import Filter, build_filters, judge, score
 from augment.generators import GeneratorInfo, Halving
@@ -84,12 +84,15 @@ class Recipe:
         files = encode_pngs(images_NHWC)
         part = Part([], {}, [])
         size = images_NHWC.shape[1:3]
-        for one, data, found, reason, note in zip(asked, files, scores, failed, notes, strict=True):
+        shown = map(pixels_sha256, images_NHWC)
+        for one, data, pixels, found, reason, note in zip(
+            asked, files, shown, scores, failed, notes, strict=True
+        ):
             point = (one.request.label_name, one.request.index)
             if reason is not None:
                 part.failed.append((*point, reason))
                 continue
-            part.rows.append(self._row(one, (data, *size), found, note))
+            part.rows.append(self._row(one, (data, *size), pixels, found, note))
             verdict = judge(self.filters, found)
             if not verdict.accepted:
                 part.rejected[point] = verdict.reason or ""
@@ -99,10 +102,11 @@ class Recipe:
         self,
         asked: Asked,
         png: tuple[bytes, int, int],
+        pixels: str,
         scores: Mapping[str, float],
         note: Mapping[str, Any] | None,
     ) -> PoolRow:
-        """png: an encoded image, its height and its width."""
+        """png: an encoded image, its height and its width. pixels: the name of what it shows."""
         info, request = self.info, asked.request
         data, height, width = png
         data = add_xmp(data, request.sample_id, self.digital_source_type, self.system)
@@ -132,6 +136,7 @@ class Recipe:
             scores=tuple(sorted(scores.items())),
             marks=("xmp",),
             mask=mask,
+            pixels_sha256=pixels,
         )
 
 

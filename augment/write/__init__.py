@@ -5,6 +5,7 @@ Every file here takes a `Folder`; none knows of jobs' rules, generators or Ray.
 
 from augment.write.card import card_is_current, write_card
 from augment.write.claims import Claim, Claims
+from augment.write.creation import ensure_table
 from augment.write.journal import Journal, read_journals
 from augment.write.lease import Holder, Lease, Seen, alive, holders, look
 from augment.write.marks import XmpMark, add_xmp, has_marks, read_xmp, verify_mark
@@ -23,7 +24,6 @@ from augment.write.table import (
     CommitResult,
     LiveFile,
     commit_once,
-    ensure_table,
     generation_of,
     live_files,
     named_files,

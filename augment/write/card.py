@@ -17,8 +17,9 @@ import yaml
 from augment.errors import RequestError
 from augment.sample import GENERATED_ORIGINS, Origin
 from augment.storage import Folder
+from augment.write.creation import table_classes
 from augment.write.provenance import Cell, read_counts, read_job
-from augment.write.table import live_files, newest_version, open_table, table_classes
+from augment.write.table import live_files, newest_version, open_table
 
 CARD = "README.md"
 MAX_LISTED_FILES = 1000

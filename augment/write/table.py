@@ -1,4 +1,4 @@
-"""The Delta table: created once with its class list, grown by one transaction per request.
+"""The Delta table: grown by one transaction per request (creation.py makes it).
 
 A version names its files; nothing else makes a file part of a table. A request commits
 under (app id, generation), so a repeat is seen and does nothing; on a conflict with
@@ -26,13 +26,7 @@ from augment.errors import OutputConflictError, RequestError, StorageError
 from augment.storage import Folder
 from augment.write.shards import ShardEntry
 
-PROPERTIES = {
-    # with delta's defaults old versions cannot be opened any more after 30 days
-    "delta.enableExpiredLogCleanup": "false",
-    "delta.logRetentionDuration": "interval 36500 days",
-}
-_CLASSES = "augment.classes"
-_LOG = "_delta_log"
+LOG = "_delta_log"
 _ROUNDS = 20  # commits of others that one commit gives way to
 _PAUSES = (0.2, 0.4, 0.8)  # seconds, where a commit failed and nobody's came first
 _READS = 3  # of the log, where an answer broke off
@@ -92,23 +86,6 @@ def open_table(folder: Folder, version: int | None = None) -> DeltaTable | None:
         raise
 
 
-def ensure_table(
-    folder: Folder, schema: pa.Schema, class_names: Sequence[str] | None = None
-) -> DeltaTable:
-    """The table, created without rows where there is none. Of two that create it at once
-    one does, and both get it.
-
-    Raises:
-        OutputConflictError: it stands with other columns or another class list.
-        StorageError: it could not be read or written.
-    """
-    table = open_table(folder)
-    if table is None:
-        table = _create(folder, schema, class_names)
-    _check_same(folder, table, schema, class_names)
-    return table
-
-
 def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check) -> CommitResult:
     """Add the entries in one transaction, unless this app id and generation is there already.
 
@@ -125,7 +102,7 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
         if (generation_of(folder, table, commit.app_id) or 0) >= commit.generation:
             return CommitResult(table.version(), already=True)
         check(table)
-        _refuse_linked_log(folder)
+        refuse_linked_log(folder)
         _check_files(folder, commit.entries)
         live = {f.path for f in _live(folder, table)}
         adds = [_add(e) for e in commit.entries if e.path not in live]
@@ -137,7 +114,7 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
             if again and _overtaken(folder, base, pauses):  # a repeat is seen by its app id
                 continue
             raise StorageError(
-                f"{folder.uri}: the transaction could not be written: {_brief(folder, error)}; "
+                f"{folder.uri}: the transaction could not be written: {brief(folder, error)}; "
                 "put the cause right and run the same command again"
             ) from error
         return CommitResult(base + 1, already=False)
@@ -169,7 +146,7 @@ def live_files(folder: Folder, version: int | None = None) -> list[LiveFile]:
     Raises:
         RequestError: there is no table or no such version.
     """
-    return _live(folder, _existing(folder, version))
+    return _live(folder, existing(folder, version))
 
 
 def named_files(folder: Folder) -> frozenset[str]:
@@ -184,7 +161,7 @@ def named_files(folder: Folder) -> frozenset[str]:
         return frozenset()
     found: set[str] = {file.path for file in live_files(folder, newest)}
     for version in range(newest + 1):
-        path = f"{_LOG}/{version:020d}.json"
+        path = f"{LOG}/{version:020d}.json"
         try:
             found.update(_added(folder.read(path), folder.url(path)))
         except FileNotFoundError:
@@ -218,7 +195,7 @@ def withdraw(folder: Folder, paths: Collection[str], about: Mapping[str, str]) -
     Raises:
         StorageError: the transaction could not be written, or another one came first.
     """
-    table = _existing(folder, None)
+    table = existing(folder, None)
     live = {f.path: f for f in _live(folder, table)}
     now_ms = int(time.time() * 1000)
     gone = [
@@ -227,7 +204,7 @@ def withdraw(folder: Folder, paths: Collection[str], about: Mapping[str, str]) -
     ]
     if not gone:
         return table.version()
-    _refuse_linked_log(folder)
+    refuse_linked_log(folder)
     try:
         table.create_write_transaction(
             [*gone],
@@ -237,16 +214,10 @@ def withdraw(folder: Folder, paths: Collection[str], about: Mapping[str, str]) -
         )
     except (DeltaError, OSError) as error:
         raise StorageError(
-            f"{folder.uri}: the transaction could not be written: {_brief(folder, error)}; put "
+            f"{folder.uri}: the transaction could not be written: {brief(folder, error)}; put "
             "the cause right and run the same command again"
         ) from error
     return _newest(folder)
-
-
-def table_classes(table: DeltaTable) -> tuple[str, ...] | None:
-    """The class list, row order = label; None for a pool and for foreign tables."""
-    text = table.metadata().configuration.get(_CLASSES)
-    return None if text is None else tuple(json.loads(text))
 
 
 def generation_of(folder: Folder, table: DeltaTable, app_id: str) -> int | None:
@@ -282,54 +253,6 @@ def _check_files(folder: Folder, entries: Sequence[ShardEntry]) -> None:
         )
 
 
-def _create(folder: Folder, schema: pa.Schema, class_names: Sequence[str] | None) -> DeltaTable:
-    classes = {} if class_names is None else {_CLASSES: json.dumps(list(class_names))}
-    _refuse_linked_log(folder)
-    try:
-        return DeltaTable.create(
-            folder.delta_uri(),
-            schema.remove_metadata(),
-            mode="error",
-            configuration={**PROPERTIES, **classes},
-            storage_options=folder.delta_options(),
-            commit_properties=CommitProperties(max_commit_retries=0),  # else a second metadata
-            raise_if_key_not_exists=False,  # our own key is no property of delta's
-        )
-    except (DeltaError, OSError) as error:
-        table = open_table(folder)  # another run was faster
-        if table is None:
-            raise StorageError(
-                f"{folder.uri}: the table could not be created: {_brief(folder, error)}; put the "
-                "cause right and run the same command again"
-            ) from error
-        return table
-
-
-def _check_same(
-    folder: Folder, table: DeltaTable, schema: pa.Schema, class_names: Sequence[str] | None
-) -> None:
-    columns = [(f.name, f.type) for f in pa.schema(table.schema())]
-    if columns != [(f.name, f.type) for f in schema]:
-        raise OutputConflictError(
-            f"{folder.uri}: a table with the columns {', '.join(n for n, _ in columns)} stands "
-            f"there; expected {', '.join(schema.names)} in their types. Choose another place"
-        )
-    classes = table_classes(table)
-    expected = None if class_names is None else tuple(class_names)
-    if classes != expected:
-        raise OutputConflictError(
-            f"{folder.uri}: the table was created with the classes {_names(classes)}; the job "
-            f"says {_names(expected)}. A class list is fixed for ever: choose another output.uri"
-        )
-
-
-def _names(classes: tuple[str, ...] | None) -> str:
-    if classes is None:
-        return "(none)"
-    shown = ", ".join(classes[:8])
-    return f"{shown} ... ({len(classes)})" if len(classes) > 8 else shown
-
-
 def _add(entry: ShardEntry) -> AddAction:
     if not re.fullmatch(r"[A-Za-z0-9._/-]+", entry.path):  # a log holds paths URL-encoded
         raise ValueError(f"{entry.path!r} cannot stand in a Delta log as it is")
@@ -349,11 +272,11 @@ def _write(table: DeltaTable, adds: Sequence[AddAction], commit: Commit) -> None
     )
 
 
-def _refuse_linked_log(folder: Folder) -> None:
+def refuse_linked_log(folder: Folder) -> None:
     """A transaction would be written into another table's log."""
-    if folder.is_linked(_LOG):
+    if folder.is_linked(LOG):
         raise StorageError(
-            f"{folder.url(_LOG)} is a link, and nothing is written through one; put the log "
+            f"{folder.url(LOG)} is a link, and nothing is written through one; put the log "
             "itself there, or name the table that it belongs to"
         )
 
@@ -378,7 +301,7 @@ def _live(folder: Folder, table: DeltaTable) -> list[LiveFile]:
     )
 
 
-def _existing(folder: Folder, version: int | None) -> DeltaTable:
+def existing(folder: Folder, version: int | None) -> DeltaTable:
     table = open_table(folder, version)
     if table is None:
         raise RequestError(f"{folder.uri}: no table stands there; `augment run` makes one")
@@ -411,13 +334,13 @@ def _read(folder: Folder, ask: Callable[[], Got]) -> Got:
         except (DeltaError, OSError) as error:
             if not left or folder.is_local:
                 raise StorageError(
-                    f"{folder.uri}: the table's log could not be read: {_brief(folder, error)}; "
+                    f"{folder.uri}: the table's log could not be read: {brief(folder, error)}; "
                     "put the cause right and run the same command again"
                 ) from error
     raise AssertionError("the last try returns or raises")
 
 
-def _brief(folder: Folder, error: Exception) -> str:
+def brief(folder: Folder, error: Exception) -> str:
     """What delta-rs says, without colours and the marks of a store's XML."""
     plain = re.sub(r"\x1b\[[0-9;]*m|↳|<[^>]*>", " ", folder.without_secrets(str(error)))
     return " ".join(plain.split())[:400]

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,52 @@ def test_a_transform_that_fails_costs_its_copies_only(frozen: Make) -> None:
         assert lost.detail.startswith("RandomCrop: ")
         assert (lost.source, lost.locator) == ("digits", "train/0/x.jpg")
     assert len(made.bad) == 2
+
+
+def shown(row: Any) -> str:
+    """The name of what a row's file shows."""
+    return codec.pixels_sha256(codec.decode(row.image, 10**6))
+
+
+def test_real_rows_and_their_copies_say_what_they_show(frozen: Make) -> None:
+    """A copy is known by its pixels before they are encoded: its JPEG shows others."""
+    made = RowMaker(frozen(augmentations=[FLIP])).real(real(), jpeg())
+    photo = codec.decode(jpeg(), 10**6)
+    assert made.rows[0][0].pixels_sha256 == codec.pixels_sha256(photo) == shown(made.rows[0][0])
+    flipped = codec.pixels_sha256(photo[:, ::-1])
+    assert [c.pixels_sha256 for c in copies(made)] == [flipped] * 2
+    assert shown(copies(made)[0]) != flipped
+    assert [row.pixels_sha256 for row, _ in RowMaker(frozen()).real(real("test"), jpeg()).rows] == [
+        codec.pixels_sha256(photo)
+    ]
+
+
+def test_a_picture_of_more_than_8_bits_has_no_name(frozen: Make) -> None:
+    out = io.BytesIO()
+    Image.fromarray(PHOTO[..., 0].astype(np.uint16) * 257).save(out, "PNG")
+    made = RowMaker(frozen()).real(real("test"), out.getvalue())
+    assert [row.pixels_sha256 for row, _ in made.rows] == [None]
+
+
+def test_equal_generated_pictures_have_one_name_however_they_are_fitted(
+    frozen: Make, tmp_path: Path
+) -> None:
+    """Their files differ: each carries its own id, and each is fitted to a real image's style."""
+    folder = tmp_path / "data/train/0"
+    for n in range(4):
+        (folder / f"photo{n}.jpg").write_bytes(jpeg(70 + n))
+    plan = frozen()
+    one = pool_row(plan, 3)
+    maker = RowMaker(plan)
+    made = [
+        maker.generated("fake", "train", replace(one, sample_id=f"{i:032x}"), i).rows[0][0]
+        for i in range(12)
+    ]
+    assert len({row.sha256 for row in made}) == 12
+    assert len({shown(row) for row in made}) > 2
+    assert {row.pixels_sha256 for row in made} == {
+        codec.pixels_sha256(codec.decode(one.image, 10**6))
+    }
 
 
 COIN = {"name": "coin", "copies": 6, "ops": [{"HorizontalFlip": {"p": 0.3}}]}

@@ -21,9 +21,10 @@ from augment.write.card import (
     render_card,
     write_card,
 )
+from augment.write.creation import ensure_table
 from augment.write.provenance import count_cells, counts_table, write_counts, write_job
 from augment.write.shards import ShardEntry, write_shard
-from augment.write.table import Commit, commit_once, ensure_table
+from augment.write.table import Commit, commit_once
 from augment.write.work import Work
 
 CLASSES = ("0", "no|way", "cat")

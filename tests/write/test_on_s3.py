@@ -13,8 +13,9 @@ from deltalake.exceptions import CommitFailedError
 
 from augment.storage import Folder
 from augment.write import Lease, Work, holders
+from augment.write.creation import ensure_table
 from augment.write.lease import alive
-from augment.write.table import Commit, commit_once, ensure_table, live_files, newest_version
+from augment.write.table import Commit, commit_once, live_files, newest_version
 from tests.storage.s3_server import Nth, S3Server
 
 SCHEMA = pa.schema([("a", pa.string())])

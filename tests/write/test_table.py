@@ -16,21 +16,19 @@ import pytest
 from deltalake import DeltaTable
 
 from augment.errors import OutputConflictError, RequestError, StorageError
-from augment.sample import POOL_SCHEMA, SAMPLE_SCHEMA
+from augment.sample import SAMPLE_SCHEMA
 from augment.storage import Folder
+from augment.write.creation import ensure_table
 from augment.write.shards import ShardEntry, write_shard
 from augment.write.table import (
-    PROPERTIES,
     Commit,
     commit_once,
-    ensure_table,
     live_files,
     missing_files,
     named_files,
     newest_version,
     open_table,
     refuse_foreign_rows,
-    table_classes,
     withdraw,
 )
 
@@ -53,39 +51,6 @@ def shard(folder: Folder, rows: Rows, n: int, start: int = 0, job: str = "job") 
 
 def made(folder: Folder) -> DeltaTable:
     return ensure_table(folder, SAMPLE_SCHEMA, CLASSES)
-
-
-def test_a_table_is_created_once_with_its_classes_and_properties(folder: Folder) -> None:
-    assert open_table(folder) is None
-    assert newest_version(folder) is None
-    table = made(folder)
-    assert made(folder).version() == table.version() == 0
-    assert table_classes(table) == CLASSES
-    assert PROPERTIES.items() <= table.metadata().configuration.items()
-    assert pa.schema(table.schema()).equals(SAMPLE_SCHEMA)
-    assert live_files(folder) == []
-
-
-def test_a_pool_has_no_classes(folder: Folder) -> None:
-    assert table_classes(ensure_table(folder, POOL_SCHEMA)) is None
-
-
-def test_of_many_that_create_it_at_once_all_get_it(folder: Folder) -> None:
-    with ThreadPoolExecutor(6) as pool:
-        for i in range(20):  # delta-rs by default rebases a second creation: one race in ten
-            place = folder.child(str(i))
-            tables = list(pool.map(made, [place] * 6))
-            assert {table.metadata().id for table in tables} == {tables[0].metadata().id}
-            assert newest_version(place) == 0
-
-
-def test_other_classes_or_columns_are_a_conflict(folder: Folder) -> None:
-    made(folder)
-    text = r"created with the classes 0, no\|way, cat; the job says 0, dog. A class list is fixed"
-    with pytest.raises(OutputConflictError, match=text):
-        ensure_table(folder, SAMPLE_SCHEMA, ("0", "dog"))
-    with pytest.raises(OutputConflictError, match=r"the columns sample_id, .* stands there"):
-        ensure_table(folder, POOL_SCHEMA)
 
 
 def test_a_commit_and_its_repeat(folder: Folder, rows: Rows) -> None:
