@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from augment import __version__
-from augment.api import open_dataset
+from augment.api import load_spec, open_dataset, plan
 from augment.audit import audit_schema
 from augment.cli import main
+from augment.errors import PlanError
 from tests.end_to_end.jobs import augment, job_document, write_digits, write_job
 
 VERBS = (
@@ -216,6 +217,7 @@ def test_every_problem_of_a_job_stands_in_the_json(tmp_path: Path, capsys: Captu
 LIGHT = """
 import sys
 from augment.cli import main
+from augment.errors import PlanError
 code = main(sys.argv[1:])
 heavy = {"torch", "ray", "pandas", "albumentations", "pyarrow", "cv2", "numpy"} & set(sys.modules)
 print(code, sorted(heavy))
@@ -352,14 +354,25 @@ def test_plan_counts_what_the_pool_holds(done: Path, capsys: Capture) -> None:
     assert "48 samples needed, 48 there, 0 to be made" in capsys.readouterr().out
 
 
+def test_validate_and_plan_know_what_operations_take(fresh: Path, capsys: Capture) -> None:
+    light = {"name": "light", "copies": 1, "ops": [{"ToGray": {"num_output_channels": 1}}]}
+    write_job(fresh, job_document(fresh.parent, augmentations=[light]))
+    for verb in ("validate", "plan"):
+        assert main([verb, str(fresh)]) == 2
+        said = capsys.readouterr().err
+        assert "augmentations[0].ops[0].ToGray.num_output_channels: got 1; expected 3" in said
+
+
 def test_plan_builds_the_real_pipelines(fresh: Path, capsys: Capture) -> None:
-    ops = [{"ToGray": {"num_output_channels": 1}}]
-    light = {"name": "light", "copies": 1, "ops": ops}
+    """What only a try shows: the command and the function for programs refuse the same."""
+    light = {"name": "light", "copies": 1, "ops": [{"GaussianBlur": {"blur_limit": [1, 1]}}]}
     write_job(fresh, job_document(fresh.parent, augmentations=[light]))
     assert main(["validate", str(fresh)]) == 0
     assert main(["plan", str(fresh)]) == 2
     said = capsys.readouterr().err
-    assert "augmentations.light.ops[0].ToGray: got a result of (64, 64) uint8; expected" in said
+    assert "augmentations.light: got GaussianBlur: nothing that changes an image" in said
+    with pytest.raises(PlanError, match="nothing that changes an image"):
+        plan(load_spec(fresh))
 
 
 def test_a_written_manifest_fed_back_gives_the_same_samples(

@@ -236,6 +236,7 @@ _NEUTRAL: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "hue": _NOUGHT,
     },
     "CropAndPad": dict.fromkeys(("px", "percent"), (*_NOUGHT, (0, 0, 0, 0))),
+    "Downscale": {"scale_range": ((1, 1),)},
     "ElasticTransform": {"alpha": _NOUGHT},
     "Emboss": {"alpha": _NOUGHT},
     "FancyPCA": {"alpha": _NOUGHT},
@@ -243,17 +244,22 @@ _NEUTRAL: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "HueSaturationValue": dict.fromkeys(
         ("hue_shift_limit", "sat_shift_limit", "val_shift_limit"), _NOUGHT
     ),
+    "ISONoise": {"intensity": _NOUGHT},
+    "Morphological": {"scale": ((1, 1),)},
     "MultiplicativeNoise": {"multiplier": ((1, 1),)},
     "NoOp": {},
     "Pad": {"padding": (*_NOUGHT, (0, 0, 0, 0))},
     "Perspective": {"scale": _NOUGHT},
     "PixelDropout": {"dropout_prob": _NOUGHT},
+    "PlasmaShadow": {"shadow_intensity_range": _NOUGHT},
     "RGBShift": dict.fromkeys(("r_shift_limit", "g_shift_limit", "b_shift_limit"), _NOUGHT),
     "RandomBrightnessContrast": dict.fromkeys(("brightness_limit", "contrast_limit"), _NOUGHT),
     "RandomCropFromBorders": dict.fromkeys(
         ("crop_left", "crop_right", "crop_top", "crop_bottom"), _NOUGHT
     ),
+    "RandomGridShuffle": {"grid": ((1, 1),)},
     "RandomScale": {"scale_limit": _NOUGHT},
+    "RandomShadow": {"shadow_intensity_range": _NOUGHT},
     "Rotate": {"limit": _NOUGHT},
     "SaltAndPepper": {"amount": _NOUGHT},
     "Sharpen": {"alpha": _NOUGHT},
