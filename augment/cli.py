@@ -290,7 +290,7 @@ def _synthesize(arguments: argparse.Namespace) -> int:
     else:
         console.show_synthesis(result, job.spec.pool, log)
     short = any(a.shortfall for a in result.accounts)
-    return 1 if short and job.spec.on_shortfall == "fail" else 0
+    return 1 if result.emptied or (short and job.spec.on_shortfall == "fail") else 0
 
 
 def _audit(arguments: argparse.Namespace) -> int:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from augment.spec import Job
 
 
+_MOST = 20  # lines of one kind before the rest is counted
+
 # ---- progress ------------------------------------------------------------------------
 
 
@@ -321,6 +323,10 @@ def cost_lines(
 def show_synthesis(result: Synthesis, pool: str, log: str) -> None:
     """What `augment synthesize` did."""
     print("\n".join(_accounts(result.accounts)))
+    for text in result.emptied[:_MOST]:
+        print(f"FAIL  {text}")
+    if (more := len(result.emptied) - _MOST) > 0:
+        print(f"      ... and {more} more cells with nothing (--json names all)")
     print(f"generated now: {result.made_now} samples")
     print(f"pool:          {pool}")
     print(f"log:           {log}")
@@ -332,5 +338,6 @@ def synthesis_json(result: Synthesis, pool: str, log: str) -> dict[str, Any]:
         "pool": pool,
         "made_now": result.made_now,
         "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in result.accounts],
+        "emptied": result.emptied,
         "log": log,
     }

@@ -445,7 +445,12 @@ REJECTING = [{"degenerate": {"min_std": 127.0}}]
 def test_a_shortfall_is_exit_1_unless_the_job_only_warns(
     fresh: Path, capfd: Capture, on_shortfall: str, expected: int
 ) -> None:
-    changes = {"filters": REJECTING, "max_attempts_per_sample": 1, "on_shortfall": on_shortfall}
+    changes: dict[str, Any] = {
+        "filters": REJECTING,
+        "max_attempts_per_sample": 1,
+        "on_shortfall": on_shortfall,
+    }
+    changes["errors"] = {"allow_empty_classes": sorted(COUNTS)}  # else nothing would be committed
     write_job(fresh, job_document(fresh.parent, **changes))
     for verb in ("synthesize", "run"):
         code, out, _ = call(capfd, verb, str(fresh), "--engine", "local", "--json")

@@ -20,6 +20,7 @@ from augment.audit.ids import repeated_ids
 from augment.audit.images import check_images
 from augment.audit.integrity import RowChecks
 from augment.audit.limits import LimitResult, judge_limits
+from augment.audit.planned import check_planned
 from augment.audit.promised import check_committed, live_jobs
 from augment.audit.readers import check_readers
 from augment.audit.recorded import ToJudge, Where, to_judge
@@ -207,7 +208,9 @@ class _Seen:
 def _check(
     data: DataSet, seen: _Seen, counts: pa.Table, jobs: Jobs, deep: bool
 ) -> tuple[list[Check], list[Finding]]:
+    live = live_jobs(counts)
     parts = [_check_log(data, seen, counts), check_committed(data, jobs, counts)]
+    parts.append(check_planned(data, {job: jobs[job] for job in jobs.keys() & live}, counts))
     parts += [_check_ids(data, seen, counts), _check_classes(seen), seen.rows.results()]
     parts += [seen.claims.results(), check_readers(jobs)]
     if deep:

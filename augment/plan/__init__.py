@@ -2,7 +2,7 @@
 
 from augment.plan.explain import Line, broken_limits, explain, totals
 from augment.plan.inputs import InputList, Inputs, choose_inputs
-from augment.plan.make import make_plan
+from augment.plan.make import make_plan, unknown_classes
 from augment.plan.manifest import manifest_batches
 from augment.plan.plan import (
     Capped,
@@ -65,4 +65,5 @@ __all__ = [
     "pool_unit_rows",
     "read_manifest",
     "totals",
+    "unknown_classes",
 ]

@@ -7,7 +7,7 @@ counts all rows of the class in that split made so far. Pure: same arguments, eq
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from types import MappingProxyType
 
@@ -32,7 +32,8 @@ from augment.plan.rules import (
 )
 from augment.plan.tables import ManifestRows
 from augment.plan.units import mix_unit_count
-from augment.spec import Job
+from augment.spec import Job, JobSpec
+from augment.spec.problems import nearest, one_of, shown
 
 _NO_MANIFESTS: Mapping[int, ManifestRows] = MappingProxyType({})
 
@@ -63,6 +64,7 @@ def make_plan(
     ledger = Ledger(census, {name: f.origin for name, f in generators.items()})
     ledger.problems += resolver.problems
     ledger.problems += [*_circular(rules), *_same_universe(rules, generators)]
+    ledger.problems += unknown_classes(spec, census.classes)
     _apply(rules, ledger)
     if not any(census.counts.get(s) for s in resolver.splits) and not ledger.problems:
         ledger.problems.append(Problem("sources", "0 images", "real images to extend"))
@@ -86,6 +88,17 @@ def make_plan(
         units={s: mix_unit_count(ledger.total(s), size[s], target) for s in size},
         expected_bytes=size,
     )
+
+
+def unknown_classes(spec: JobSpec, classes: Sequence[str]) -> list[Problem]:
+    """Classes that the job lets be empty and that are none of the data set's."""
+    return [
+        Problem(
+            f"errors.allow_empty_classes[{n}]", shown(name), one_of(classes), nearest(name, classes)
+        )
+        for n, name in enumerate(spec.errors.allow_empty_classes)
+        if name not in classes
+    ]
 
 
 def _in_order(

@@ -48,6 +48,8 @@ class Synthesis:
     """Samples that this run generated; 0 where the pool had them all."""
     spent: dict[str, Spent] = field(default_factory=dict)
     """generator -> what this job's runs spent on its samples."""
+    emptied: list[str] = field(default_factory=list)
+    """Cells of the plan for which the pool has nothing, in words."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
-"""Retries of a committed job: their work folders, what they froze, and whether they ended.
+"""Retries of a job: their work folders, what they froze, and whether they ended.
 
     _work/<job>/retry-<k>/plan/pool.json     pool units that make failed indexes again
     _work/<job>/retry-<k>/plan/units.json    generation, and units of rows to try again
-    _work/<job>/retry-<k>/plan/closed.json   {"committed": whether it added a version}
+    _work/<job>/retry-<k>/plan/closed.json   {"committed": whether its records count}
 
-Attempt k is begun when k - 1 is closed; one that healed nothing commits nothing and uses up
-no generation. Knows nothing of how rows are made.
+Attempt k is begun when k - 1 is closed. The records of one count where it added a version, or
+where it was made before the first commit, whose generation is 1. One that healed nothing of a
+committed job commits nothing and uses up no generation. Knows nothing of how rows are made.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Attempt:
         return self.document(_CLOSED) is not None
 
     def committed(self, generation: int) -> bool:
-        """Whether this attempt added a version. generation: the newest committed one."""
+        """Whether the records of this attempt count. generation: the newest committed one."""
         if (closed := self.document(_CLOSED)) is not None:
             return bool(closed["committed"])
         units = self.document(_UNITS)

@@ -21,6 +21,8 @@ from augment.run.copying import sum_copies
 from augment.run.mixing import Arrangement
 from augment.run.prepare import Frozen, Prepared
 from augment.run.refused import in_job
+from augment.run.retry_plan import outstanding
+from augment.run.retry_unit import RetryUnit
 from augment.sample import QUARANTINE_SCHEMA
 from augment.spec import protected_splits
 from augment.spec.generators import CustomGenerator, GeneratorSpec
@@ -30,6 +32,7 @@ from augment.write import (
     Commit,
     CommitResult,
     LiveFile,
+    Record,
     ShardEntry,
     commit_once,
     counts_table,
@@ -44,7 +47,6 @@ from augment.write import (
 
 Cell = tuple[str, str, str, str | None, str | None, str | None]
 """split, class, origin, source, generator, augmentation"""
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -102,23 +104,31 @@ def cell_results(frozen: Frozen, records: Sequence[Record]) -> list[CellResult]:
     return [CellResult(*c, planned.get(c, 0), written[c], lost[c]) for c in cells]
 
 
-def commit(frozen: Frozen, arrangement: Arrangement, records: Sequence[Record]) -> CommitResult:
-    """Make the data set's one transaction, or find that it has been made.
+def commit(
+    frozen: Frozen,
+    arrangement: Arrangement,
+    first: Sequence[Record],
+    later: Sequence[tuple[Record, RetryUnit]] = (),
+) -> CommitResult:
+    """Make the data set's one transaction, or find that it has been made. first: records of the
+    frozen units. later: of rows that they lost and that were tried again.
 
     Raises:
         InterruptedRun: counts or ids are not what was planned; nothing was committed.
         StorageError, OutputConflictError: see `write.commit_once`.
     """
     prepared = frozen.prepared
+    records = [*first, *(record for record, _ in later)]
     results = cell_results(frozen, records)
-    _check_units(frozen, arrangement, records)
+    _check_units(frozen, arrangement, first)
     check_counts(frozen, arrangement, results)
     entries = [ShardEntry.from_json(r["entry"]) for r in records if r["entry"] is not None]
     check_unique(prepared.output, entries)
     table = ensure_table(prepared.output, frozen.schema, frozen.plan.classes)
     check = refuse_foreign_rows(prepared.output, prepared.digest)
     check(table)
-    _keep_provenance(frozen, arrangement, records)
+    lost = outstanding(arrangement, first, later).rows
+    _keep_provenance(frozen, arrangement, records, list(lost.values()))
     about = {"job_id": prepared.job_id, "request": prepared.digest}
     return commit_once(prepared.output, table, Commit(prepared.digest, 1, entries, about), check)
 
@@ -176,12 +186,12 @@ def _keep_provenance(
     frozen: Frozen,
     arrangement: Arrangement,
     records: Sequence[Record],
+    lost: Sequence[Mapping[str, Any]],
 ) -> None:
     output, job_id = frozen.prepared.output, frozen.prepared.job_id
     cubes = [(r["entry"]["path"], r["cube"]) for r in records if r["entry"] is not None]
     write_counts(output, job_id, counts_table(cubes))
-    lost = [{**q, "unit": r["unit"]} for r in records for q in r["quarantine"]]
-    write_quarantine(output, job_id, [pa.Table.from_pylist(lost, schema=QUARANTINE_SCHEMA)])
+    write_quarantine(output, job_id, [pa.Table.from_pylist(list(lost), schema=QUARANTINE_SCHEMA)])
     write_job(output, job_id, job_document(frozen, arrangement, records))
 
 
@@ -204,6 +214,7 @@ def job_document(
         "about": spec.about.model_dump(mode="json"),
         "filters": [f.model_dump(mode="json", exclude_none=True) for f in spec.filters],
         "limits": spec.limits.model_dump(mode="json", exclude_none=True),
+        "allow_empty_classes": sorted(spec.errors.allow_empty_classes),
         "spec_text": prepared.output.without_secrets(prepared.job.text),
         "split_seed": spec.split_seed,
         "sources": {n: _source_facts(s, frozen.draws.get(n)) for n, s in spec.sources.items()},

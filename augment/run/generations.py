@@ -53,10 +53,11 @@ def history(prepared: Prepared, arrangement: Arrangement, generation: int) -> Hi
 def latest(
     frozen: Frozen, arrangement: Arrangement, records: Iterable[Record]
 ) -> tuple[tuple[CellResult, ...], tuple[Account, ...]]:
-    """Cells and accounts of a job with what its retries added. records: of its first run."""
+    """Cells and accounts of a job with what its retries added, or later tries before its first
+    commit. records: of its first run."""
     table = open_table(frozen.prepared.output)
     generation = (table and table.transaction_version(frozen.prepared.digest)) or 0
-    if generation <= 1:
+    if generation <= 1 and not any(Attempts(frozen.prepared.work).all()):
         return tuple(cell_results(frozen, list(records))), arrangement.accounts
     now = history(frozen.prepared, arrangement, generation)
     return tuple(cell_results(frozen, now.records)), now.accounts

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from augment.errors import ErrorBudgetExceeded, RequestError
+from augment.errors import RequestError
 from augment.mix import MixUnit, cut_mix_units, select
 from augment.run.accounts import Account, Synthesis, account_from_json, account_to_json
 from augment.run.cost import Spent
@@ -22,8 +22,24 @@ from augment.run.prepare import Frozen
 from augment.run.uses import note_uses
 from augment.storage import Folder
 
-_SHOWN = 5
 Record = dict[str, Any]
+
+
+class Losses(Protocol):
+    """What was lost, and whether the job bears it."""
+
+    def add(self, record: Record) -> None: ...
+    def check(self) -> None: ...
+
+
+class Borne:
+    """Losses of a data set that is committed: whatever they are, they were borne."""
+
+    def add(self, record: Record) -> None:
+        """Nothing is counted."""
+
+    def check(self) -> None:
+        """Nothing stops the run."""
 
 
 @dataclass(frozen=True)
@@ -89,19 +105,19 @@ def build(
     frozen: Frozen,
     arrangement: Arrangement,
     done: Mapping[str, Record],
+    losses: Losses,
     crew: Crew,
 ) -> list[Record]:
-    """Build the units that are not `done`; the records of all, by unit name.
+    """Build the units that are not `done`; the records of all, by unit name. losses: knows what
+    was lost before; is told of what is lost now.
 
     Raises:
-        ErrorBudgetExceeded: too many bad inputs; what is built is kept.
+        ErrorBudgetExceeded, GateError: too much is lost; what is built is kept.
     """
-    budget = _Budget(frozen)
     records = dict(done)
     for record in records.values():
         crew.reporter.written(record)
-        budget.add(record)
-    budget.check()
+    losses.check()
     missing = [unit for unit in arrangement.units if unit.name not in records]
     reporter, engine = crew.reporter, crew.engine
     workers = frozen.prepared.job.spec.execution.workers or engine.cpus()
@@ -116,8 +132,8 @@ def build(
         records[record["unit"]] = record
         reporter.written(record)
         reporter.advance(number, 0 if record["entry"] is None else record["entry"]["rows"])
-        budget.add(record)
-        budget.check()
+        losses.add(record)
+        losses.check()
     return [records[name] for name in sorted(records)]
 
 
@@ -150,34 +166,3 @@ def shard_sizes(output: Folder, splits: Sequence[str], job_id: str) -> dict[str,
         for split in splits
         for info in output.child(f"data/{split}/{job_id}").files()
     }
-
-
-class _Budget:
-    """Counts bad inputs against the job's `errors`."""
-
-    def __init__(self, frozen: Frozen) -> None:
-        self._spec = frozen.prepared.job.spec.errors
-        self._inputs = sum(stop - start for start, stop in frozen.ranges.values())
-        self._bad: dict[tuple[str | None, str], Mapping[str, Any]] = {}
-
-    def add(self, record: Mapping[str, Any]) -> None:
-        """An input counts once, however many copies of it were lost."""
-        for row in record["quarantine"]:
-            if row["reason"] != "parent":
-                place = (row["source"] or row["generator"], row["locator"] or row["sample_id"])
-                self._bad.setdefault(place, row)
-
-    def check(self) -> None:
-        allowed = max(self._spec.min_count, self._spec.max_share * self._inputs)
-        if len(self._bad) <= allowed:
-            return
-        some = "; ".join(
-            f"{source}: {place}: {row['reason']} ({row['detail']})"
-            for (source, place), row in list(self._bad.items())[:_SHOWN]
-        )
-        raise ErrorBudgetExceeded(
-            f"{len(self._bad)} bad inputs of {self._inputs}; errors allows {allowed:g} "
-            f"(min_count {self._spec.min_count}, max_share {self._spec.max_share}). First: {some}. "
-            "Mend them or raise `errors`, then run the same command again: "
-            "finished units are kept"
-        )

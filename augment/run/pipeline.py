@@ -25,8 +25,10 @@ from types import MappingProxyType
 from typing import Any
 
 from augment.audit import AuditReport, audit
-from augment.plan import Plan, broken_limits
+from augment.errors import PlanError
+from augment.plan import Plan, broken_limits, unknown_classes
 from augment.run.accounts import Account, Synthesis
+from augment.run.again import Built, build_all
 from augment.run.commit import (
     CellResult,
     commit,
@@ -34,6 +36,7 @@ from augment.run.commit import (
     refuse_foreign_output,
 )
 from augment.run.cost import Estimate, Spent
+from augment.run.emptied import Emptied, emptied_draws, refusal_of_draws
 from augment.run.engine import Engine
 from augment.run.filling import Crew, lease_folder
 from augment.run.generations import from_provenance, latest
@@ -41,6 +44,7 @@ from augment.run.journal import journaled
 from augment.run.limits import refuse_broken, told_despite
 from augment.run.mixing import (
     Arrangement,
+    Borne,
     Record,
     arrange,
     arranged,
@@ -52,7 +56,13 @@ from augment.run.mixing import (
 from augment.run.outcome import Outcome
 from augment.run.prepare import Clock, Frozen, Prepared, freeze, prepare
 from augment.run.progress import Reporter
-from augment.run.synthesis import inspect_pool, read_estimates, synthesize
+from augment.run.synthesis import (
+    inspect_pool,
+    make_again,
+    read_estimates,
+    synthesize,
+    try_again,
+)
 from augment.run.telling import Observer, Telling, logged
 from augment.spec import Job
 from augment.storage import Folder
@@ -152,7 +162,8 @@ def fill_pool(
     with logged():
         frozen = _frozen(_prepared(job, way), way)
         with _turn(frozen, way, "synthesize") as crew:
-            return _filled(frozen, crew)
+            synthesis, emptied = _synthesized(frozen, crew)
+            return replace(synthesis, emptied=list(map(str, emptied)))
 
 
 @dataclass(frozen=True)
@@ -180,6 +191,8 @@ def _frozen(prepared: Prepared, way: Way) -> Frozen:
     limits, done = prepared.job.spec.limits, functools.cache(lambda: committed(prepared))
 
     def judge(plan: Plan) -> None:
+        if problems := unknown_classes(prepared.job.spec, plan.classes):
+            raise PlanError(problems)
         if broken_limits(plan, limits) and done() is None:
             refuse_broken(plan, limits, despite=way.despite_limits)
 
@@ -198,6 +211,21 @@ def _filled(frozen: Frozen, crew: Crew) -> Synthesis:
         return synthesize(frozen, replace(crew, lease=lease, also=crew.lease))
 
 
+def _synthesized(frozen: Frozen, crew: Crew) -> tuple[Synthesis, list[Emptied]]:
+    """The filled pool, and cells for which it has nothing. Samples that failed in earlier runs
+    are tried again where a cell has nothing else."""
+    synthesis, spared = _filled(frozen, crew), frozen.prepared.job.spec.errors.allow_empty_classes
+    emptied = emptied_draws(frozen.plan, synthesis, spared)
+    classes = {one.label_name for one in emptied}
+    failed = any(a.failed for a in synthesis.accounts if a.label_name in classes)
+    if synthesis.made_now or not failed:
+        return synthesis, emptied
+    with Lease(lease_folder(frozen.prepared.pool), time.time) as lease:
+        inner = replace(crew, lease=lease, also=crew.lease)
+        synthesis = make_again(frozen, try_again(frozen, inner), inner)
+    return synthesis, emptied_draws(frozen.plan, synthesis, spared)
+
+
 def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
     prepared, reporter = _prepared(job, way), way.reporter
     refuse_foreign_output(prepared)
@@ -209,17 +237,26 @@ def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
         done = finished(frozen)
         arrangement, made_now = _arranged(frozen, done, crew, fill=fill)
         reporter.accounts(arrangement.accounts)
+        known = committed(prepared)
         with reporter.span("mix"):
-            records = build(frozen, arrangement, done, crew)
+            if known is None:
+                restore = functools.partial(_filled, frozen, crew) if fill else _nothing
+                built = build_all(frozen, arrangement, done, crew, restore)
+            else:
+                built = Built(build(frozen, arrangement, done, Borne(), crew))
         crew.lease.check()
         with reporter.span("commit"):
-            result = committed(prepared) or commit(frozen, arrangement, records)
+            result = (
+                known
+                or committed(prepared)
+                or commit(frozen, arrangement, built.first, built.later)
+            )
         reporter.committed(result.version)
         if not result.already:
             reporter.note(f"committed version {result.version}")
         with reporter.span("card"):
             _card(prepared.output, result.version)
-        figures = latest(frozen, arrangement, records)
+        figures = latest(frozen, arrangement, built.first)
     with reporter.span("audit"):
         return _result(prepared, result, made_now, figures, arrangement.spent)
 
@@ -256,14 +293,21 @@ def _arranged(
     known = arranged(frozen)
     if known is not None and not (fill and lost_pool_shards(frozen, known, done)):
         return known, 0
-    if not fill:
-        with crew.reporter.span("arrange"):
-            synthesis = inspect_pool(frozen.prepared, frozen.plan)
-            refuse_short_pool(frozen, synthesis)
-            return arrange(frozen, synthesis), 0
-    synthesis = _filled(frozen, crew)
+    if fill:
+        synthesis, emptied = _synthesized(frozen, crew)
+    else:
+        synthesis = inspect_pool(frozen.prepared, frozen.plan)
+        refuse_short_pool(frozen, synthesis)
+        spared = frozen.prepared.job.spec.errors.allow_empty_classes
+        emptied = emptied_draws(frozen.plan, synthesis, spared)
+    if emptied and known is None:
+        raise refusal_of_draws(emptied)
     with crew.reporter.span("arrange"):
         return arrange(frozen, synthesis), synthesis.made_now
+
+
+def _nothing() -> None:
+    """A pool that is not filled here is not restored: who draws from it says what is gone."""
 
 
 def _judge(prepared: Prepared) -> AuditReport:

@@ -8,7 +8,6 @@ generation; rows that are there stay as they are. A retry that is killed goes on
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from augment.run.commit import (
     check_unique,
     job_document,
 )
-from augment.run.engine import Engine, Resources
+from augment.run.engine import Engine
 from augment.run.filling import Crew, lease_folder
 from augment.run.generations import CLEANED, History, history
 from augment.run.journal import journaled
@@ -35,6 +34,7 @@ from augment.run.mixing import Arrangement, arranged
 from augment.run.outcome import Outcome
 from augment.run.prepare import Frozen, Prepared, freeze, prepare
 from augment.run.progress import Reporter
+from augment.run.retry_build import build_units
 from augment.run.retry_plan import (
     Outstanding,
     again_units,
@@ -43,7 +43,7 @@ from augment.run.retry_plan import (
     rows_per_unit,
     taken_of,
 )
-from augment.run.retry_unit import RetryTask, RetryUnit
+from augment.run.retry_unit import RetryUnit
 from augment.run.synthesis import make_again, synthesize, try_again
 from augment.run.telling import Telling, logged
 from augment.sample import QUARANTINE_SCHEMA
@@ -232,7 +232,8 @@ class _Retry:
 
     def _build_and_commit(self, units: Sequence[RetryUnit], document: Mapping[str, Any]) -> int:
         """Rows that were added."""
-        records = self._build(units)
+        work, crew = self._attempt.work, self._own_crew()
+        records = build_units(self._frozen, work, units, crew, self._restore_pool)
         entries = [ShardEntry.from_json(r["entry"]) for r in records if r["entry"] is not None]
         healed = sum(entry.rows for entry in entries)
         if not healed:
@@ -247,35 +248,8 @@ class _Retry:
         self._keep_provenance()
         return healed
 
-    def _build(self, units: Sequence[RetryUnit]) -> list[Record]:
-        work = self._attempt.work
-        done = {
-            name: record
-            for name, record in work.records()
-            if record["entry"] is None or self._there(record["entry"])
-        }
-        missing = [unit for unit in units if unit.name not in done]
-        if missing:
-            self._restore_pool(missing)
-            self._reporter.stage("retry", len(missing))
-        workers = self._prepared.job.spec.execution.workers or self._engine.cpus()
-        texts = [json.dumps(unit.to_json()) for unit in missing]
-        task = RetryTask(self._frozen, work, self._lease.id)
-        results = self._engine.run(task, texts, Resources(workers=workers))
-        for number, text in enumerate(results, start=1):
-            self._lease.check()
-            record = json.loads(text)
-            done[record["unit"]] = record
-            self._reporter.advance(number, (record["entry"] or {}).get("rows", 0))
-        return [done[name] for name in sorted(done)]
-
-    def _restore_pool(self, units: Sequence[RetryUnit]) -> None:
-        """Pool shards that these units draw from and that are gone are made again."""
-        drawn = [p.unit for unit in units for p in unit.parts if p.made]
-        drawn += [unit.fresh for unit in units if unit.fresh is not None]
-        wanted = {part.shard for unit in drawn for part in unit.pool}
-        if all(self._prepared.pool.exists(path) for path in wanted):
-            return
+    def _restore_pool(self) -> None:
+        """Pool shards that are gone are made again."""
         with Lease(lease_folder(self._prepared.pool), time.time) as lease:
             crew = self._crew(lease)
             synthesize(self._frozen, crew)
@@ -284,9 +258,8 @@ class _Retry:
     def _crew(self, lease: Lease) -> Crew:
         return Crew(self._engine, lease, self._reporter, self._frozen.stamp, also=self._lease)
 
-    def _there(self, entry: Mapping[str, Any]) -> bool:
-        output = self._prepared.output
-        return output.exists(entry["path"]) and output.info(entry["path"]).size == entry["size"]
+    def _own_crew(self) -> Crew:
+        return Crew(self._engine, self._lease, self._reporter, self._frozen.stamp)
 
     def _check(
         self,

@@ -42,6 +42,7 @@ def check_job(asked: Asked, draft: Draft) -> None:
     _check_output(asked, draft)
     check_limits(asked, draft.limits, ("limits",))
     _check_limit_splits(asked, draft)
+    _check_errors(asked, draft, classes)
     _check_execution(asked, draft)
     _check_policy(asked, draft)
 
@@ -209,6 +210,16 @@ def _check_limit_splits(asked: Asked, draft: Draft) -> None:
     for key in ("min_rows_per_class", "min_unique_real_per_class"):
         for split in asked.keys("limits", key) if draft.splits else ():
             check_known(asked, ("limits", key, split), split, draft.splits, "split")
+
+
+def _check_errors(asked: Asked, draft: Draft, classes: Names | None) -> None:
+    at: Path = ("errors", "allow_empty_classes")
+    names = asked.get(*at)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return
+    check_repeats(asked, at, names)
+    if classes is not None:
+        check_all_known(asked, (((*at, n), name) for n, name in enumerate(names)), classes, "class")
 
 
 # ---- execution -----------------------------------------------------------------------

@@ -299,13 +299,22 @@ class JobLimits(Limits):
 
 
 class Errors(Spec):
-    """How many bad inputs a run bears: it stops when there are more than
-    `max(min_count, max_share x inputs)`."""
+    """How many bad inputs a run bears: it stops as soon as there are more than
+    `max(min_count, max_share x inputs)`, and before its commit where a class lost too much."""
 
     max_share: Share = 0.01
     """Share of the inputs."""
     min_count: Annotated[int, Field(ge=0)] = 10
     """So many are borne however few inputs there are."""
+    max_share_per_class: Share = 0.5
+    """Share of the real images of one class in one split. `min_count` and `max_share` cover no more
+    than this of any class, so that a rare one is not lost in silence. Judged when all units are
+    built; 1 turns it off."""
+    allow_empty_classes: list[ClassName] = []
+    """Classes that may have nothing in the end, or nothing of one kind of rows (real, augmented,
+    synthetic, translated), although a split was planned to have some; their images are not held
+    to `max_share_per_class`. Where another class has nothing, nothing is committed and the exit
+    code is 1. A data set without any row is never committed."""
     max_pixels: Annotated[int, Field(ge=1)] = 89_478_485
     """Images with more pixels are bad inputs, which their header tells; the default is where Pillow
     warns of a decompression bomb. Decides rows, so it enters the request digest, unlike the budget

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,7 +207,14 @@ class TableBuilder:
 
     def build(self, shards: Mapping[str, Sequence[SampleRow]], **options: Any) -> TableBuilder:
         """All shards in one commit, with job.json."""
-        self.job(JOB_FACTS | {"cells": [{"written": sum(map(len, shards.values()))}]})
+        cells = Counter(
+            (r.split, r.label_name, r.origin.value) for rows in shards.values() for r in rows
+        )
+        facts = [
+            {"split": s, "label_name": c, "origin": o, "planned": n, "written": n}
+            for (s, c, o), n in cells.items()
+        ]
+        self.job(JOB_FACTS | {"cells": facts})
         self.commit([self.shard(path, rows, **options) for path, rows in shards.items()])
         return self
 

@@ -139,6 +139,49 @@ def test_a_job_json_that_is_no_object_is_told(committed: Path, text: str) -> Non
         audit(str(committed))
 
 
+# ---- what was planned ----------------------------------------------------------------
+
+
+def told_cells(path: Path, cells: list[dict[str, Any]], **more: Any) -> AuditReport:
+    """The audit where job.json has these cells beside its own."""
+    job = path / "_provenance" / JOB / "job.json"
+    known = json.loads(job.read_text())
+    job.write_text(json.dumps(known | {"cells": known["cells"] + cells} | more))
+    return audit(str(path))
+
+
+def cell(label: str, origin: str, planned: int, split: str = "train") -> dict[str, Any]:
+    return {
+        "split": split, "label_name": label, "origin": origin, "planned": planned, "written": 0,
+    }  # fmt: skip
+
+
+def test_a_class_or_a_kind_of_rows_that_was_planned_and_is_not_there_fails(
+    committed: Path,
+) -> None:
+    lost = [cell("9", "real", 4), cell("9", "augmented", 8), cell("1", "augmented", 2)]
+    report = told_cells(committed, [*lost, cell("1", "translated", 0)])
+    assert report.verdict == "failed"
+    assert [(f.check, f.n, f.text) for f in report.findings] == [
+        ("planned", 2, "split train, class '1': 2 augmented rows were planned, and there is none"),
+        ("planned", 12, "split train, class '9': 12 rows were planned, and there is none"),
+    ]
+    passed, said = check(report, "planned")
+    assert (passed, said.endswith(": not so for 2 of them")) == (False, True)
+
+
+def test_a_class_that_may_be_empty_is_counted(committed: Path) -> None:
+    report = told_cells(committed, [cell("9", "real", 4)], allow_empty_classes=["9"])
+    assert report.verdict == "ok"
+    assert check(report, "planned")[1].endswith(": 10 cells, but for 1 that may have none")
+
+
+def test_thousands_of_lost_classes_are_a_screen(committed: Path) -> None:
+    report = told_cells(committed, [cell(f"class-{n}", "real", 1) for n in range(5000)])
+    assert [f.n for f in report.findings] == [1] * 20 + [4980]
+    assert len(render(report)) < 8000
+
+
 # ---- over nothing --------------------------------------------------------------------
 
 

@@ -148,7 +148,8 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
     good = {f"good{n}.png": encoded(crop(20 + n), "PNG") for n in range(3)}
     put(root / "data/train/cat", good | {name: bad.data for name, bad in BAD.items()})
     put(root / "data/train/dog", good | {name: make() for name, make in ODD.items()})
-    job = load_spec(photo_job(root, errors={"min_count": len(BAD) + 1}))  # and deep.png
+    errors = {"min_count": len(BAD) + 1, "max_share_per_class": 0.7}  # and deep.png
+    job = load_spec(photo_job(root, errors=errors))
     freeze(prepare(job), now)
     (root / "data/train/cat/gone.png").unlink()
     put(root / "data/train/cat", {"changed.png": encoded(crop(14, 60, 40), "PNG")})
@@ -282,10 +283,14 @@ def test_a_spent_budget_stops_and_a_larger_one_resumes(
     path = str(write_job(tmp_path / "job.yaml", document))
     assert main(["run", path, "--engine", "local"]) == 3
     said = capfd.readouterr().err
-    assert "3 bad inputs of 36; errors allows 2 (min_count 2, max_share 0.0). First: " in said
+    assert "3 bad inputs of 36; errors allows 2 (min_count 2, max_share 0.0); most in " in said
+    assert "; most in split train, class 'cat': 3 of 36. First: digits: train/cat/bad" in said
     assert "bad" in said
     assert ".png: not_image (begins with b'no image'; expected one of" in said
-    assert "raise `errors`, then run the same command again: finished units are kept" in said
+    assert (
+        "raise `errors`, then run the same command again: it tries them again, and finished "
+        "units are kept" in said
+    )
     with pytest.raises(RequestError, match="a job has begun here but nothing is committed yet"):
         audit(str(tmp_path / "out"))
 

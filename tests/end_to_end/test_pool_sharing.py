@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from augment.api import load_spec, open_dataset, run
-from augment.errors import RequestError
+from augment.errors import GateError, RequestError
 from augment.run import LocalEngine, RunResult, fill_pool, mix
 from augment.storage import Folder
 from augment.write import Work, live_files, read_xmp, write_shard
@@ -289,12 +289,15 @@ def test_rejects_lead_to_the_next_indexes_up_to_the_cap(data: Path, tmp_path: Pa
         filters=[{"degenerate": {"min_std": 100}}],
         max_attempts_per_sample=2,
     )
+    with pytest.raises(GateError, match=r"\(rejected by degenerate\.blank \d+\); split train, "):
+        run(load_spec(body), engine="local")  # no class has a sample: see test_lost_classes
+    body["errors"] = {"allow_empty_classes": sorted(COUNTS)}
     fails = augment("run", str(write_job(tmp_path / "job.yaml", body)), "--engine", "local",
                     "--json", cwd=tmp_path)  # fmt: skip
     assert fails.returncode == 1, fails.stderr
     told = json.loads(fails.stdout)
     wanted = {label: 14 - n for label, n in COUNTS.items()}
-    assert told["made_now"] == 2 * sum(wanted.values())
+    assert told["made_now"] == 0
     for account in told["accounts"]:
         quota = wanted[account["label_name"]]
         assert (account["target"], account["attempted"]) == (quota, 2 * quota)
