@@ -1,7 +1,7 @@
 """From the colours that an embedded profile means to sRGB, as 8-bit RGB.
 
 LittleCMS converts, relative colorimetric with black point compensation; a profile that changes
-no colour by more than `_SAME` levels counts as sRGB and nothing is done. One that cannot be
+no colour by more than `_SAME` levels is taken as sRGB and pixels stay. One that cannot be
 read or is made for other pixels is left alone, and the caller is told. Knows no file format.
 
 Sources: ICC.1:2022 (profiles, rendering intents); IEC 61966-2-1 (sRGB).
@@ -23,8 +23,8 @@ _ERRORS = (ImageCms.PyCMSError, OSError, ValueError, TypeError, KeyError, Overfl
 
 
 class Conversion(NamedTuple):
-    """note: what is done, in words; "" where nothing is to be done. transform: for colour;
-    table: (256,) uint8 for grey. Neither where nothing is done."""
+    """note: what is done, in words. transform: for colour; table: (256,) uint8 for grey; neither
+    where pixels stay."""
 
     note: str
     transform: ImageCms.ImageCmsTransform | None = None
@@ -54,12 +54,11 @@ def conversion(profile: bytes, mode: str) -> Conversion:
             ImageCms.Intent.RELATIVE_COLORIMETRIC,
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
-        made = f"{name} -> sRGB"
         if mode == "L":
-            return _for_grey(transform, as_read, made)
+            return _for_grey(transform, as_read, name)
         if mode == "RGB" and _changes_nothing(transform):
-            return Conversion("")
-        return Conversion(made, transform)
+            return Conversion(f"{name}, taken as sRGB")
+        return Conversion(f"{name} -> sRGB", transform)
     except _ERRORS:
         return Conversion("unreadable, left alone")
 
@@ -73,14 +72,14 @@ def to_srgb(image: Image.Image, found: Conversion) -> np.ndarray:
     return np.array(found.transform.apply(image))
 
 
-def _for_grey(transform: ImageCms.ImageCmsTransform, mode: str, made: str) -> Conversion:
+def _for_grey(transform: ImageCms.ImageCmsTransform, mode: str, name: str) -> Conversion:
     """Grey stays grey: the three levels that a grey becomes are one level."""
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     levels = np.asarray(transform.apply(ramp if mode == "L" else ramp.convert("RGB")))
     table = levels[0].astype(np.float64).mean(axis=1).round().astype(np.uint8)
     if np.abs(table.astype(int) - np.arange(256)).max() <= _SAME:
-        return Conversion("")
-    return Conversion(made, table=table)
+        return Conversion(f"{name}, taken as sRGB")
+    return Conversion(f"{name} -> sRGB", table=table)
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:

@@ -33,7 +33,7 @@ _STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
-_SOS, _DQT, _EOI = 0xDA, 0xDB, 0xD9
+_SOS, _DQT, _EOI, _TEM = 0xDA, 0xDB, 0xD9, 0x01
 _APP = frozenset(range(0xE0, 0xF0))
 _SCAN = re.compile(rb"\xff\xda")
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
@@ -137,6 +137,8 @@ def scan(data: bytes) -> JpegInfo:
             progressive = code in _PROGRESSIVE
         elif code == _DQT:
             _read_tables(data[start:stop], tables)
+        elif code == _TEM:
+            beside.doubts.append("a marker for private use")
         at = stop
     else:
         raise too_complex(f"a JPEG of over {_MAX_SEGMENTS} segments", "pictures have some dozens")

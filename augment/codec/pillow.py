@@ -219,7 +219,8 @@ def _completed(name: str, image: ImageFile.ImageFile, parts: Parts) -> Parts:
         profile = b""
     packets = (xmp,) if isinstance(xmp, bytes) else ()
     several = getattr(image, "n_frames", 1) > 1
-    return replace(parts, packets=packets, profile=profile, several=several)
+    unused = parts.unused if profile is None else {}
+    return replace(parts, packets=packets, profile=profile, several=several, unused=unused)
 
 
 # ---- the picture -----------------------------------------------------------------------

@@ -2,12 +2,14 @@
 
     alpha     dropped: transparent pixels show the colour that stands under them, as they do
               after Pillow's `convert("RGB")`, which is how training code reads such a file
-    icc       converted to sRGB, or left alone where the profile cannot be used
+    icc       converted to sRGB, taken as sRGB, or left alone where the profile cannot be used;
+              a copy has none in any case
     cmyk      converted without a profile
     depth     reduced to 8 bits a value
     pictures  the first of several is the image
     marks     what the file says of how it was made does not go into a copy
-    gamma, chromaticities, cicp      of a PNG: not applied, as Pillow does not either
+    gamma, chromaticities, cicp      what says how colours are meant where no profile does: not
+              applied, as Pillow does not either
 
 Knows no file format.
 """
@@ -48,7 +50,7 @@ def of_rgb(
     if profile is not None:
         plane = np.ascontiguousarray(pixels[..., 0]) if grey else pixels
         found = _conversion(profile, "L" if grey else "RGB")
-        _say(found, lost)
+        lost["icc"] = found.note
         if found.does_something:
             pixels = to_srgb(Image.fromarray(plane), found)
     _note(lost, several, header)
@@ -71,10 +73,10 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 def _converted(image: Image.Image, profile: bytes | None, lost: Lost) -> np.ndarray:
     if image.mode == "CMYK" and profile is None:
         lost["cmyk"] = "converted without a profile"
-    if profile is not None:
+    if profile is not None and image.mode != "LAB":  # which means the same everywhere
         mode = _mode(image.mode)
         found = _conversion(profile, mode)
-        _say(found, lost)
+        lost["icc"] = found.note
         if found.does_something:
             return to_srgb(image if image.mode == mode else image.convert(mode), found)
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
@@ -89,11 +91,6 @@ def _mode(mode: str) -> str:
 
 def _conversion(profile: bytes, mode: str) -> Conversion:
     return conversion(profile, mode) if profile else _UNREADABLE
-
-
-def _say(found: Conversion, lost: Lost) -> None:
-    if found.note:
-        lost["icc"] = found.note
 
 
 def _note(lost: Lost, several: bool, header: Header) -> None:

@@ -93,6 +93,10 @@ def _picture(data: bytes, beside: _Beside) -> bytes:
                 last = whole.stop
         elif kind[0] & 0x20:
             _take(kind, data[start:stop], data[stop : stop + 4], beside)
+        elif not _is_sound(kind, data[start:stop], data[stop : stop + 4]):
+            raise SampleError(
+                "undecodable", f"a png file: the checksum of its chunk {_name(kind)} is wrong"
+            )
     if not first:
         raise SampleError("undecodable", "a png file without a picture (no IDAT chunk)")
     return b"".join((_SIGNATURE, head, palette, beside.transparency, data[first:last], _END))
@@ -134,7 +138,7 @@ def _name(kind: bytes) -> str:
 
 def _take(kind: bytes, body: bytes, checksum: bytes, beside: _Beside) -> None:
     """One ancillary chunk."""
-    if zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(checksum, "big"):
+    if not _is_sound(kind, body, checksum):
         beside.doubts.append(f"the checksum of its chunk {_name(kind)} is wrong")
     elif len(body) < _least(kind, beside.colours):
         beside.doubts.append(f"its chunk {_name(kind)} is cut short")
@@ -147,6 +151,10 @@ def _take(kind: bytes, body: bytes, checksum: bytes, beside: _Beside) -> None:
         beside.transparency = b"".join((struct.pack(">I", len(body)), kind, body, checksum))
     else:
         _take_other(kind, body, beside)
+
+
+def _is_sound(kind: bytes, body: bytes, checksum: bytes) -> bool:
+    return zlib.crc32(body, zlib.crc32(kind)) == int.from_bytes(checksum, "big")
 
 
 def _least(kind: bytes, colours: bytes) -> int:

@@ -195,6 +195,8 @@ def _is_too_long(first: _Directory, at: int) -> bool:
     if not at or at + 8 > len(first.data):
         return False
     (count,) = struct.unpack_from(first.order + ("Q" if first.big else "H"), first.data, at)
+    if count > 0xFFFF:  # more than a classic file can have; a reader would walk through them all
+        raise too_complex(f"a tiff file with {count} tags of metadata", f"at most {MAX_TAGS} are")
     return bool(count > MAX_TAGS)
 
 

@@ -141,6 +141,17 @@ def test_a_tiff_of_endless_tags_strips_or_tiles_is_refused():
     )
 
 
+def test_metadata_of_endless_tags_is_not_walked_through():
+    """A BigTIFF may count to 2^64."""
+    tags = b"".join(
+        struct.pack("<HHQQ", tag, kind, 1, value)
+        for tag, kind, value in ((256, 4, 8), (257, 4, 8), (34665, 16, 16 + 8 + 60 + 8))
+    )
+    head = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) + struct.pack("<Q", 3) + tags
+    data = head + struct.pack("<Q", 0) + struct.pack("<Q", 10_000_000) + bytes(100)
+    assert "a tiff file with 10000000 tags of metadata" in refused(data)
+
+
 def test_tiles_that_are_larger_than_the_picture_are_not_unpacked():
     packed = zlib.compress(bytes(1000))
     tags = [(256, 4, [16]), (257, 4, [16_000]), (258, 3, [8, 8, 8]), (259, 3, [8]), (262, 3, [2]),

@@ -63,9 +63,12 @@ def test_wide_colours_become_srgb_and_the_profile_is_named(kind, profile, name):
 def test_what_is_srgb_already_is_not_touched(kind):
     built_in = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     plain = codec.decode(saved(IMAGE, kind, **LOSSLESS[kind]), MAX)
-    for profile in (built_in, profiles.rgb("sRGB IEC61966-2.1")):
+    for profile, name in (
+        (built_in, "sRGB built-in"),
+        (profiles.rgb("sRGB IEC61966-2.1"), "sRGB IEC61966-2.1"),
+    ):
         read = codec.read(saved(IMAGE, kind, icc_profile=profile, **LOSSLESS[kind]), MAX)
-        assert read.lost == {}
+        assert read.lost == {"icc": f"{name}, taken as sRGB"}
         np.testing.assert_array_equal(read.image, plain)
 
 
@@ -91,7 +94,7 @@ def test_grey_stays_grey(kind):
     encoded = codec.encode(read.image, read.style)
     assert codec.read_header(encoded, MAX).mode == "L"
     even = saved(IMAGE.convert("L"), kind, icc_profile=profiles.grey("sRGB grey", None))
-    assert codec.read(even, MAX).lost == {}
+    assert codec.read(even, MAX).lost == {"icc": "sRGB grey, taken as sRGB"}
 
 
 def test_a_grey_picture_may_have_a_profile_for_colour():
@@ -204,6 +207,17 @@ def test_what_a_png_says_of_its_colours_and_nobody_applies_is_said():
         "cicp": "9-16-0-1, not applied"
     }
     assert codec.read(in_png(plain, chunk(b"cICP", bytes((1, 13, 0, 1)))), MAX).lost == {}
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_colours_that_a_file_names_by_number_are_not_applied_and_it_is_said(kind):
+    data = bytearray(saved(IMAGE, kind))
+    at = data.index(b"nclx")
+    assert codec.read(bytes(data), MAX).lost == {}
+    data[at + 4 : at + 8] = bytes((0, 9, 0, 16))  # BT.2020, perceptual quantizer
+    (said,) = codec.read(bytes(data), MAX).lost.items()
+    assert said[0] == "cicp"
+    assert said[1].startswith("9-16-")
 
 
 def test_ten_bits_become_eight_and_it_is_said():

@@ -152,6 +152,17 @@ def test_the_thumbnail_of_a_raw_file_is_not_its_picture():
             read(data, MAX)
 
 
+@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize(
+    "rest", [b"\xff\xff\xff\xffSEFT\0\1", b"\0" * 9, b"any trailer", bytes(range(256))]
+)
+def test_what_hangs_on_behind_a_picture_does_not_matter(name, rest):
+    """Phones and editors append data of their own."""
+    data = WRITTEN[name] + rest
+    np.testing.assert_array_equal(codec.decode(data, MAX), codec.decode(WRITTEN[name], MAX))
+    assert codec.verify(data, MAX) == codec.verify(WRITTEN[name], MAX)
+
+
 def test_what_must_be_installed_is_named():
     assert lacking("heic", lambda _: False) == "the extra heic: pip install 'augment[heic]'"
     assert "11.3 or newer" in lacking("avif", lambda _: False)

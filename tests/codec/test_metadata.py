@@ -114,6 +114,7 @@ def test_what_says_what_the_picture_is_still_counts():
         "pixels that are cut": PNG[: at + 4 + length // 2],
         "damaged pixels": PNG[: at + 30] + bytes(20) + PNG[at + 50 :],
         "a second head": PNG[:33] + PNG[8:],
+        "a chunk that one must know, damaged": in_png(PNG, wrong(chunk(b"QLTE", bytes(6)))),
         "no pixels": PNG[: at - 4] + PNG[-12:],
         "no head": PNG[:8] + PNG[33:],
     }
@@ -171,6 +172,7 @@ def test_any_chunk_costs_nothing_but_itself(pieces, behind):
         app(0xE1, b"Exif\0\0II*\0\xff\xff\xff\xff"),
         app(0xE1, b"http://ns.adobe.com/xap/1.0/\0\xff\xfe broken <"),
         app(0xEB, b"JP"),
+        b"\xff\x01",
         b"".join(app(0xE2, b"ICC_PROFILE\0" + bytes((n, 255)) + bytes(65_000)) for n in range(255)),
     ],
     ids=lambda piece: repr(piece[4:30]),
@@ -201,6 +203,12 @@ def test_no_chunk_costs_a_webp(kind):
     if kind == "XMP ":  # it is the last: the file may end in it
         np.testing.assert_array_equal(codec.decode(data[: at + 20], MAX), PIXELS)
         assert codec.verify(data[: at + 20], MAX).doubts
+
+
+def test_a_webp_that_is_cut_behind_its_picture_is_still_turned():
+    data = saved(IMAGE, "WEBP", lossless=True, exif=b"Exif\0\0" + oriented(6), xmp=xmp("1"))
+    cut = data[: data.index(b"XMP ") + 20]
+    np.testing.assert_array_equal(codec.decode(cut, MAX), np.rot90(PIXELS, -1))
 
 
 @pytest.mark.parametrize(

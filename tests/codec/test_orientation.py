@@ -247,6 +247,23 @@ def test_pillow_writes_what_is_read(fmt, turn):
     assert codec.read_header(data, MAX).width == (64 if turn < 5 else 48)
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"compression": "tiff_lzw"},
+        {"compression": "tiff_adobe_deflate"},
+        {"compression": "jpeg"},
+        {"compression": "packbits"},
+        {"big_tiff": True},
+        {"save_all": True, "append_images": [picture(3, 5)]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("turn", [2, 5, 6, 8])
+def test_a_tiff_is_turned_however_it_is_packed(how, turn):
+    check(saved(picture(9, 7), "TIFF", tiffinfo={274: turn}, **how))
+
+
 def test_what_the_metadata_of_a_heic_says_is_not_turned_twice():
     """libheif turns the picture itself; EXIF and XMP that say so too are not asked again."""
     pillow_heif = pytest.importorskip("pillow_heif")

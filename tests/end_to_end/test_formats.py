@@ -144,3 +144,19 @@ def test_an_image_that_pillow_refuses_passes_through_has_copies_and_is_told(
 def test_where_every_image_opens_the_audit_says_so(done: Done) -> None:
     checks = {check.name: check for check in audit(str(done[0])).checks}
     assert checks["readers"].passed is True
+
+
+def test_what_generators_are_fed_with_is_upright(tmp_path: Path) -> None:
+    """`tint` keeps the size of its source."""
+    put(tmp_path / "data/train/cat", {name: FILES[name] for name in ("turned.jpg", "turned.png")})
+    document = photo_job(
+        tmp_path,
+        augmentations=[],
+        generators={"tint": {"family": "tint"}},
+        synthesize=[{"generators": ["tint"], "input": {"per_image": 1}}],
+        output={"uri": str(tmp_path / "out"), "image": {"format": "png"}},
+    )
+    result = run(load_spec(document), engine="local")
+    rows = rows_of(open_dataset(result.output).to_table())
+    sizes = {(row["origin"], row["width"], row["height"]) for row in rows}
+    assert sizes == {("real", 32, 48), ("translated", 32, 48)}

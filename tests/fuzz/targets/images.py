@@ -1,11 +1,14 @@
 """Images of every format, with metadata of every kind: header, picture and style, the same
-answers from each, and whether Pillow opens them."""
+answers from each; what is not said to be refused by Pillow opens there, and in that size."""
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from PIL import Image, ImageOps
 
 from augment import codec
 from augment.errors import SampleError
@@ -69,12 +72,20 @@ def one(data: bytes) -> None:
         _answer(codec.style_of, data)
         if isinstance(verified, codec.Header):
             assert isinstance(header, codec.Header)
-            codec.refusal(data, verified)
+            if not codec.refusal(data, verified) and verified.format != "heic":
+                assert _shown(data) == (verified.width, verified.height)
         if isinstance(read, codec.Picture):
             size = (read.header.height, read.header.width, 3)
             assert read.image.shape == size, (read.image.shape, size)
             assert (read.style.height, read.style.width) == size[:2]
             assert isinstance(verified, codec.Header)
+
+
+def _shown(data: bytes) -> tuple[int, int]:
+    """The size that `datasets` shows."""
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        return ImageOps.exif_transpose(image).size
 
 
 def _answer(reading: Callable[[bytes, int], Any], data: bytes) -> Any:
