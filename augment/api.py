@@ -12,6 +12,7 @@ Importing this module is light; what a verb needs is imported when it is called.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,9 +39,32 @@ __all__ = [
     "retry",
     "run",
     "status",
+    "validate",
 ]
 
 Options = Mapping[str, Mapping[str, Any]]
+
+
+def validate(
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    execution: str | os.PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Job:
+    """Read and check a job as `load_spec` does, and look at its local sources. Touches no
+    network.
+
+    Raises:
+        SpecError: with every problem found.
+    """
+    from augment.spec.look import Looked, look_at_images
+    from augment.spec.models import ImageFolderSource, SourceSpec
+
+    def look(spec: SourceSpec, local: str) -> Looked:
+        return look_at_images(spec, local) if isinstance(spec, ImageFolderSource) else Looked()
+
+    return load_spec(source, execution=execution, overrides=overrides, env=env, look=look)
 
 
 def plan(job: Job) -> Plan:

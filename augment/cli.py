@@ -102,8 +102,14 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"augment {__version__}")
     verbs = top.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-    validate = _job_verb(verbs, "validate", _validate, "check a job file; touches nothing else")
-    validate.add_argument("--check-remote", action="store_true", help="also list the sources")
+    validate = _job_verb(
+        verbs, "validate", _validate, "check a job file, and look at its local sources"
+    )
+    looked = validate.add_mutually_exclusive_group()
+    looked.add_argument("--skip-sources", action="store_true",
+                        help="look at no source: the data are on another machine")  # fmt: skip
+    looked.add_argument("--check-remote", action="store_true",
+                          help="list every source whole, remote ones too, and count")  # fmt: skip
     cli_plan.add_verb(verbs, _job_verb)
     for name, verb, text in (
         ("run", _run, "plan, synthesize, filter, mix, commit, audit"),
@@ -217,7 +223,12 @@ def _print(document: Any) -> None:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    job = load(arguments)
+    from augment.spec.asked import local_path
+
+    skipped = arguments.skip_sources
+    job = (load if skipped else _looked_at)(arguments)
+    sources = job.spec.sources.items()
+    unseen = [name for name, source in sources if skipped or local_path(source.uri) is None]
     found, text = dict[str, Any](), ""
     if arguments.check_remote:
         from augment.sources import take_census
@@ -226,11 +237,21 @@ def _validate(arguments: argparse.Namespace) -> int:
         found = {"real": census.table.num_rows, "classes": list(census.classes)}
         found["dropped"] = census.dropped
         text = f"; {found['real']} real images in {len(census.classes)} classes"
+    elif unseen:
+        found = {"not_looked_at": unseen}
+        why = "" if skipped else " (remote; --check-remote lists them)"
+        text = f"; not looked at: {', '.join(unseen)}{why}"
     if arguments.json:
         _print({"ok": True, "job": job.spec.name, **found})
     else:
         print(f"{arguments.job}: ok{text}")
     return 0
+
+
+def _looked_at(arguments: argparse.Namespace) -> Job:
+    from augment.api import validate
+
+    return validate(arguments.job, execution=arguments.execution, overrides=arguments.overrides)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -94,7 +94,7 @@ def test_every_module_says_what_it_is() -> None:
 def test_public_names() -> None:
     assert augment.api.__all__ == [
         "Job", "audit", "load_spec", "open_dataset", "open_engine", "plan", "retry", "run",
-        "status",
+        "status", "validate",
     ]  # fmt: skip
     for name in augment.api.__all__:
         assert inspect.getdoc(getattr(augment.api, name)), name
@@ -104,7 +104,8 @@ def test_public_names() -> None:
 @pytest.mark.parametrize(
     ("verb", "parameters"),
     [
-        ("load_spec", ["source", "execution", "overrides", "env"]),
+        ("load_spec", ["source", "execution", "overrides", "env", "look"]),
+        ("validate", ["source", "execution", "overrides", "env"]),
         ("plan", ["job"]),
         (
             "run",

@@ -203,13 +203,13 @@ def test_an_error_is_one_json_document_or_one_text(
 
 def test_every_problem_of_a_job_stands_in_the_json(tmp_path: Path, capsys: Capture) -> None:
     path = write_job(tmp_path / "job.yaml", job_document(tmp_path, seed=-1, filters=[{"nice": {}}]))
-    assert main(["validate", str(path), "--json"]) == 2
+    assert main(["validate", str(path), "--json", "--skip-sources"]) == 2
     found = document(capsys.readouterr().out)
     assert found["error"] == "SpecError"
     assert {p["place"].rpartition(" ")[2] for p in found["problems"]} == {"seed", "filters[0].nice"}
     assert all(p["found"] and p["expected"] for p in found["problems"])
-    assert main(["validate", str(path)]) == 2
-    assert capsys.readouterr().err.startswith("augment: 2 problems:\n")
+    assert main(["validate", str(path)]) == 2  # and the data are not there
+    assert capsys.readouterr().err.startswith("augment: 3 problems:\n")
 
 
 # ---- validate -----------------------------------------------------------------------
@@ -235,20 +235,36 @@ def test_validate_imports_nothing_heavy(done: Path, engine: str) -> None:
     assert (last, said.stderr) == ("0 []", "")
 
 
-def test_validate_says_ok_and_lists_sources_only_when_asked(
+def test_validate_looks_at_local_sources_and_lists_all_when_asked(
     tmp_path: Path, done: Path, capsys: Capture
 ) -> None:
     path = str(write_job(tmp_path / "job.yaml", job_document(tmp_path)))  # no data there
-    assert main(["validate", path]) == 0
-    assert capsys.readouterr().out == f"{path}: ok\n"
-    assert main(["validate", path, "--check-remote"]) == 2
+    assert main(["validate", path]) == 2
     assert "which does not exist; expected a folder of images" in capsys.readouterr().err
     path = str(done / "job.yaml")
+    assert main(["validate", path]) == 0
+    assert capsys.readouterr().out == f"{path}: ok\n"
     assert main(["validate", path, "--check-remote"]) == 0
     assert capsys.readouterr().out == f"{path}: ok; 30 real images in 3 classes\n"
     assert main(["validate", path, "--check-remote", "--json"]) == 0
     found = document(capsys.readouterr().out)
     assert (found["real"], found["classes"]) == (30, ["0", "1", "2"])
+
+
+def test_validate_says_what_it_did_not_look_at(tmp_path: Path, capsys: Capture) -> None:
+    changed = job_document(tmp_path)
+    next(iter(changed["sources"].values()))["uri"] = "s3://bucket/data"
+    (name,) = changed["sources"]
+    path = str(write_job(tmp_path / "job.yaml", changed))
+    assert main(["validate", path]) == 0
+    text = f"{path}: ok; not looked at: {name} (remote; --check-remote lists them)\n"
+    assert capsys.readouterr().out == text
+    assert main(["validate", path, "--json"]) == 0
+    assert document(capsys.readouterr().out)["not_looked_at"] == [name]
+    path = str(write_job(tmp_path / "job.yaml", job_document(tmp_path)))  # no data there
+    assert main(["validate", path, "--skip-sources"]) == 0
+    assert capsys.readouterr().out == f"{path}: ok; not looked at: {name}\n"
+    assert main(["validate", path, "--skip-sources", "--check-remote"]) == 2
 
 
 def test_set_and_execution_lie_over_the_job(tmp_path: Path, done: Path, capsys: Capture) -> None:

@@ -14,6 +14,7 @@ from augment.spec.execution import GeneratorExecution
 from augment.spec.files import read_classes, read_label_map
 from augment.spec.generator_checks import check_generators
 from augment.spec.inputs import check_inputs
+from augment.spec.look import Look
 from augment.spec.models import Limits, ParquetSource, SourceSpec
 from augment.spec.policy_limits import check_policy_limits
 from augment.spec.problems import nearest, one_of, shown
@@ -25,11 +26,13 @@ from augment.spec.rules import (
     check_repeats,
     check_rules,
 )
+from augment.spec.source_checks import check_sources
 from augment.spec.text import Path
 
 
-def check_job(asked: Asked, draft: Draft) -> None:
-    """Note everything that is wrong although each part is well formed."""
+def check_job(asked: Asked, draft: Draft, look: Look | None = None) -> None:
+    """Note everything that is wrong although each part is well formed. look: at each local source
+    that the operator's policy lets a job read."""
     classes = _check_classes(asked, draft)
     for name, source in draft.sources.items():
         if source is not None:
@@ -37,7 +40,8 @@ def check_job(asked: Asked, draft: Draft) -> None:
     _check_protected(asked, draft)
     _check_checkpoints(asked)
     check_generators(asked, draft)
-    check_rules(asked, draft, classes)
+    seen = None if look is None else check_sources(asked, draft, look)
+    check_rules(asked, draft, seen if draft.classes is None else classes)
     check_inputs(asked, draft)
     _check_output(asked, draft)
     check_limits(asked, draft.limits, ("limits",))

@@ -20,6 +20,7 @@ from augment.spec.base import Spec
 from augment.spec.checks import check_job, check_limits
 from augment.spec.draft import draft_of
 from augment.spec.execution import Execution
+from augment.spec.look import Look
 from augment.spec.models import JobLimits, JobSpec, Limits
 from augment.spec.policy_limits import under_policy
 from augment.spec.problems import shown
@@ -50,18 +51,21 @@ def load_spec(
     execution: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    look: Look | None = None,
 ) -> Job:
-    """Read and check a job. Touches no source and no network.
+    """Read and check a job. Touches no network, and no source without `look`.
 
     source: a YAML or JSON file, or a mapping of the same shape (paths relative to the
     working folder). execution: a file of keys of `execution`, laid over the job's.
     overrides: `key=value` within `execution`, laid over both. env: variables for
-    `${NAME}` in URIs and `execution`; the environment if not given.
+    `${NAME}` in URIs and `execution`; the environment if not given. look: looks at each local
+    source, for what `plan` would refuse.
 
     Raises:
         SpecError: with every problem found: place, value, expectation, nearest name.
     """
-    return _accepted(Asked(document_of(source)), _base_of(source), execution, overrides, env)
+    asked = Asked(document_of(source))
+    return _accepted(asked, _base_of(source), execution, overrides, env, look)
 
 
 def load_text(
@@ -94,6 +98,7 @@ def _accepted(
     execution: str | os.PathLike[str] | None,
     overrides: Sequence[str],
     env: Mapping[str, str] | None,
+    look: Look | None = None,
 ) -> Job:
     text = asked.text
     if not isinstance(asked.data, dict):
@@ -103,7 +108,7 @@ def _accepted(
     asked.expand(os.environ if env is None else env)
     asked.make_absolute(base)
     spec = _validated(asked, JobSpec)
-    check_job(asked, draft_of(asked, spec))
+    check_job(asked, draft_of(asked, spec), look)
     if spec is None or asked.problems:
         raise _error(asked)
     if not asked.has("pool"):
