@@ -235,7 +235,7 @@ def _validate(arguments: argparse.Namespace) -> int:
 
         census = take_census(job, options=job.spec.execution.storage_options)
         found = {"real": census.table.num_rows, "classes": list(census.classes)}
-        found["dropped"] = census.dropped
+        found["left_out"] = [one.to_json() for one in census.left_out]
         text = f"; {found['real']} real images in {len(census.classes)} classes"
     elif unseen:
         found = {"not_looked_at": unseen}

@@ -72,13 +72,16 @@ def _plan(arguments: argparse.Namespace) -> int:
     if why := over_budget(costs, {}, job.spec.limits.gpu_hours):
         broken.append(why)
     if arguments.json:
-        more: dict[str, Any] = {"pool": stock, "dropped": census.dropped}
+        more: dict[str, Any] = {
+            "pool": stock,
+            "left_out": [one.to_json() for one in census.left_out],
+        }
         more["idle_copies"] = [asdict(one) for one in idle]
         more["draws"] = {"split_seed": job.spec.split_seed, "split_digests": dict(census.draws)}
         more["costs"] = [one.to_json() for one in costs]
         _tell(plan.to_json() | more | {"findings": found, "broken_limits": broken})
     else:
-        console_plan.show_plan(plan, found, stock, census.dropped)
+        console_plan.show_plan(plan, found, stock, census.left_out)
         for one in idle:
             print(
                 f"copies by {one.augmentation}: no operation runs in {one.chance:.3g} of all "

@@ -10,6 +10,7 @@ from augment.console import size, table
 
 if TYPE_CHECKING:
     from augment.plan import Line, Plan
+    from augment.sources import LeftOut
 
 _MOST = 20  # broken limits that are shown one by one
 
@@ -18,11 +19,12 @@ def show_plan(
     plan: Plan,
     found: Sequence[str],
     stock: Mapping[str, Mapping[str, int]],
-    dropped: Mapping[str, int],
+    left_out: Sequence[LeftOut],
 ) -> None:
     """The plan as `augment plan` prints it: what each rule adds, the result, units, bytes, pool.
     found: findings."""
     from augment.plan import explain, totals
+    from augment.sources.left_out import lines as told
 
     for rule, lines in itertools.groupby(explain(plan), key=lambda line: line.rule):
         some = [x for x in lines if x.added or x.note or x.label_name is None]
@@ -36,8 +38,8 @@ def show_plan(
             f"pool: generator {generator}: {facts['needed']} samples needed, "
             f"{facts['there']} there, {facts['missing']} to be made"
         )
-    for what, n in dropped.items():
-        print(f"left out: {what}: {n}")
+    for one in left_out:
+        print("\n".join(told(one)))
     for text in found:
         print(f"finding: {text}")
 

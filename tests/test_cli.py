@@ -361,7 +361,7 @@ def test_plan_touches_nothing(fresh: Path, capsys: Capture) -> None:
     assert main(["plan", str(fresh), "--json"]) == 0
     found = document(capsys.readouterr().out)
     assert found["pool"] == {"fake": {"needed": 48, "there": 0, "missing": 48}}
-    assert (found["dropped"], found["findings"]) == ({}, [])
+    assert (found["left_out"], found["findings"]) == ([], [])
     assert snapshot(fresh.parent) == before
 
 

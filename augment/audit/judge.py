@@ -27,6 +27,7 @@ from augment.audit.recorded import ToJudge, Where, to_judge
 from augment.audit.shares import GROUPS, RealImages, Share, parse_groups, shares
 from augment.audit.table import DataSet, Options, generator_names, open_data_set, read_jobs
 from augment.audit.training import check_training
+from augment.sources import LeftOut, read_left_out
 from augment.spec.models import Limits
 
 Jobs = Mapping[str, Mapping[str, Any]]
@@ -62,6 +63,7 @@ class AuditReport:
     limits_from: Where
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
+    left_out: tuple[tuple[str, LeftOut], ...]
 
     @property
     def verdict(self) -> Verdict:
@@ -100,6 +102,7 @@ class AuditReport:
             "limits": [limit.to_json() for limit in self.limits],
             "checks": [vars(check) for check in self.checks],
             "findings": [vars(finding) for finding in self.findings],
+            "left_out": [{"job": job, **one.to_json()} for job, one in self.left_out],
         }
 
 
@@ -154,6 +157,7 @@ def audit(
         limits_from=asked.where,
         checks=tuple(checks),
         findings=(*findings, *asked.findings),
+        left_out=tuple((n, one) for n, job in sorted(jobs.items()) for one in read_left_out(job)),
     )
 
 

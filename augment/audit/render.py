@@ -12,6 +12,7 @@ from augment.audit.limits import LimitResult
 from augment.audit.shares import Share
 from augment.audit.table import generator_names
 from augment.audit.trace import Ancestor, Sample, Trace
+from augment.sources.left_out import lines
 
 _FIGURES = ("rows", "real", "augmented", "generated", "synthetic share", "synthetic to real",
             "unique real")  # fmt: skip
@@ -21,6 +22,7 @@ _SIGNS = {True: "ok  ", False: "FAIL", None: "--  "}
 def render(report: AuditReport, most: int = 60) -> str:
     """The report as text. most: lines of the composition that are shown before it is cut."""
     blocks = [_head(report), _composition(report, most), *_all_limits(report)]
+    blocks.append([line for _, one in report.left_out for line in lines(one)])
     blocks.append(["checks", *_checks(report)])
     for name, warns in (("findings", False), ("warnings", True)):
         some = [f"  {f.check}: {f.text}" for f in report.findings if f.warns is warns]

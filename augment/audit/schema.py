@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from augment.sources.left_out import Cause
+
 _COUNT = {"type": "integer", "minimum": 0}
 _TEXT = {"type": "string"}
 _TEXTS = {"type": "array", "items": _TEXT}
@@ -86,6 +88,29 @@ _FINDING = _object(
         },
     }
 )
+_COUNTS = {"type": "object", "additionalProperties": _COUNT}
+_LEFT_OUT = _object(
+    {
+        "job": _TEXT,
+        "source": _TEXT,
+        "taken": {**_COUNT, "description": "images of the source that are in the plan"},
+        "left_out": {**_COUNT, "description": "names and rows that are not"},
+        "losses": {
+            "type": "array",
+            "items": _object(
+                {
+                    "cause": {"enum": [cause.value for cause in Cause]},
+                    "ending": {**_TEXT, "description": "of the names, without its dot"},
+                    "n": _COUNT,
+                    "classes": {**_COUNTS, "description": "label of the source -> how many"},
+                    "examples": {**_TEXTS, "description": "a few paths below the source"},
+                }
+            ),
+        },
+        "of": {**_COUNTS, "description": "label -> images in the source, where some were lost"},
+        "empty_classes": {**_TEXTS, "description": "class folders without an image to use"},
+    }
+)
 
 
 def audit_schema() -> dict[str, Any]:
@@ -133,11 +158,21 @@ def audit_schema() -> dict[str, Any]:
             "limits": _list("limit"),
             "checks": _list("check"),
             "findings": _list("finding"),
+            "left_out": {
+                **_list("left_out"),
+                "description": "what stood in the sources and was not planned, as jobs say",
+            },
         }
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "augment audit report",
         **body,
-        "$defs": {"share": _SHARE, "limit": _LIMIT, "check": _CHECK, "finding": _FINDING},
+        "$defs": {
+            "share": _SHARE,
+            "limit": _LIMIT,
+            "check": _CHECK,
+            "finding": _FINDING,
+            "left_out": _LEFT_OUT,
+        },
     }

@@ -218,6 +218,7 @@ def job_document(
         "spec_text": prepared.output.without_secrets(prepared.job.text),
         "split_seed": spec.split_seed,
         "sources": {n: _source_facts(s, frozen.draws.get(n)) for n, s in spec.sources.items()},
+        "left_out": [found.to_json() for found in frozen.left_out],
         "generators": {name: _generator_facts(frozen, name) for name in prepared.infos},
         "plan": frozen.plan.to_json(),
         "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in arrangement.accounts],

@@ -36,9 +36,9 @@ from augment.plan import (
 from augment.run.telling import Telling
 from augment.sample import LATER_COLUMNS, SAMPLE_SCHEMA, Origin, RealRow, Stamp
 from augment.seeds import digest, order_key
-from augment.sources import Census, open_source, take_census
+from augment.sources import Census, LeftOut, open_source, read_left_out, take_census
 from augment.spec import Job, request_digest
-from augment.spec.files import read_bytes
+from augment.spec.files import MAX_MANIFEST_BYTES, read_bytes
 from augment.storage import Folder
 from augment.write import Work
 
@@ -47,7 +47,6 @@ Clock = Callable[[], dt.datetime]
 _FIRST_COLUMNS = tuple(n for n in SAMPLE_SCHEMA.names if n not in LATER_COLUMNS)
 _STYLES_PER_CLASS = 32
 _CENSUS_GROUP = 4096
-_MANIFEST = 16 << 30  # bytes
 
 
 @dataclass(frozen=True)
@@ -126,6 +125,8 @@ class Frozen:
     columns: tuple[str, ...]
     """Of the data set: what an earlier version began keeps the columns that it had, so that all
     shards of a table have the same."""
+    left_out: tuple[LeftOut, ...]
+    """What stood in the sources and is not in the census."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -185,7 +186,9 @@ def _planned(prepared: Prepared, census: Census) -> Planned:
     inputs = choose_inputs(job.spec, known, problems)
     facts = {name: _facts(prepared, name, inputs.lists.get(name)) for name in prepared.infos}
     manifests = {
-        i: read_manifest(rule.manifest, read_bytes(rule.manifest, prepared.options, _MANIFEST))
+        i: read_manifest(
+            rule.manifest, read_bytes(rule.manifest, prepared.options, MAX_MANIFEST_BYTES)
+        )
         for i, rule in enumerate(job.spec.synthesize)
         if rule.manifest is not None
     }
@@ -232,6 +235,7 @@ def freeze(
             "input_lists": {n: i.to_json() for n, i in planned.inputs.lists.items()},
             "draws": dict(census.draws),
             "columns": SAMPLE_SCHEMA.names,
+            "left_out": [found.to_json() for found in census.left_out],
         }
         head = work.freeze("plan.json", json.dumps(document, sort_keys=True).encode())
     frozen = _thaw(prepared, head)
@@ -256,6 +260,7 @@ def _thaw(prepared: Prepared, head: bytes) -> Frozen:
             ),
             document.get("draws", {}),
             tuple(document.get("columns", _FIRST_COLUMNS)),
+            tuple(read_left_out(document)),
         )
     except (KeyError, TypeError, ValueError) as e:
         raise InterruptedRun(

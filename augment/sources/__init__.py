@@ -13,12 +13,20 @@ from typing import assert_never
 
 from augment.sources.census import Census, take_census
 from augment.sources.imagefolder import ImageFolderReader
+from augment.sources.left_out import LeftOut, read_left_out
 from augment.sources.parquet import ParquetReader
 from augment.sources.reading import SourceReader
 from augment.spec.models import ImageFolderSource, ParquetSource
 from augment.storage import Options
 
-__all__ = ["Census", "SourceReader", "open_source", "take_census"]
+__all__ = [
+    "Census",
+    "LeftOut",
+    "SourceReader",
+    "open_source",
+    "read_left_out",
+    "take_census",
+]
 
 
 def open_source(

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -22,7 +23,8 @@ from augment.errors import PlanError, Problem
 from augment.sample import CENSUS_SCHEMA
 from augment.seeds import order_key
 from augment.sources.imagefolder import list_imagefolder
-from augment.sources.listing import Listing
+from augment.sources.left_out import Cause, LeftOut, as_text, few, summary
+from augment.sources.listing import Listing, by_label, codes_of
 from augment.sources.parquet import list_parquet
 from augment.sources.splitting import cap_shares, draw_digest, draw_splits
 from augment.spec import Job, read_classes, read_label_map
@@ -36,14 +38,14 @@ _KEYS_AT_ONCE = 1 << 16
 @dataclass(frozen=True)
 class Census:
     """table: rows of `CENSUS_SCHEMA`, sorted by split, label_name, source, locator.
-    classes: in the order of their ids. dropped: "source: reason" -> files or rows left out.
-    inputs: the same of sources that only generators read. row_groups: source -> Parquet
-    file -> first row of each row group. draws: source whose splits are shares -> name of
-    what was drawn, before caps (see `draw_digest`)."""
+    classes: in the order of their ids. left_out: what stands in the sources and is not here, of
+    those where there is any. inputs: as table, of sources that only generators read.
+    row_groups: source -> Parquet file -> first row of each row group. draws: source whose
+    splits are shares -> name of what was drawn, before caps (see `draw_digest`)."""
 
     table: pa.Table
     classes: tuple[str, ...]
-    dropped: dict[str, int]
+    left_out: tuple[LeftOut, ...] = ()
     row_groups: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
     inputs: pa.Table = field(default_factory=CENSUS_SCHEMA.empty_table)
     draws: Mapping[str, str] = field(default_factory=dict)
@@ -70,7 +72,8 @@ def take_census(job: Job, *, options: Options | None = None) -> Census:
 
     Raises:
         PlanError: with everything found wrong: missing folders, files or columns, unknown
-            classes, unmapped labels, empty sources and splits, names that collide.
+            classes, unmapped labels, empty sources, splits and class folders, names that
+            collide.
         StorageError: a source cannot be listed.
     """
     spec = job.spec
@@ -85,11 +88,13 @@ def take_census(job: Job, *, options: Options | None = None) -> Census:
             problems += error.problems
     if problems:
         raise PlanError(problems)
-    rows = _joined([p for p in parts if p.spec.use == "rows"], given)
+    of_rows = [p for p in parts if p.spec.use == "rows"]
+    rows = _joined(of_rows, _class_list(of_rows) if given is None else given)
     fed = [p for p in parts if p.spec.use != "rows"]
     draws = {p.name: p.draw for p in parts if p.draw}
-    inputs = {"inputs": _joined(fed, None).table} if fed else {}
-    return replace(rows, draws=draws, **inputs)
+    left_out = tuple(found for p in parts if (found := p.left_out()).losses or found.empty)
+    inputs = {"inputs": _joined(fed, ()).table} if fed else {}
+    return replace(rows, left_out=left_out, draws=draws, **inputs)
 
 
 def list_source(name: str, spec: SourceSpec, options: Options | None = None) -> Listing:
@@ -108,7 +113,10 @@ def list_source(name: str, spec: SourceSpec, options: Options | None = None) -> 
 
 @dataclass
 class _Part:
-    """One source on its way into the census: numpy codes into `labels` and `splits`."""
+    """One source on its way into the census: numpy codes into `labels` and `splits`.
+
+    of: label of the source -> images that stand in it. empty: class folders without an image to
+    use, and the class that each would be."""
 
     name: str
     spec: SourceSpec
@@ -119,6 +127,8 @@ class _Part:
     split_codes: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
     keys: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.uint64))
     draw: str = ""
+    of: Counter[str] = field(default_factory=Counter)
+    empty: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -129,10 +139,18 @@ class _Part:
         """Split -> share; empty where the splits are texts."""
         return {s: v for s, v in self.spec.splits.items() if not isinstance(v, str)}
 
+    def left_out(self) -> LeftOut:
+        """What of the source is not in the census."""
+        losses = self.listing.losses.losses()
+        lost = sorted({n for x in losses if x.cause.of_images for n in x.classes})
+        of = {label: self.of[label] for label in lost if label in self.of}
+        return LeftOut(self.name, self.listing.table.num_rows, losses, of, tuple(self.empty))
+
     def build(self, job: Job, given: Sequence[str] | None, options: Options | None) -> _Part:
         """Labels mapped, splits drawn, caps applied. Raises: PlanError."""
+        self._count()
         if not self.listing.table.num_rows:
-            raise PlanError([_empty(self.place, self.spec, self.listing)])
+            raise PlanError([self._nothing()])
         self._take_labels(job.base, options)
         if problems := self._unknown(given):
             raise PlanError(problems)
@@ -147,9 +165,15 @@ class _Part:
             raise PlanError(problems)
         return self
 
+    def _count(self) -> None:
+        listed = by_label(self.listing.table.column("label"))
+        self.of = listed + self.listing.losses.images()
+        self.empty = dict.fromkeys(sorted(set(map(as_text, self.listing.folders)) - set(listed)))
+
     def _take_labels(self, base: str, options: Options | None) -> None:
-        names, codes = _codes(self.listing.table.column("label"))
+        names, codes = codes_of(self.listing.table.column("label"))
         mapped: list[str | None] = [unicodedata.normalize("NFC", n) for n in names]
+        self.empty = {folder: folder for folder in self.empty}
         if (label_map := self.spec.label_map) is not None:
             known = read_label_map(label_map, base, options)
             known = {unicodedata.normalize("NFC", k): v for k, v in known.items()}
@@ -163,14 +187,15 @@ class _Part:
                     ]
                 )
             mapped = [known.get(n) if n is not None else None for n in mapped]
+            self.empty = {folder: known.get(folder) for folder in self.empty}
         self.labels = sorted({n for n in mapped if n is not None})
         number = {n: i for i, n in enumerate(self.labels)}
         table = np.array([-1 if n is None else number[n] for n in mapped], np.int32)
         self.label_codes = table[codes]
         self.split_codes = np.zeros(len(codes), np.int32)
-        self._keep(self.label_codes >= 0, "label not in the label map")
+        self._keep(self.label_codes >= 0, Cause.UNMAPPED)
         if not self.listing.table.num_rows:
-            raise PlanError([_empty(self.place, self.spec, self.listing)])
+            raise PlanError([self._nothing()])
 
     def _unknown(self, given: Sequence[str] | None) -> list[Problem]:
         if given is None:
@@ -199,7 +224,7 @@ class _Part:
             self.split_codes = draw_splits(self.label_codes, drawn, values)
             self.draw = draw_digest(self.splits, self.split_codes, drawn)
         else:
-            self.splits, self.split_codes = _codes(self.listing.table.column("split"))
+            self.splits, self.split_codes = codes_of(self.listing.table.column("split"))
 
     def _cap(self, most: int) -> None:
         """Keep the lowest ranks: of each split where splits are texts, of each class where they
@@ -210,15 +235,15 @@ class _Part:
             values = [self.shares[s] for s in self.splits]
             table = cap_shares(self.label_codes, self.split_codes, most, values)
             allowed = table[self.label_codes, self.split_codes]
-        self._keep(ranks < allowed, "over max_per_class")
+        self._keep(ranks < allowed, Cause.CAPPED)
 
-    def _keep(self, mask: np.ndarray, reason: str) -> None:
+    def _keep(self, mask: np.ndarray, cause: Cause) -> None:
         if mask.all():
             return
-        self.listing.dropped[reason] += int((~mask).sum())
-        self.listing = Listing(
-            self.listing.table.filter(pa.array(mask)), self.listing.dropped, self.listing.row_groups
-        )
+        table = self.listing.table
+        for label, n in by_label(table.column("label").filter(pa.array(~mask))).items():
+            self.listing.losses.add_rows(cause, label, n)
+        self.listing = replace(self.listing, table=table.filter(pa.array(mask)))
         self.label_codes, self.split_codes = self.label_codes[mask], self.split_codes[mask]
         if len(self.keys):
             self.keys = self.keys[mask]
@@ -239,27 +264,36 @@ class _Part:
 
     def _empty_splits(self) -> list[Problem]:
         there = {self.splits[i] for i in np.unique(self.split_codes)}
+        hint = summary(self.left_out())
         return [
-            Problem(f"{self.place}.splits.{s}", f"{v!r}, which holds no image", "images")
+            Problem(f"{self.place}.splits.{s}", f"{v!r}, which holds no image", "images", hint)
             for s, v in self.spec.splits.items()
             if s not in there and isinstance(v, str)
         ]
 
+    def _nothing(self) -> Problem:
+        found = f"{self.spec.uri}, which holds no image with a class"
+        return Problem(f"{self.place}.uri", found, "at least one", summary(self.left_out()))
 
-def _empty(place: str, spec: SourceSpec, listing: Listing) -> Problem:
-    left_out = ", ".join(f"{n} {reason}" for reason, n in sorted(listing.dropped.items()))
-    found = f"{spec.uri}, which holds no image with a class"
-    hint = f"Left out: {left_out}." if left_out else ""
-    return Problem(f"{place}.uri", found, "at least one", hint)
+    def lost_classes(self, found: Collection[str]) -> dict[str, str]:
+        """Class folders without an image to use, and their classes, where nobody has one of the
+        class. found: classes with images."""
+        return {f: c for f, c in self.empty.items() if c is not None and c not in found}
 
-
-def _codes(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
-    """(values, code of each row) of a dictionary column."""
-    coded = column.unify_dictionaries()
-    if not coded.num_chunks:
-        return [], np.empty(0, np.int32)
-    codes = [np.asarray(chunk.indices) for chunk in coded.chunks]
-    return coded.chunk(0).dictionary.to_pylist(), np.concatenate(codes).astype(np.int32)
+    def refuse_lost(self, folders: Sequence[str]) -> Problem:
+        """What is wrong where class folders have no image to use."""
+        named = few([shown(folder) for folder in folders], 10)
+        hint = (
+            "Fetch or mend their images, or remove the folders; or say in the source "
+            "`empty_classes: keep` (their classes keep their label ids) or `empty_classes: drop`, "
+            "or list the `classes`. "
+        )
+        return Problem(
+            self.place,
+            f"class folders without an image to use: {named}",
+            "an image in every class folder: without them the ids of other classes would shift",
+            f"{hint}{summary(self.left_out())}".rstrip(),
+        )
 
 
 def _identities(locators: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -281,7 +315,27 @@ def _keys(seed: int, purpose: str, identities: pa.ChunkedArray) -> np.ndarray:
 # ---- all sources -----------------------------------------------------------------------
 
 
-def _joined(parts: Sequence[_Part], given: Sequence[str] | None) -> Census:
+def _class_list(parts: Sequence[_Part]) -> tuple[str, ...]:
+    """The classes of the images, and those that were emptied and are to keep their places.
+
+    Raises:
+        PlanError: a class folder has no image to use, and nobody said what becomes of it.
+    """
+    found = {label for p in parts for label in p.labels}
+    kept, problems = set[str](), list[Problem]()
+    for part in parts:
+        if lost := part.lost_classes(found):
+            said = getattr(part.spec, "empty_classes", None)
+            if said is None:
+                problems.append(part.refuse_lost(list(lost)))
+            elif said == "keep":
+                kept.update(lost.values())
+    if problems:
+        raise PlanError(problems)
+    return tuple(sorted(found | kept))
+
+
+def _joined(parts: Sequence[_Part], classes: Sequence[str]) -> Census:
     found = sorted({n for p in parts for n in p.labels})
     splits = sorted({s for p in parts for s in p.splits})
     label_codes = np.concatenate([_into(found, p.labels)[p.label_codes] for p in parts])
@@ -300,9 +354,8 @@ def _joined(parts: Sequence[_Part], given: Sequence[str] | None) -> Census:
     }
     table = pa.table([columns[f.name] for f in CENSUS_SCHEMA], schema=CENSUS_SCHEMA)
     table = _sorted(table, split_codes, label_codes)
-    dropped = {f"{p.name}: {r}": n for p in parts for r, n in sorted(p.listing.dropped.items())}
     groups = {p.name: p.listing.row_groups for p in parts if p.listing.row_groups}
-    return Census(table, tuple(found if given is None else given), dropped, groups)
+    return Census(table, tuple(classes), row_groups=groups)
 
 
 def _into(names: Sequence[str], own: Sequence[str]) -> np.ndarray:

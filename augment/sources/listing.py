@@ -7,7 +7,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
+
+from augment.sources.left_out import Losses, as_text
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 LISTING_SCHEMA = pa.schema(
@@ -26,20 +29,22 @@ _BATCH = 1 << 16
 
 @dataclass(frozen=True)
 class Listing:
-    """One source. table: `LISTING_SCHEMA`. dropped: reason -> files or rows left out.
-    row_groups: Parquet file -> first row of each of its row groups."""
+    """One source. table: `LISTING_SCHEMA`. losses: what is left out. row_groups: Parquet file ->
+    first row of each of its row groups. folders: class folders, those without an image too."""
 
     table: pa.Table
-    dropped: Counter[str] = field(default_factory=Counter)
+    losses: Losses = field(default_factory=Losses)
     row_groups: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    folders: frozenset[str] = frozenset()
 
 
 class ListingBuilder:
     """Collects rows and keeps them as Arrow batches."""
 
     def __init__(self) -> None:
-        self.dropped: Counter[str] = Counter()
+        self.losses = Losses()
         self.row_groups: dict[str, tuple[int, ...]] = {}
+        self.folders: set[str] = set()
         self._batches: list[pa.RecordBatch] = []
         self._rows: list[tuple[str, str, str, int, str]] = []
 
@@ -56,7 +61,8 @@ class ListingBuilder:
     def finish(self) -> Listing:
         self._flush()
         table = pa.Table.from_batches(self._batches, LISTING_SCHEMA).unify_dictionaries()
-        return Listing(table.combine_chunks(), self.dropped, self.row_groups)
+        folders = frozenset(self.folders)
+        return Listing(table.combine_chunks(), self.losses, self.row_groups, folders)
 
     def _flush(self) -> None:
         if self._rows:
@@ -64,3 +70,23 @@ class ListingBuilder:
             arrays = [pa.array(c, f.type) for c, f in zip(columns, LISTING_SCHEMA, strict=True)]
             self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=LISTING_SCHEMA))
             self._rows = []
+
+
+def codes_of(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
+    """(values, code of each row) of a dictionary column."""
+    coded = column.unify_dictionaries()
+    if not coded.num_chunks:
+        return [], np.empty(0, np.int32)
+    codes = [np.asarray(chunk.indices) for chunk in coded.chunks]
+    return coded.chunk(0).dictionary.to_pylist(), np.concatenate(codes).astype(np.int32)
+
+
+def by_label(column: pa.ChunkedArray) -> Counter[str]:
+    """Label, as text -> rows."""
+    names, codes = codes_of(column)
+    counts = np.bincount(codes, minlength=len(names)) if len(codes) else np.zeros(len(names), int)
+    found: Counter[str] = Counter()
+    for name, n in zip(names, counts.tolist(), strict=True):
+        if n:
+            found[as_text(name)] += n
+    return found

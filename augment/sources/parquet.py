@@ -10,17 +10,20 @@ folders, and those that begin with `_`, are left out. Labels are read, pixels ar
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from augment.errors import PlanError, Problem
+from augment.sources.kinds import IMAGES, ending_of
+from augment.sources.left_out import Cause, LeftOut, Losses, summary
 from augment.sources.listing import Listing, ListingBuilder
 from augment.sources.parquet_reading import ParquetReader, locate
 from augment.spec.models import ParquetSource
 from augment.spec.problems import nearest
-from augment.storage import FileInfo, Folder, Options
+from augment.storage import FileInfo, Folder, Left, Options
 
 __all__ = ["ParquetReader", "list_parquet"]
 
@@ -30,8 +33,8 @@ def list_parquet(name: str, spec: ParquetSource, options: Options | None = None)
 
     Raises: PlanError for missing files, columns or types that hold no label; StorageError.
     """
-    folder, files = _files(name, spec, options)
     found = ListingBuilder()
+    folder, files = _files(name, spec, options, found.losses)
     problems: list[Problem] = []
     unknown: set[str] = set()
     for info, split in files:
@@ -51,7 +54,7 @@ def list_parquet(name: str, spec: ParquetSource, options: Options | None = None)
 
 
 def _files(
-    name: str, spec: ParquetSource, options: Options | None
+    name: str, spec: ParquetSource, options: Options | None, losses: Losses
 ) -> tuple[Folder, list[tuple[FileInfo, str]]]:
     """(folder that locators hang on, its files with the split of each, "" if not known)."""
     place = f"sources.{name}"
@@ -66,20 +69,40 @@ def _files(
         hint = "Its files also hold rows that the table has not (any more): export a version."
         raise PlanError([Problem(f"{place}.uri", f"the Delta table {spec.uri}", "files", hint)])
     else:
-        infos = sorted(i for i in folder.files() if _is_table(i.path))
+        infos = sorted(_tables(folder, losses))
     texts = {t: s for s, t in spec.splits.items() if isinstance(t, str)}
     if not texts or spec.columns.split is not None:
         return folder, [(info, "") for info in infos]
-    chosen = [(i, texts[t]) for i in infos if (t := _text_of(i.path, texts)) is not None]
+    named = [(info, _text_of(info.path, texts)) for info in infos]
+    chosen = [(info, texts[text]) for info, text in named if text is not None]
     missing = sorted(set(texts.values()) - {s for _, s in chosen})
     if missing:
-        raise PlanError([_no_files(place, s, spec, infos) for s in missing])
+        found = LeftOut(name, 0, losses.losses())
+        raise PlanError([_no_files(place, s, spec, infos, found) for s in missing])
+    for info, text in named:
+        if text is None:
+            losses.add(Cause.UNASKED, info.path, "", _ENDING)
     return folder, chosen
 
 
-def _is_table(path: str) -> bool:
-    hidden = any(part.startswith((".", "_")) for part in path.split("/"))
-    return path.lower().endswith(".parquet") and not hidden
+_ENDING = "parquet"
+
+
+def _tables(folder: Folder, losses: Losses) -> Iterator[FileInfo]:
+    """The Parquet files of a folder. Images beside them are what their rows may name."""
+    for item in folder.listed():
+        ending = ending_of(item.path.rpartition("/")[2])
+        if any(part.startswith((".", "_")) for part in item.path.split("/")):
+            cause = Cause.HIDDEN
+        elif isinstance(item, Left):
+            cause = Cause(item.why)
+        elif ending != _ENDING:
+            cause = Cause.OTHER_FILE
+        else:
+            yield item
+            continue
+        if ending not in IMAGES:
+            losses.add(cause, item.path, "", ending)
 
 
 def _text_of(path: str, texts: dict[str, str]) -> str | None:
@@ -93,14 +116,17 @@ def _text_of(path: str, texts: dict[str, str]) -> str | None:
     return max(fits, key=len, default=None)
 
 
-def _no_files(place: str, split: str, spec: ParquetSource, infos: list[FileInfo]) -> Problem:
+def _no_files(
+    place: str, split: str, spec: ParquetSource, infos: list[FileInfo], found: LeftOut
+) -> Problem:
     text = str(spec.splits[split])
     held = [i.path for i in infos]
+    hint = f"It holds: {', '.join(held[:10]) or '(no Parquet files)'}; or name columns.split."
     return Problem(
         f"{place}.splits.{split}",
         f"{text!r}, for which {spec.uri} has no files",
         f"{text}/*.parquet, {text}-*.parquet or {text}.parquet",
-        f"It holds: {', '.join(held[:10]) or '(no Parquet files)'}; or name columns.split.",
+        f"{hint} {summary(found)}".rstrip(),
     )
 
 
@@ -151,9 +177,9 @@ def _add_rows(
 ) -> None:
     no_label = pc.fill_null(pc.equal(labels, ""), True)
     no_split = pc.and_(splits.is_null(), pc.invert(no_label))
-    for reason, mask in (("no label", no_label), ("split not asked for", no_split)):
-        if n := pc.sum(mask).as_py():
-            found.dropped[reason] += n
+    found.losses.add_rows(Cause.NO_LABEL, "", pc.sum(no_label).as_py() or 0)
+    for each in pc.value_counts(labels.filter(no_split)).to_pylist():
+        found.losses.add_rows(Cause.UNASKED, each["values"], each["counts"])
     keep = pc.invert(pc.or_(no_label, no_split))
     numbers = pa.array(range(first, first + len(labels)), pa.int64()).cast(pa.string())
     locators = pc.binary_join_element_wise(info.path, numbers, "#").filter(keep)

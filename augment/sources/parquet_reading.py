@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from augment.errors import SampleError, StorageError
 from augment.sample import RealRow
+from augment.sources.fence import fenced
 from augment.sources.reading import about_one_file, in_order, read_file
 from augment.spec.models import ParquetSource
 from augment.storage import Folder, Options, split_uri
@@ -34,14 +35,15 @@ class _Path(NamedTuple):
 
 
 def locate(spec: ParquetSource, options: Options | None) -> tuple[Folder, str]:
-    """(the folder that locators and paths hang on, the file's name if the uri is a file)."""
+    """(the folder that locators and paths hang on, the file's name if the uri is a file); links
+    in it lead no further than they may."""
     folder = Folder(spec.uri, options)
     try:
         folder.info("")
     except FileNotFoundError:
-        return folder, ""
+        return fenced(folder, spec), ""
     above, name = split_uri(folder.uri)
-    return Folder(above, options), name
+    return fenced(Folder(above, options), spec, name), name
 
 
 class ParquetReader:
@@ -53,6 +55,9 @@ class ParquetReader:
         self._column = spec.columns.image
         self._folder: Folder | None = None
         self._footers: dict[str, _Footer | SampleError] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_folder": None}  # another machine has its own policy
 
     def read(self, rows: Sequence[RealRow]) -> Iterator[Bytes]:
         """See `SourceReader.read`. The bytes of a row group that are asked for stay in

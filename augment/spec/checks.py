@@ -15,7 +15,7 @@ from augment.spec.files import read_classes, read_label_map
 from augment.spec.generator_checks import check_generators
 from augment.spec.inputs import check_inputs
 from augment.spec.look import Look
-from augment.spec.models import Limits, ParquetSource, SourceSpec
+from augment.spec.models import ImageFolderSource, Limits, ParquetSource, SourceSpec
 from augment.spec.policy_limits import check_policy_limits
 from augment.spec.problems import nearest, one_of, shown
 from augment.spec.rules import (
@@ -80,6 +80,7 @@ def _check_classes(asked: Asked, draft: Draft) -> Names | None:
 
 def _check_source(asked: Asked, path: Path, source: SourceSpec, classes: Names | None) -> None:
     _check_splits(asked, path, source)
+    _check_effects(asked, path, source)
     if source.label_map is None:
         return
     place = (*path, "label_map")
@@ -102,6 +103,18 @@ def _check_source(asked: Asked, path: Path, source: SourceSpec, classes: Names |
         file = given.file is not None
         places = (((*place, "file") if file else (*place, "map", k), v) for k, v in mapped.items())
         check_all_known(asked, places, classes, "class")
+
+
+def _check_effects(asked: Asked, path: Path, source: SourceSpec) -> None:
+    if source.follow_links and scheme_of(source.uri) != "file":
+        found = f"true, which has no effect on {shown(source.uri)}: object stores have no links"
+        asked.add((*path, "follow_links"), found, "no such key")
+    if isinstance(source, ImageFolderSource) and source.empty_classes is not None:
+        place, found = (*path, "empty_classes"), f"{source.empty_classes}, which has no effect"
+        if source.use != "rows":
+            asked.add(place, f"{found}: its images are no rows", "no such key")
+        elif asked.has("classes"):
+            asked.add(place, f"{found}: `classes` says which classes there are", "no such key")
 
 
 def _check_splits(asked: Asked, path: Path, source: SourceSpec) -> None:

@@ -77,7 +77,8 @@ def _dump(spec: Spec, without: set[str] | None = None) -> dict[str, Any]:
 
 
 def _source(source: SourceSpec, base: str, options: Options) -> dict[str, Any]:
-    found = _dump(source, {"uri", "label_map"})
+    usual = set() if source.follow_links else {"follow_links"}
+    found = _dump(source, {"uri", "label_map"} | usual)
     if source.label_map is not None:
         found["label_map"] = _label_map(source.label_map, base, options)
     return found

@@ -103,7 +103,8 @@ def _some_names(folder: str) -> Iterator[str]:
 
 
 def _classes(local: str, text: str) -> set[str] | None:
-    """Names of the class folders of a split; None where there is too much to look at.
+    """Names of the class folders of a split, and of links, wherever they lead: what becomes of
+    those, `plan` says. None where there is too much to look at.
 
     Raises: OSError.
     """
@@ -112,7 +113,8 @@ def _classes(local: str, text: str) -> set[str] | None:
         for n, entry in enumerate(entries):
             if n >= _MOST_ENTRIES:
                 return None
-            if not entry.name.startswith(".") and entry.is_dir():
+            folder = entry.is_symlink() or entry.is_dir(follow_symlinks=False)
+            if not entry.name.startswith(".") and folder:
                 found.add(unicodedata.normalize("NFC", entry.name))
     return found
 

@@ -48,6 +48,10 @@ class SourceBase(Spec):
     """Most images of one class that this source gives. Where its splits are shares: over all
     of them, divided as the shares say; no image changes its split by it. Where they are
     texts: in each split, for they are sets of their own."""
+    follow_links: bool = False
+    """Whether links that leave the source are followed, as those of git-annex, DataLad and DVC
+    do, as far as the operator's policy allows the places they lead to. Without it they are left
+    out and counted. Links that stay inside are followed in any case."""
     use: Literal["rows", "inputs", "label_maps"] = "rows"
     """`rows`: its images are rows of the data set. `inputs`: only generators read them.
     `label_maps`: as `inputs`, and what is made from one keeps it as its `mask`."""
@@ -68,6 +72,11 @@ class ImageFolderSource(SourceBase):
     `<uri>/<class>/**/image` where the splits are shares."""
 
     format: Literal["imagefolder"]
+    empty_classes: Literal["keep", "drop"] | None = None
+    """What becomes of a class folder of which no image can be used, where no other source has
+    images of the class either and `classes` is not given: it keeps its place in the class list, or
+    has none. Not given: the plan is refused, because the ids of the classes behind it would
+    shift."""
 
 
 class ParquetColumns(Spec):

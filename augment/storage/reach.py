@@ -1,4 +1,4 @@
-"""How far reading below a folder may go: where links may lead.
+"""How far reading below a folder may go: where links lead, and where they may.
 
 A link that stays inside is a name like any other. One that leaves is followed only where the
 reader asked for it and the place is one that may be read. Knows nothing of who allows what.
@@ -6,6 +6,7 @@ reader asked for it and the place is one that may be read. Knows nothing of who 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,3 +47,35 @@ class Reach:
         if self.allowed is not None and not lies_in(place, self.allowed):
             return Odd.REFUSED
         return None
+
+
+_MOST_KNOWN = 10_000
+
+
+class TruePlaces:
+    """Where links lead, links on the way followed. Very many links lead into few folders (a DVC
+    cache has 256), so each folder is looked up once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def of(self, folder: str, name: str) -> str:
+        """The true place that the link `name` leads to. folder: its own true place.
+
+        Raises: OSError where there is no such link."""
+        target = os.readlink(os.path.join(folder, name))
+        while target.startswith("../"):  # of a true place, the folder above needs no look
+            folder, target = os.path.dirname(folder), target[3:]
+        above, last = os.path.split(os.path.join(folder, target))
+        if last in ("", ".", ".."):
+            return os.path.realpath(os.path.join(folder, target))
+        place = os.path.join(self._true(above), last)
+        return os.path.realpath(place) if os.path.islink(place) else place
+
+    def _true(self, folder: str) -> str:
+        found = self._known.get(folder)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[folder] = os.path.realpath(folder)
+        return found

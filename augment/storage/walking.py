@@ -12,13 +12,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from augment.storage.below import LinkInTheWay, OpenFolder, Top, opened
-from augment.storage.reach import Odd, Reach
+from augment.storage.reach import Odd, Reach, TruePlaces
 
 _NOWHERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
+_CLOSED = frozenset((errno.EACCES, errno.EPERM, errno.ENAMETOOLONG))
 _Key = tuple[int, int]
 _Entry = os.DirEntry[str]
 
@@ -44,17 +45,19 @@ Reached = tuple[str, os.stat_result]
 
 @dataclass(frozen=True)
 class _Visit:
-    """A folder to look into. above: the folders on the way to it. entered: those that were
-    looked into since the way came through a link, None before. by_link: it is one."""
+    """A folder to look into. place: its true one. above: the folders on the way to it. entered:
+    those that were entered since the way came through a link; None where it came through none.
+    by_link: it is one."""
 
     path: str
+    place: str
     above: frozenset[_Key] = frozenset()
     entered: set[_Key] | None = None
     by_link: bool = False
 
     def again(self, key: _Key) -> bool:
-        """Whether the folder needs no further look."""
-        return key in self.above or (self.by_link and key in (self.entered or ()))
+        """Whether a link leads to where the way has been."""
+        return key in self.above or (self.entered is not None and key in self.entered)
 
 
 def reachable(base: str, start: str, reach: Reach | None) -> Iterator[Reached | Left]:
@@ -63,40 +66,59 @@ def reachable(base: str, start: str, reach: Reach | None) -> Iterator[Reached | 
     reach: where links may lead; a folder that may not be read costs itself alone then. None:
     they lead anywhere, and it raises.
 
-    A folder is not entered again on the way that leads through it; behind a link, no further
-    link is followed to a folder that was entered there already, so that links in all directions
-    end. Names are looked at in their order there, so that what is found has none.
+    No link is followed to a folder that the way to it leads through. Behind a link, none is
+    followed to a folder that was entered since, and so many at most, so that links in all
+    directions end. Links to folders come after everything else and in the order of their names, so
+    that what is found does not depend on the order of a folder.
     """
-    walk = _Walk(base, start, reach)
-    while walk.todo:
-        yield from walk.look_into(walk.todo.pop())
+    place = os.path.realpath(_join(base, start))
+    why = None if reach is None else reach.why_not(place)
+    if why is not None and os.path.exists(place):
+        yield Left(start, why)
+        return
+    walk = _Walk(base, start, reach, [_Visit(start, place)])
+    while (visit := walk.next()) is not None:
+        yield from walk.look_into(visit)
+
+
+_MOST_NESTED = 10_000
+"""Links to folders that are followed behind other links to folders, in all."""
 
 
 @dataclass
 class _Walk:
+    """todo: folders to look into. links: links to folders, which come after them. nested: links
+    that were followed behind others."""
+
     base: str
     start: str
     reach: Reach | None
-    todo: list[_Visit] = field(default_factory=list)
+    todo: list[_Visit]
+    links: list[_Visit] = field(default_factory=list)
+    nested: int = 0
+    places: TruePlaces = field(default_factory=TruePlaces)
 
-    def __post_init__(self) -> None:
-        self.todo.append(_Visit(self.start))
+    def next(self) -> _Visit | None:
+        if not self.todo and self.links:
+            self.todo = sorted(self.links, key=lambda visit: visit.path, reverse=True)
+            self.links = []
+        return self.todo.pop() if self.todo else None
 
     def look_into(self, visit: _Visit) -> Iterator[Reached | Left]:
         here = _join(self.base, visit.path)
         try:
             found = os.stat(here)
             key = (found.st_dev, found.st_ino)
-            if visit.again(key):
+            if key in visit.above or (visit.by_link and visit.again(key)):
                 yield Left(visit.path, Odd.LOOP)
                 return
             entries = os.scandir(here)
         except (FileNotFoundError, NotADirectoryError):
             return
-        except PermissionError:
-            if self.reach is None or visit.path == self.start:
+        except OSError as error:
+            if visit.path == self.start:
                 raise
-            yield Left(visit.path, Odd.UNREADABLE)
+            yield Left(visit.path, self._why(error))
             return
         if visit.entered is not None:
             visit.entered.add(key)
@@ -112,54 +134,66 @@ class _Walk:
             entries = sorted(entries, key=lambda entry: entry.name)
         for entry in entries:
             name = prefix + entry.name
+            found: os.stat_result | _Visit | Odd
             try:
                 if entry.is_file(follow_symlinks=False):
                     yield name, entry.stat(follow_symlinks=False)
                     continue
-                found = self._no_file(entry)
+                found = self._no_file(entry, visit, name, above)
             except FileNotFoundError:  # vanished meanwhile
                 continue
-            except PermissionError:
-                if self.reach is None:
-                    raise
-                found = Odd.UNREADABLE
+            except OSError as error:
+                found = self._why(error)
             if isinstance(found, Odd):
                 yield Left(name, found)
-            elif stat.S_ISREG(found.st_mode):
-                yield name, found
+            elif isinstance(found, _Visit):
+                self._go_on(folders, found)
             else:
-                folders.append(_below(visit, above, entry, name))
+                yield name, found
         self.todo += reversed(folders)
 
-    def _no_file(self, entry: _Entry) -> os.stat_result | Odd:
-        if entry.is_symlink():
-            return self._link(entry.path)
-        found = entry.stat(follow_symlinks=False)
-        return found if stat.S_ISDIR(found.st_mode) else Odd.SPECIAL
+    def _no_file(
+        self, entry: _Entry, visit: _Visit, name: str, above: frozenset[_Key]
+    ) -> os.stat_result | _Visit | Odd:
+        """A file behind a link, a folder to look into, or why the name is left out."""
+        place, by_link = _join(visit.place, entry.name), entry.is_symlink()
+        found = self._link(entry.path, visit) if by_link else entry.stat(follow_symlinks=False)
+        if by_link and not isinstance(found, Odd) and self.reach is not None:
+            place = self.places.of(visit.place, entry.name)
+            found = self.reach.why_not(place) or found
+        if isinstance(found, Odd) or stat.S_ISREG(found.st_mode):
+            return found
+        if not stat.S_ISDIR(found.st_mode):
+            return Odd.SPECIAL
+        return _Visit(name, place, above, visit.entered, by_link)
 
-    def _link(self, path: str) -> os.stat_result | Odd:
+    def _go_on(self, folders: list[_Visit], visit: _Visit) -> None:
+        if not visit.by_link:
+            folders.append(visit)
+        elif visit.entered is None:
+            self.links.append(replace(visit, entered=set()))
+        else:
+            self.nested += 1
+            folders.append(visit)
+
+    def _link(self, path: str, visit: _Visit) -> os.stat_result | Odd:
         """The file or folder that a link leads to, or why it is left out."""
         try:
             found = os.stat(path)
-        except PermissionError:
-            return Odd.UNREADABLE
         except OSError as error:
-            if error.errno == errno.ELOOP:
-                return Odd.LOOP
-            if error.errno in _NOWHERE:
-                return Odd.NOTHING
-            raise
-        why = None if self.reach is None else self.reach.why_not(os.path.realpath(path))
-        if why is None and not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-            why = Odd.SPECIAL
-        return why or found
+            return Odd.NOTHING if error.errno in _NOWHERE else self._why(error, readable=True)
+        if not stat.S_ISDIR(found.st_mode):
+            return found
+        again = visit.again((found.st_dev, found.st_ino))
+        return Odd.LOOP if again or self.nested >= _MOST_NESTED else found
 
-
-def _below(visit: _Visit, above: frozenset[_Key], entry: _Entry, name: str) -> _Visit:
-    if not entry.is_symlink():
-        return _Visit(name, above, visit.entered)
-    entered = set() if visit.entered is None else visit.entered
-    return _Visit(name, above, entered, by_link=True)
+    def _why(self, error: OSError, *, readable: bool = False) -> Odd:
+        """Why one name is left out; raises what concerns more than it. readable: its folder is."""
+        if error.errno == errno.ELOOP:
+            return Odd.LOOP
+        if error.errno in _CLOSED and (self.reach is not None or readable):
+            return Odd.UNREADABLE
+        raise error
 
 
 def folders_in(path: str) -> list[str]:

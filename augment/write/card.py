@@ -16,6 +16,8 @@ import yaml
 
 from augment.errors import RequestError
 from augment.sample import GENERATED_ORIGINS, Origin
+from augment.sources import read_left_out
+from augment.sources.left_out import lines as left_out_lines
 from augment.storage import Folder
 from augment.write.creation import table_classes
 from augment.write.provenance import Cell, read_counts, read_job
@@ -197,6 +199,7 @@ def _jobs(folder: Folder, cells: Sequence[Cell]) -> str:
             f"({_rows(rows):,} rows; request digest `{job.get('digest', 'unknown')}`)"
         )
         lines += _copies(job)
+        lines += _left_out(job)
     lines += ["", "`augment trace` shows the ancestry of a row, `augment audit` judges the table."]
     return "\n".join(lines)
 
@@ -212,6 +215,12 @@ def _copies(job: Mapping[str, Any]) -> list[str]:
         for name, n in (found.items() if isinstance(found, dict) else ())
         if isinstance(n, dict)
     ]
+
+
+def _left_out(job: Mapping[str, Any]) -> list[str]:
+    """What stood in a job's sources and was not planned, a cause a line."""
+    told = [line for one in read_left_out(job) for line in left_out_lines(one)]
+    return [f"{'    ' if line.startswith(' ') else '  '}- {_cell(line.strip())}" for line in told]
 
 
 def _job(shard: str) -> str:

@@ -19,6 +19,7 @@ from augment.sources import Census, take_census
 from augment.sources.census import _identities
 from augment.spec import Job, JobSpec
 from augment.storage import Folder
+from tests.sources.losses import left
 
 DIGITS = load_digits()
 
@@ -93,8 +94,8 @@ def test_folders_of_splits(folder):
         ("digits", "training/3/001.png", "train", "3"),
     ]
     assert census.classes == ("1", "3")
-    assert census.dropped == {
-        "digits: not an image name": 4, "digits: not in a class folder": 1
+    assert left(census) == {
+        "hidden": 1, "hidden .png": 2, "other_file .txt": 1, "not_in_a_class_folder .png": 1
     }  # fmt: skip
     for row in census.table.to_pylist():
         assert (row["size"], row["token"]) == tuple(folder.info(row["locator"]))[1:]
@@ -189,7 +190,7 @@ def test_a_cap_is_divided_as_the_shares_say(folder):
             own = Counter(s for x, s in found.items() if x.startswith(f"{label}/"))
             assert (own["train"], own["test"]) == expected
         left_out = sum(max(0, n - most) for n in (100, 100, 7))
-        assert take_census(asked).dropped.get("digits: over max_per_class", 0) == left_out
+        assert left(take_census(asked)).get("over_max_per_class", 0) == left_out
     three = {"train": 0.9, "validation": 0.05, "test": 0.05}
     found = Counter(s for _, s in _splits_of(folder_job(folder.uri, three, max_per_class=10)))
     assert sum(found.values()) == 10 + 10 + 7
@@ -211,7 +212,7 @@ def test_caps_keep_a_prefix_of_the_ranks(folder):
     capped_job = folder_job(folder.uri, splits, max_per_class=3)
     capped = {r["locator"]: r["rank"] for r in _dicts(capped_job)}
     assert capped == {x: rank for x, rank in every.items() if rank < 3}
-    assert take_census(capped_job).dropped == {"digits: over max_per_class": 8}
+    assert left(take_census(capped_job)) == {"over_max_per_class": 8}
 
 
 def _dicts(job: Job) -> list[dict]:
@@ -224,7 +225,7 @@ def test_label_maps(folder):
     census = take_census(folder_job(folder.uri, {"train": "train"}, label_map=label_map))
     assert census.classes == ("3",)
     assert census.table.num_rows == 3
-    assert census.dropped == {"digits: label not in the label map": 4}
+    assert left(census) == {"label_not_in_the_map": 4}
     label_map["unmapped"] = "error"
     assert texts(folder_job(folder.uri, {"train": "train"}, label_map=label_map)) == [
         "sources.digits.label_map: got label 'junk'; expected one of 3, three. "
@@ -233,7 +234,8 @@ def test_label_maps(folder):
     label_map = {"map": {"x": "y"}, "unmapped": "drop"}
     assert texts(folder_job(folder.uri, {"train": "train"}, label_map=label_map)) == [
         f"sources.digits.uri: got {folder.uri}, which holds no image with a class; expected at "
-        "least one. Left out: 7 label not in the label map."
+        "least one. Left out: label not in the label map: 7; class junk: 4 of 4, three: 2 of 2, "
+        "3: 1 of 1"
     ]
 
 
@@ -291,7 +293,7 @@ def test_names_that_are_no_text_are_left_out(tmp_path):
     fill(folder, {"a": 1}, "train/")
     (tmp_path / "train" / "a" / "caf\udce9.png").write_bytes(b"x")
     census = take_census(folder_job(str(tmp_path), {"train": "train"}))
-    assert census.dropped == {"digits: name is not UTF-8": 1}
+    assert left(census) == {"name_not_utf8 .png": 1}
 
 
 # ---- problems --------------------------------------------------------------------------
@@ -323,11 +325,12 @@ def test_empty_sources_and_splits(folder):
     fill(folder, {"a": 1}, "train/")
     folder.replace("test/a/readme.txt", b"x")
     assert texts(folder_job(folder.uri, {"train": "train", "test": "test"})) == [
-        "sources.digits.splits.test: got 'test', which holds no image; expected images"
+        "sources.digits.splits.test: got 'test', which holds no image; expected images. Left out: "
+        "other files, by ending: 1 (.txt 1)"
     ]
     assert texts(folder_job(folder.uri, {"test": "test"})) == [
         f"sources.digits.uri: got {folder.uri}, which holds no image with a class; expected at "
-        "least one. Left out: 1 not an image name."
+        "least one. Left out: other files, by ending: 1 (.txt 1)"
     ]
 
 

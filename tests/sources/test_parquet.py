@@ -18,6 +18,7 @@ from augment.sample import RealRow
 from augment.sources import SourceReader, open_source, take_census
 from augment.spec import Job, JobSpec
 from augment.storage import Folder
+from tests.sources.losses import left
 
 DIGITS = load_digits()
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -148,7 +149,7 @@ def test_splits_by_folder_and_by_file_name(folder):
         f"sources.d.splits.test: got 'dev', for which {folder.uri} has no files; expected "
         "dev/*.parquet, dev-*.parquet or dev.parquet. It holds: test-00000-of-00002.parquet, "
         "test-00001-of-00002.parquet, test-hard-0.parquet, train/deep/x.parquet, "
-        "validation.parquet; or name columns.split."
+        "validation.parquet; or name columns.split. Left out: hidden: 2 (.parquet 2)"
     ]
 
 
@@ -158,7 +159,7 @@ def test_splits_by_column(folder):
     asked = job(folder.uri, {"train": "tr", "test": "te"}, columns=columns)
     got = {r.locator[-1]: r.split for r in real_rows(asked)}
     assert got == {"0": "train", "1": "train", "2": "test", "5": "test"}
-    assert take_census(asked).dropped == {"d: split not asked for": 2}
+    assert left(take_census(asked)) == {"split_not_asked_for": 2}
     assert texts(job(folder.uri, {"train": "tr", "test": "xxx"}, columns=columns)) == [
         "sources.d.splits.test: got 'xxx', a value that no row of column 'part' has; expected one "
         "of the other values it holds: te, xx. Did you mean 'xx'?"
@@ -177,7 +178,7 @@ def test_a_file_of_datasets_has_names_and_images(tmp_path):
     asked = job(str(tmp_path), {"train": 1.0}, columns=columns)
     got = real_rows(asked)
     assert sorted(r.label_name for r in got) == ["one", "two", "zero"]
-    assert take_census(asked).dropped == {"d: no label": 1}
+    assert left(take_census(asked)) == {"no_label": 1}
     by_label = {r.label_name: x for r, x in zip(got, reader(asked).read(got), strict=True)}
     assert by_label == {"zero": png(0), "one": png(1), "two": png(2)}
 
@@ -192,7 +193,7 @@ def test_other_labels(folder):
     put(folder, "none.parquet", {"image": one[:0], "label": pa.array([], pa.string())})
     census = take_census(job(folder.uri, {"train": 1.0}))
     assert census.classes == ("7", "x", "y")
-    assert census.dropped == {"d: no label": 2}
+    assert left(census) == {"no_label": 2}
 
 
 def test_a_label_outside_its_names(tmp_path):
@@ -270,7 +271,8 @@ def test_unreadable_and_missing_tables(folder):
     folder.remove("x.parquet")
     folder.replace("readme", b"")
     assert texts(job(folder.uri, {"train": 1.0})) == [
-        f"sources.d.uri: got {folder.uri}, which holds no image with a class; expected at least one"
+        f"sources.d.uri: got {folder.uri}, which holds no image with a class; expected at least "
+        "one. Left out: other files, by ending: 1"
     ]
     folder.replace("_delta_log/00000000000000000000.json", b"{}")
     assert texts(job(folder.uri, {"train": 1.0})) == [

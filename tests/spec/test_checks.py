@@ -52,6 +52,21 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
         "family, label, license, preprocess, sampling, sha256, trained_on. "
         "Did you mean 'class_index'?",
     ),
+    # ---- links and class folders ----
+    (
+        {"sources.real.uri": "s3://b/x", "sources.real.follow_links": True},
+        "sources.real.follow_links: got true, which has no effect on 's3://b/x': object stores "
+        "have no links; expected no such key",
+    ),
+    (
+        {"sources.real.empty_classes": "keep", "classes": {"names": ["0", "1", "2"]}},
+        "sources.real.empty_classes: got keep, which has no effect: `classes` says which classes "
+        "there are; expected no such key",
+    ),
+    (
+        {"sources.real.empty_classes": "leave"},
+        "sources.real.empty_classes: got 'leave'; expected one of drop, keep",
+    ),
     (
         {"name": "two words"},
         "name: got 'two words'; expected a name of at most 64 letters, digits, '.', '_' and '-' "

@@ -27,6 +27,7 @@ SAME: list[dict[str, Any]] = [
     {"protected_splits": ["test"]},
     {"augmentations.0.from": {"origin": ["real"]}},
     {"split_seed": 0},
+    {"sources.real.follow_links": False},
     {"augmentations.0.unchanged": "redraw"},
 ]
 
@@ -50,6 +51,9 @@ OTHER: list[dict[str, Any]] = [
     {"sources.real.splits": {"train": "train", "test": "tset"}},
     {"sources.real.max_per_class": 5},
     {"sources.real.license": "MIT"},
+    {"sources.real.follow_links": True},
+    {"sources.real.empty_classes": "keep"},
+    {"sources.real.empty_classes": "drop"},
     {"sources.real.label_map": {"map": {"a": "b"}}},
     {"classes": {"names": ["0", "1"]}},
     {"protected_splits": []},

@@ -139,3 +139,11 @@ def test_nothing_is_looked_at_where_the_policy_forbids(
 def test_everything_is_told_at_once(found: Problems) -> None:
     edits = {"sources.real.uri": "nowhere", "seed": -1, "synthesize.0.fill.to": 0}
     assert len(found(edits)) == 3
+
+
+def test_links_stop_no_look(found: Problems, tmp_path: Path) -> None:
+    """What becomes of a link to nothing, in a loop or out of the source, the plan says."""
+    for name, target in (("loop", "loop"), ("gone", "nothing"), ("out", "/")):
+        (tmp_path / "data/real/train" / name).symlink_to(target)
+    assert found({}) == []
+    assert found({"classes": {"names": ["0", "1", "loop", "gone", "out"]}}) == []
