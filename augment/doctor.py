@@ -25,6 +25,8 @@ from augment.storage.node_cache import node_cache
 Facts = dict[str, Any]
 _LITTLE_DISK = 1 << 30
 _ASK_S = 20
+_IMAGE_LIBRARIES = ("pillow", "simplejpeg", "pillow-heif")
+"""They decide pixels, and which formats a node can read."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def this_machine() -> Facts:
             "python": platform.python_version(),
             "ray": _version("ray"),
             "torch": _version("torch"),
+            **{name: _version(name) for name in _IMAGE_LIBRARIES},
         },
         "cpus": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -66,7 +69,7 @@ def findings(nodes: Sequence[Mapping[str, Any]]) -> list[Finding]:
     told = [n for n in nodes if "error" not in n]
     for node in told:
         found += _of_one(node)
-    for what in ("augment", "python", "ray", "torch"):
+    for what in ("augment", "python", "ray", "torch", *_IMAGE_LIBRARIES):
         found += _differ(told, f"{what} versions", lambda n, w=what: n["versions"].get(w))
     found += _differ(told, "policies", _policy_name)
     found += _differ(told, "kinds of GPU", lambda n: ", ".join(sorted(set(n["gpus"]))), "note")

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import PIL
 import pytest
 
 from augment import __version__
@@ -44,6 +45,7 @@ def test_this_machine(policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     facts = this_machine()
     assert facts["versions"]["augment"] == __version__
+    assert facts["versions"]["pillow"] == PIL.__version__
     assert facts["cpus"] >= 1
     assert facts["memory_bytes"] > 1 << 28
     assert facts["policy"]["path"] == str(policy)
@@ -68,6 +70,10 @@ def test_nodes_that_are_alike_are_well() -> None:
         (
             {"versions": versions(torch=None)},
             Finding("wrong", "nodes have different torch versions: 2.9 on a, b; none on c"),
+        ),
+        (
+            {"versions": versions(**{"pillow-heif": "1.8.1"})},
+            Finding("wrong", "nodes have different pillow-heif versions: 1.8.1 on c; none on a, b"),
         ),
         (
             {"policy": {"path": "/etc/p", "sha256": None, "rules": {}}},
