@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from augment.run.status import JobStatus, Stage, Status
 
 _MOST = 20
+_FEW = 5
 
 
 def show_status(found: Status) -> None:
@@ -27,7 +28,8 @@ def show_status(found: Status) -> None:
 
 
 def _job(job: JobStatus, now: float) -> list[str]:
-    told = [f"job {job.job_id}: {_state(job)}", *_driver(job), *_holders(job, now), *_trouble(job)]
+    told = [f"job {job.job_id}: {_state(job)}", *_driver(job), *_holders(job, now), *_verdict(job)]
+    told += _trouble(job)
     lines = (*_stages(job), *_costs(job), *_drawn(job), *_cells(job))
     return told + ["  " + line for line in lines]
 
@@ -47,6 +49,19 @@ def _holders(job: JobStatus, now: float) -> list[str]:
         f"last heartbeat {max(0.0, now - one.touched):.0f} s ago"
         for one in job.holders
     ]
+
+
+def _verdict(job: JobStatus) -> list[str]:
+    """Of the audit after the commit, with what it found."""
+    if not job.generation:
+        return []
+    if (found := job.verdict) is None:
+        return ["  verdict: none was kept; `augment audit` judges it"]
+    word = "FAILED" if found.word == "failed" else found.word
+    lines = [f"  verdict of version {found.version}: {word}, exit code {found.exit_code}"]
+    lines += [f"    limit: {text}" for text in found.broken[:_FEW]]
+    lines += [f"    finding: {text}" for text in found.findings[:_FEW]]
+    return lines
 
 
 def _trouble(job: JobStatus) -> list[str]:

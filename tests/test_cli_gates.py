@@ -294,3 +294,70 @@ def test_limits_of_several_jobs_are_judged_each(out: str) -> None:
     (Path(out) / "_delta_log/00000000000000000001.json").write_text("")
     judged = {(limit.job, limit.ok) for limit in audit(out).limits}
     assert judged == {("b-00", False), (f"c-00, {found['job_id']}", None)}
+
+
+# ---- the verdict that stays with the table -------------------------------------------
+
+
+def verdict(out: str) -> dict[str, Any]:
+    (path,) = Path(out).glob("_provenance/*/verdict.json")
+    return dict(json.loads(path.read_text()))
+
+
+def test_status_and_card_carry_the_verdict(out: str, capfd: Capture) -> None:
+    code, said, _ = call(capfd, "status", out)
+    assert code == 0
+    assert " with exit code 1\n  verdict of version 1: FAILED, exit code 1\n" in said
+    assert f"\n    limit: {JUDGED}" in said
+    (job,) = json.loads(call(capfd, "status", out, "--json")[1])["jobs"]
+    assert (job["exit_code"], job["verdict"]["word"], job["verdict"]["version"]) == (1, "failed", 1)
+    card = (Path(out) / "README.md").read_text()
+    assert "\nVerdict of the audit of version 1: FAILED.\n" in card
+    assert f"- kept in 1, BROKEN in 1 places: {JUDGED}" in card
+    assert verdict(out)["exit_code"] == 1
+
+
+def test_a_good_verdict_is_carried_too(job: Path, capfd: Capture) -> None:
+    rewritten(job, limits={"synthetic_share": {"max": 0.6}})
+    assert carried_out(capfd, "run", job, "--json")[0] == 0
+    out = str(job.parent / "out")
+    assert "  verdict of version 1: ok, exit code 0\n" in call(capfd, "status", out)[1]
+    assert "\nVerdict of the audit of version 1: ok.\n" in (Path(out) / "README.md").read_text()
+    rewritten(job, limits={"synthetic_share": {"max": 0.1}})
+    before = verdict(out)
+    code, said, _ = carried_out(capfd, "run", job)
+    assert (code, heading(said)) == (
+        1, "limits, as given, in place of any that were left with the table",
+    )  # fmt: skip
+    assert verdict(out) == before  # what was left with the table stays
+
+
+def test_a_verdict_that_is_missing_is_written_again(out: str, job: Path, capfd: Capture) -> None:
+    """As after a kill between the commit and the audit."""
+    found = verdict(out)
+    (path,) = Path(out).glob("_provenance/*/verdict.json")
+    for damage in (path.unlink, lambda: path.write_text("{")):
+        damage()
+        (Path(out) / "README.md").unlink()
+        assert (
+            "  verdict: none was kept; `augment audit` judges it\n"
+            in (call(capfd, "status", out)[1])
+        )
+        rewritten(job, limits={"synthetic_share": {"max": 0.9}})  # other limits than it was left
+        assert carried_out(capfd, "run", job)[0] == 0
+        assert verdict(out) == found
+        assert "Verdict of the audit of version 1: FAILED." in (Path(out) / "README.md").read_text()
+        assert "ended with exit code 0" not in call(capfd, "status", out)[1].split("verdict")[1]
+
+
+def test_a_shortfall_is_the_exit_code_that_status_shows(job: Path, capfd: Capture) -> None:
+    changes = {
+        "filters": [{"degenerate": {"min_std": 127.0}}], "max_attempts_per_sample": 1,
+        "errors": {"allow_empty_classes": ["0", "1", "2"]},
+    }  # fmt: skip
+    rewritten(job, **changes)
+    for verb in ("synthesize", "run"):
+        assert carried_out(capfd, verb, job, "--json")[0] == 1
+        said = call(capfd, "status", str(job.parent / "out"))[1]
+        assert " with exit code 1\n" in said
+    assert "  verdict of version 1: ok, exit code 1\n" in said

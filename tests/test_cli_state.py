@@ -71,6 +71,9 @@ def test_retry_from_the_kept_text(home: Path, capfd: Capture) -> None:
     assert code == 0
     assert out.startswith("2 failed rows and samples were tried again: 2 rows were added, 0 are ")
     assert f"data set:      {home}/out  (version 2)\n" in out
+    told = call(capfd, "status", str(home / "out"))[1]
+    assert "  verdict of version 2: ok, exit code 0\n" in told
+    assert "Verdict of the audit of version 2: ok." in (home / "out/README.md").read_text()
     code, out, _ = call(capfd, "retry", str(home / "out"), "--engine", "local")
     assert code == 0
     assert out.startswith("nothing to retry: job small-")

@@ -11,6 +11,7 @@ from augment.audit.render import render, render_trace
 from augment.audit.schema import audit_schema
 from augment.audit.shares import Share, parse_groups
 from augment.audit.sheet import contact_sheet
+from augment.audit.summary import summary
 from augment.audit.trace import Ancestor, Sample, Trace, trace
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "parse_groups",
     "render",
     "render_trace",
+    "summary",
     "trace",
 ]

@@ -20,7 +20,7 @@ from augment.write import Journal
 
 
 @contextlib.contextmanager
-def journaled(prepared: Prepared, verb: str, reporter: Telling) -> Iterator[None]:
+def journaled(prepared: Prepared, verb: str, reporter: Telling) -> Iterator[Journal]:
     """What the reporter is told inside, and how the block ends, is kept."""
     about = {
         "pool": prepared.pool.uri,
@@ -30,7 +30,7 @@ def journaled(prepared: Prepared, verb: str, reporter: Telling) -> Iterator[None
     secrets = secret_values(prepared.options, os.environ, prepared.job.text)
     kept = Journal(prepared.work.folder, verb, time.time, about, secrets)
     with kept as journal, reporter.wrapped(lambda inner: _Told(inner, journal)):
-        yield
+        yield journal
 
 
 class _Told:

@@ -29,7 +29,12 @@ class Outcome:
     @property
     def ok(self) -> bool:
         """Every limit holds, and no shortfall that the job calls a failure."""
-        return self.audit.ok and not (self.shortfall and self.on_shortfall == "fail")
+        return self.audit.ok and not self.fails_short
+
+    @property
+    def fails_short(self) -> bool:
+        """Whether samples are missing, and the job calls that a failure."""
+        return bool(self.shortfall) and self.on_shortfall == "fail"
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -24,7 +24,6 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from augment.audit import AuditReport, audit
 from augment.errors import PlanError
 from augment.plan import Plan, broken_limits, unknown_classes
 from augment.run.accounts import Account, Synthesis
@@ -41,6 +40,7 @@ from augment.run.engine import Engine
 from augment.run.filling import Crew, lease_folder
 from augment.run.generations import from_provenance, latest
 from augment.run.journal import journaled
+from augment.run.judging import judge, settle
 from augment.run.limits import refuse_broken, told_despite
 from augment.run.mixing import (
     Arrangement,
@@ -66,7 +66,15 @@ from augment.run.synthesis import (
 from augment.run.telling import Observer, Telling, logged
 from augment.spec import Job
 from augment.storage import Folder
-from augment.write import CommitResult, Holder, Lease, card_is_current, holders, write_card
+from augment.write import (
+    CommitResult,
+    Holder,
+    Journal,
+    Lease,
+    card_is_current,
+    holders,
+    write_card,
+)
 
 _POLL_S = 0.5
 
@@ -161,8 +169,11 @@ def fill_pool(
     way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure, despite_limits)
     with logged():
         frozen = _frozen(_prepared(job, way), way)
-        with _turn(frozen, way, "synthesize") as crew:
+        with _turn(frozen, way, "synthesize") as (crew, journal):
             synthesis, emptied = _synthesized(frozen, crew)
+            short = any(account.shortfall for account in synthesis.accounts)
+            failed = short and job.spec.on_shortfall == "fail"
+            journal.ends_with(1 if emptied or failed else 0)
             return replace(synthesis, emptied=list(map(str, emptied)))
 
 
@@ -230,10 +241,11 @@ def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
     prepared, reporter = _prepared(job, way), way.reporter
     refuse_foreign_output(prepared)
     if (kept := from_provenance(prepared)) and (done_before := committed(prepared)):
-        _card(prepared.output, done_before.version)
-        return _result(prepared, done_before, 0, kept)
+        result = _result(prepared, done_before, 0, kept)
+        settle(prepared, result)
+        return result
     frozen = _frozen(prepared, way)
-    with _turn(frozen, way, "run" if fill else "mix") as crew:
+    with _turn(frozen, way, "run" if fill else "mix") as (crew, journal):
         done = finished(frozen)
         arrangement, made_now = _arranged(frozen, done, crew, fill=fill)
         reporter.accounts(arrangement.accounts)
@@ -246,19 +258,21 @@ def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
                 built = Built(build(frozen, arrangement, done, Borne(), crew))
         crew.lease.check()
         with reporter.span("commit"):
-            result = (
+            done_now = (
                 known
                 or committed(prepared)
                 or commit(frozen, arrangement, built.first, built.later)
             )
-        reporter.committed(result.version)
-        if not result.already:
-            reporter.note(f"committed version {result.version}")
-        with reporter.span("card"):
-            _card(prepared.output, result.version)
+        reporter.committed(done_now.version)
+        if not done_now.already:
+            reporter.note(f"committed version {done_now.version}")
+        with reporter.span("card"):  # readers find the version before it is judged
+            _card(prepared.output, done_now.version)
         figures = latest(frozen, arrangement, built.first)
-    with reporter.span("audit"):
-        return _result(prepared, result, made_now, figures, arrangement.spent)
+        with reporter.span("audit"):
+            result = _result(prepared, done_now, made_now, figures, arrangement.spent)
+            journal.ends_with(settle(prepared, result))
+    return result
 
 
 def _result(
@@ -278,7 +292,7 @@ def _result(
         made_now=made_now,
         cells=cells,
         accounts=accounts,
-        audit=_judge(prepared),
+        audit=judge(prepared),
         on_shortfall=prepared.job.spec.on_shortfall,
         estimates=tuple(read_estimates(prepared)),
         spent=spent,
@@ -310,27 +324,23 @@ def _nothing() -> None:
     """A pool that is not filled here is not restored: who draws from it says what is gone."""
 
 
-def _judge(prepared: Prepared) -> AuditReport:
-    return audit(prepared.output.uri, limits=prepared.job.spec.limits, options=prepared.options)
-
-
 def _card(output: Folder, version: int) -> None:
     if not card_is_current(output, version):
         write_card(output)
 
 
 @contextlib.contextmanager
-def _turn(frozen: Frozen, way: Way, verb: str) -> Iterator[Crew]:
+def _turn(frozen: Frozen, way: Way, verb: str) -> Iterator[tuple[Crew, Journal]]:
     """Under the job's lease, once nobody holds an older one: nothing is made twice."""
     prepared = frozen.prepared
     with (
         Lease(prepared.work.folder, time.time) as own,
-        journaled(prepared, verb, way.reporter),
+        journaled(prepared, verb, way.reporter) as journal,
     ):
         if way.takeover:
             _take_over(prepared, own, way.reporter)
         _wait_for_turn(prepared.work.folder, own, way.reporter)
-        yield Crew(
+        crew = Crew(
             way.engine,
             own,
             way.reporter,
@@ -338,6 +348,7 @@ def _turn(frozen: Frozen, way: Way, verb: str) -> Iterator[Crew]:
             measure=way.measure,
             despite_limits=way.despite_limits,
         )
+        yield crew, journal
 
 
 def _wait_for_turn(folder: Folder, own: Lease, reporter: Reporter) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from augment.audit import audit
 from augment.errors import InterruptedRun, RequestError
 from augment.plan import PoolUnit
 from augment.run.accounts import Account, Synthesis, account_from_json, account_to_json
@@ -30,6 +29,7 @@ from augment.run.engine import Engine
 from augment.run.filling import Crew, lease_folder
 from augment.run.generations import CLEANED, History, history
 from augment.run.journal import journaled
+from augment.run.judging import judge, settle
 from augment.run.mixing import Arrangement, arranged
 from augment.run.outcome import Outcome
 from augment.run.prepare import Frozen, Prepared, freeze, prepare
@@ -61,6 +61,7 @@ from augment.write import (
     live_files,
     newest_version,
     open_table,
+    read_job,
     write_card,
     write_counts,
     write_job,
@@ -109,11 +110,13 @@ def _retried(prepared: Prepared, engine: Engine, told: Telling) -> RetryResult:
     _refuse_cleaned(prepared)
     with (
         Lease(prepared.work.folder, time.time) as lease,
-        journaled(prepared, "retry", told),
+        journaled(prepared, "retry", told) as journal,
     ):
         _refuse_company(prepared, lease)
         generation = committed_generation(prepared)
-        return _Retry(prepared, generation, engine, told, lease).carry_out()
+        result = _Retry(prepared, generation, engine, told, lease).carry_out()
+        journal.ends_with(settle(prepared, result))
+        return result
 
 
 def committed_generation(prepared: Prepared) -> int:
@@ -297,7 +300,10 @@ class _Retry:
         write_quarantine(prepared.output, prepared.job_id, [table])
         arrangement = Arrangement(self._arrangement.units, now.accounts)
         document = job_document(self._frozen, arrangement, now.records)
-        told = {"generation": self._generation}
+        told: dict[str, Any] = {"generation": self._generation}
+        known = read_job(prepared.output, prepared.job_id) or {}
+        if "limits" in known:  # a retry is not where they change
+            told["limits"] = known["limits"]
         write_job(prepared.output, prepared.job_id, document | told, again=True)
 
     def _result(self, tried: int, healed: int) -> RetryResult:
@@ -308,7 +314,6 @@ class _Retry:
             version = write_card(prepared.output)
         now = history(prepared, self._arrangement, self._generation)
         left = outstanding(self._arrangement, now.first, now.later)
-        limits = prepared.job.spec.limits
         return RetryResult(
             job_id=prepared.job_id,
             output=prepared.output.uri,
@@ -320,7 +325,7 @@ class _Retry:
             committed=healed > 0,
             cells=tuple(cell_results(self._frozen, now.records)),
             accounts=now.accounts,
-            audit=audit(prepared.output.uri, limits=limits, options=prepared.options),
+            audit=judge(prepared),
             on_shortfall=prepared.job.spec.on_shortfall,
         )
 

@@ -22,7 +22,16 @@ from augment.run.generations import CLEANED
 from augment.run.kept import job_ids
 from augment.run.stock import Moment, Stock, read_stock, rows_per_minute
 from augment.storage import Folder, Options
-from augment.write import Seen, Work, look, newest_version, open_table, read_job, read_journals
+from augment.write import (
+    Seen,
+    Work,
+    look,
+    newest_version,
+    open_table,
+    read_job,
+    read_journals,
+    read_verdict,
+)
 
 Clock = Callable[[], float]
 
@@ -80,6 +89,18 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What the audit after a commit found. word: ok, failed or not judged. exit_code: of the run.
+    broken: limits, by their texts; findings: the first ones."""
+
+    version: int | None
+    word: str
+    exit_code: int | None
+    broken: tuple[str, ...]
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class JobStatus:
     """One job. state: committed, running, failed, died, or stopped (nothing says how it ended).
     version: that it committed, where the log says so. generation: 1 for the first commit and 1
@@ -99,6 +120,8 @@ class JobStatus:
     exit_code: int | None
     at_stage: str | None
     last_error: Failure | None
+    verdict: Verdict | None
+    """Of the newest version that was audited after its commit; None before that."""
     trouble: str | None
     """What of this job could not be read, if anything."""
 
@@ -168,6 +191,7 @@ class _Job:
             exit_code=last.get("exit_code"),
             at_stage=last.get("stage"),
             last_error=self._last_error(),
+            verdict=_verdict(self._output, self._id) if generation else None,
             trouble=trouble,
         )
 
@@ -311,6 +335,22 @@ def committed_as(output: Folder, job_id: str) -> tuple[int, int | None]:
     generation = table.transaction_version(job["digest"]) or 0
     notes = [e for e in table.history() if e.get("job_id") == job_id] if generation else []
     return generation, max((int(e["version"]) for e in notes), default=None)
+
+
+def _verdict(output: Folder, job_id: str) -> Verdict | None:
+    """As the table keeps it; None where there is none, or none of this version of augment."""
+    known = read_verdict(output, job_id) or {}
+    limits, findings = known.get("limits"), known.get("findings")
+    if not isinstance(limits, list) or not isinstance(findings, list):
+        return None
+    broken = [one for one in limits if isinstance(one, dict) and one.get("broken")]
+    return Verdict(
+        known.get("version"),
+        str(known.get("verdict")),
+        known.get("exit_code"),
+        tuple(str(one.get("text")) for one in broken),
+        tuple(map(str, findings)),
+    )
 
 
 def _drawn(stock: Stock, generator: str, label: str, target: int, filters: str) -> Drawn:

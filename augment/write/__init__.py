@@ -14,9 +14,11 @@ from augment.write.provenance import (
     counts_table,
     read_counts,
     read_job,
+    read_verdict,
     write_counts,
     write_job,
     write_quarantine,
+    write_verdict,
 )
 from augment.write.shards import ShardEntry, cut_by_bytes, image_sizes, write_shard
 from augment.write.table import (
@@ -69,6 +71,7 @@ __all__ = [
     "read_counts",
     "read_job",
     "read_journals",
+    "read_verdict",
     "read_xmp",
     "refuse_foreign_rows",
     "verify_mark",
@@ -78,4 +81,5 @@ __all__ = [
     "write_job",
     "write_quarantine",
     "write_shard",
+    "write_verdict",
 ]

@@ -1,4 +1,4 @@
-"""The data set card: README.md, a pure function of one version of a table.
+"""The data set card: README.md, a pure function of one version of a table and its verdict.
 
 Its `configs` name exactly the files of that version, so that `datasets.load_dataset`
 sees no orphan, no running job and no withdrawn file. Remade when it is not the newest
@@ -19,8 +19,10 @@ from augment.sample import GENERATED_ORIGINS, Origin
 from augment.sources import read_left_out
 from augment.sources.left_out import lines as left_out_lines
 from augment.storage import Folder
+from augment.write.card_jobs import job_facts
 from augment.write.creation import table_classes
-from augment.write.provenance import Cell, read_counts, read_job
+from augment.write.markdown import escaped
+from augment.write.provenance import Cell, read_counts, read_job, read_verdict
 from augment.write.table import live_files, newest_version, open_table
 
 CARD = "README.md"
@@ -66,7 +68,7 @@ def render_card(folder: Folder, version: int) -> str:
         *(_counts(split, classes, rows) for split, rows in by_split.items()),
         _marking(cells),
         _reading(by_split, len(rows_by_shard)),
-        _jobs(folder, cells),
+        _jobs(folder, cells, version),
     )
     return "\n\n".join(parts) + "\n"
 
@@ -121,7 +123,7 @@ def _counts(split: str, classes: Sequence[str], cells: Sequence[Cell]) -> str:
     origins = [o.value for o in Origin if any(c["origin"] == o for c in cells)]
     by_class = _grouped(cells, "label_name")
     lines = [f"| class | {' | '.join(origins)} | all |", "|---|" + "---:|" * (len(origins) + 1)]
-    lines += [_line(_cell(name), by_class.get(name, []), origins) for name in classes]
+    lines += [_line(escaped(name), by_class.get(name, []), origins) for name in classes]
     lines.append(_line("**all**", cells, origins))
     return f"## Split {split}\n\n" + "\n".join(lines) + "\n\n" + _shares(cells)
 
@@ -130,10 +132,6 @@ def _line(name: str, cells: Sequence[Cell], origins: Sequence[str]) -> str:
     by_origin = _grouped(cells, "origin")
     counts = [_rows(by_origin.get(o, [])) for o in origins]
     return f"| {' | '.join([name, *map(str, counts), str(sum(counts))])} |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
 def _shares(cells: Sequence[Cell]) -> str:
@@ -190,8 +188,8 @@ def _reading(by_split: Mapping[str, Sequence[Cell]], files: int) -> str:
     return f"{text}\n\n```python\n{_ALWAYS}\n```{listed}{names}"
 
 
-def _jobs(folder: Folder, cells: Sequence[Cell]) -> str:
-    lines = ["## Where it comes from", ""]
+def _jobs(folder: Folder, cells: Sequence[Cell], version: int) -> str:
+    lines, facts = ["## Where it comes from", ""], list[str]()
     for job_id, rows in _grouped([{**c, "job": _job(c["shard"])} for c in cells], "job").items():
         job = read_job(folder, job_id) or {}
         lines.append(
@@ -200,8 +198,10 @@ def _jobs(folder: Folder, cells: Sequence[Cell]) -> str:
         )
         lines += _copies(job)
         lines += _left_out(job)
+        if job:
+            facts += ["", job_facts(job_id, job, read_verdict(folder, job_id), version)]
     lines += ["", "`augment trace` shows the ancestry of a row, `augment audit` judges the table."]
-    return "\n".join(lines)
+    return "\n".join([*lines, *facts])
 
 
 def _copies(job: Mapping[str, Any]) -> list[str]:
@@ -220,7 +220,7 @@ def _copies(job: Mapping[str, Any]) -> list[str]:
 def _left_out(job: Mapping[str, Any]) -> list[str]:
     """What stood in a job's sources and was not planned, a cause a line."""
     told = [line for one in read_left_out(job) for line in left_out_lines(one)]
-    return [f"{'    ' if line.startswith(' ') else '  '}- {_cell(line.strip())}" for line in told]
+    return [f"{'    ' if line.startswith(' ') else '  '}- {escaped(line.strip())}" for line in told]
 
 
 def _job(shard: str) -> str:

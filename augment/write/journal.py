@@ -50,6 +50,7 @@ class Journal:
         self._secrets = secrets
         self._name = uuid.uuid4().hex
         self._told = 0.0
+        self._code = 0
         self._entry: Entry = {
             **{key: self._clean(value) for key, value in about.items()},
             "driver": self._name,
@@ -76,12 +77,17 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         now = self._clock()
-        self._entry |= {"ended_at": now, "exit_code": _exit_code(error)}
+        code = self._code if error is None else _exit_code(error)
+        self._entry |= {"ended_at": now, "exit_code": code}
         if error is not None:
             text = str(error) or traceback.format_exception_only(error)[0].strip()
             told = {"class": type(error).__name__, "text": self._clean(text), "at": now}
             self._entry["error"] = told
         self._write()
+
+    def ends_with(self, code: int) -> None:
+        """The exit code of the driver, if no error comes."""
+        self._code = code
 
     def stage(self, name: str, total: int) -> None:
         """A stage of `total` units begins."""

@@ -90,6 +90,28 @@ def read_job(folder: Folder, job_id: str) -> dict[str, Any] | None:
     return document
 
 
+VERDICT = "verdict.json"
+"""In `_provenance/<job>/`: what the audit after a commit found. It is written after the commit, so
+that it is proof of one."""
+
+
+def write_verdict(folder: Folder, job_id: str, document: Mapping[str, Any]) -> str:
+    """Keep what an audit found, in place of what an earlier one did; its path. document: at least
+    `version`, that was audited."""
+    path = f"_provenance/{job_id}/{VERDICT}"
+    folder.replace(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+    return path
+
+
+def read_verdict(folder: Folder, job_id: str) -> dict[str, Any] | None:
+    """What `write_verdict` kept; None where there is none that can be read: it is written anew."""
+    try:
+        document = json.loads(folder.read(f"_provenance/{job_id}/{VERDICT}"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def read_counts(folder: Folder, rows_by_shard: Mapping[str, int]) -> pa.Table:
     """The cubes of exactly these shards, `COUNTS_SCHEMA`, sorted by shard.
 

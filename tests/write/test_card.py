@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pyarrow as pa
@@ -22,7 +23,13 @@ from augment.write.card import (
     write_card,
 )
 from augment.write.creation import ensure_table
-from augment.write.provenance import count_cells, counts_table, write_counts, write_job
+from augment.write.provenance import (
+    count_cells,
+    counts_table,
+    write_counts,
+    write_job,
+    write_verdict,
+)
 from augment.write.shards import ShardEntry, write_shard
 from augment.write.table import Commit, commit_once
 from augment.write.work import Work
@@ -168,3 +175,100 @@ def test_the_snippets_of_the_card_parse(folder: Folder, rows: Rows) -> None:
     assert len(snippets) == 2
     for snippet in snippets:
         compile(snippet, "card", "exec")
+
+
+# ---- what made the rows --------------------------------------------------------------
+
+FACTS = {
+    "digest": "0123456789ab" + "f" * 52,
+    "seed": 7,
+    "split_seed": 3,
+    "about": {"owner": "vision | team", "purpose": "demo", "ticket": None, "license": "CC0-1.0"},
+    "sources": {"photos|x": {"format": "parquet", "license": "CC-BY-4.0"}},
+    "generators": {
+        "vae": {
+            "family": "vae",
+            "universe": "e" * 64,
+            "checkpoint_sha256": "c" * 64,
+            "license": "MIT",
+            "trained_on": [{"source": "photos|x", "splits": ["train", "val"]}],
+        },
+        "fake": {"family": "palette", "universe": "d" * 64, "checkpoint_sha256": ""},
+        "unused": {"family": "onnx", "universe": None, "checkpoint_sha256": "b" * 64},
+    },
+    "filters": [{"degenerate": {"min_std": 2.0}}],
+    "limits": {"synthetic_share": {"max": 0.5}, "min_rows_per_class": {"train": 3}},
+}
+VERDICT = {
+    "version": 1, "verdict": "failed", "exit_code": 1,
+    "limits": [{"limit": "limits.x", "kept": 2, "broken": 1, "not_judged": 0, "text": "x | 1"}],
+    "findings": ["log: they\ndiffer"], "more_findings": 4,
+}  # fmt: skip
+
+
+def job_section(folder: Folder, version: int) -> str:
+    card = render_card(folder, version)
+    return card[card.index(f"### Job {JOB}") :]
+
+
+def committed_by(folder: Folder, rows: Rows, facts: Any) -> int:
+    write_job(folder, JOB, facts)  # what is there first stays
+    return commit(folder, rows, {"train": 7})
+
+
+def test_the_card_names_what_made_the_rows(folder: Folder, rows: Rows) -> None:
+    version = committed_by(folder, rows, FACTS)
+    said = job_section(folder, version)
+    assert "Seed 7. Seed of the splits of real rows: 3. Owner: vision \\| team. Purpose: " in said
+    assert "Licence of the data set: CC0-1.0." in said
+    assert "| photos\\|x | parquet | CC-BY-4.0 |\n" in said
+    assert f"| vae | vae | {'c' * 64} | MIT | photos\\|x: train, val |\n" in said
+    assert "| fake | palette | none (procedural) | not given | nothing |\n" in said
+    assert "unused" not in said
+    assert "Filters of generated samples: degenerate (min_std 2.0)." in said
+    assert "Limits: synthetic_share.max 0.5, min_rows_per_class.train 3.\n" in said
+    assert "This version was not audited yet: `augment audit` does it." in said
+    assert card_is_current(folder, write_card(folder))
+
+
+def test_the_card_carries_the_verdict_of_its_own_version(folder: Folder, rows: Rows) -> None:
+    version = committed_by(folder, rows, FACTS)
+    write_card(folder)
+    write_verdict(folder, JOB, VERDICT)
+    assert not card_is_current(folder, version)
+    said = job_section(folder, version)
+    assert "- kept in 2, BROKEN in 1 places: x \\| 1\n" in said
+    assert said.rstrip().endswith(
+        "Verdict of the audit of version 1: FAILED.\n- log: they differ\n- and 4 more findings"
+    )
+    write_verdict(folder, JOB, VERDICT | {"version": 0})
+    assert "was not audited yet" in job_section(folder, version)
+    folder.replace(f"_provenance/{JOB}/verdict.json", b"{")
+    assert "was not audited yet" in job_section(folder, version)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"digest": "d"},
+        {"digest": "d", "generators": 3, "sources": [], "limits": 7, "filters": "x", "about": 1},
+        {"digest": "d", "generators": {"a": 1, "b": {}}, "filters": [1, {"f": None}], "limits": {}},
+        {"digest": "d", "generators": {"a": {"checkpoint_sha256": "c", "trained_on": [1, {}]}}},
+    ],
+)
+def test_what_another_version_kept_is_shown_as_far_as_it_goes(
+    folder: Folder, rows: Rows, facts: Any
+) -> None:
+    said = job_section(folder, committed_by(folder, rows, facts))
+    assert said.startswith(f"### Job {JOB}\n")
+    if facts.get("limits") == {}:
+        assert "Limits: none were given." in said
+        assert "Filters of generated samples: f ()." in said
+
+
+def test_many_generators_are_cut(folder: Folder, rows: Rows) -> None:
+    many = {f"g{n:03d}": {"family": "vae", "checkpoint_sha256": "c"} for n in range(300)}
+    said = job_section(folder, committed_by(folder, rows, FACTS | {"generators": many}))
+    assert "... and 280 more, in job.json." in said
+    assert "g019" in said
+    assert "g020" not in said
