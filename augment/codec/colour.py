@@ -59,6 +59,8 @@ def conversion(profile: bytes, mode: str) -> Conversion:
         if mode == "RGB" and _changes_nothing(transform):
             return Conversion(f"{name}, taken as sRGB")
         return Conversion(f"{name} -> sRGB", transform)
+    except ImportError:
+        return Conversion("left alone: this Pillow has no LittleCMS")
     except _ERRORS:
         return Conversion("unreadable, left alone")
 
