@@ -234,6 +234,8 @@ def show_result(result: RunResult, log: str) -> None:
 
     if result.already:
         print(f"already committed: {result.job_id} is version {result.version} or older")
+    if result.changes is not None and result.changes.lines:
+        print("\n".join(result.changes.lines))
     print("\n".join(_cells(result)))
     if result.accounts:
         print()

@@ -29,6 +29,7 @@ def show_status(found: Status) -> None:
 
 def _job(job: JobStatus, now: float) -> list[str]:
     told = [f"job {job.job_id}: {_state(job)}", *_driver(job), *_holders(job, now), *_verdict(job)]
+    told += [f"  {line}" for line in job.changes.lines] if job.changes is not None else []
     told += _trouble(job)
     lines = (*_stages(job), *_costs(job), *_drawn(job), *_cells(job))
     return told + ["  " + line for line in lines]

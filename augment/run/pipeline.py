@@ -28,6 +28,7 @@ from augment.errors import PlanError
 from augment.plan import Plan, broken_limits, unknown_classes
 from augment.run.accounts import Account, Synthesis
 from augment.run.again import Built, build_all
+from augment.run.changes import OF_RUN, Changes, changes
 from augment.run.commit import (
     CellResult,
     commit,
@@ -91,6 +92,8 @@ class RunResult(Outcome):
     """What was measured before samples were made, by this run or an earlier one."""
     spent: Mapping[str, Spent]
     """generator -> what was spent on its samples until the data set was arranged."""
+    changes: Changes | None
+    """Of the sources since the census; None where this run committed."""
 
     def to_json(self) -> dict[str, Any]:
         return super().to_json() | {
@@ -99,6 +102,7 @@ class RunResult(Outcome):
             "made_now": self.made_now,
             "costs": [one.to_json() for one in self.estimates],
             "spent": {name: asdict(one) for name, one in self.spent.items()},
+            "changes": None if self.changes is None else asdict(self.changes),
         }
 
 
@@ -296,6 +300,7 @@ def _result(
         on_shortfall=prepared.job.spec.on_shortfall,
         estimates=tuple(read_estimates(prepared)),
         spent=spent,
+        changes=changes(prepared.job, prepared.work, OF_RUN) if result.already else None,
     )
 
 

@@ -17,9 +17,10 @@ from typing import Any
 from augment.errors import AugmentError, StorageError
 from augment.plan import Plan
 from augment.run.attempts import Attempts
+from augment.run.changes import OF_STATUS, Changes, changes
 from augment.run.cost import Estimate, Spent, kept_estimates
 from augment.run.generations import CLEANED
-from augment.run.kept import job_ids
+from augment.run.kept import Laid, job_ids, kept_job
 from augment.run.stock import Moment, Stock, read_stock, rows_per_minute
 from augment.storage import Folder, Options
 from augment.write import (
@@ -122,6 +123,8 @@ class JobStatus:
     last_error: Failure | None
     verdict: Verdict | None
     """Of the newest version that was audited after its commit; None before that."""
+    changes: Changes | None
+    """Of its sources since the census, where it is committed."""
     trouble: str | None
     """What of this job could not be read, if anything."""
 
@@ -192,8 +195,18 @@ class _Job:
             at_stage=last.get("stage"),
             last_error=self._last_error(),
             verdict=_verdict(self._output, self._id) if generation else None,
+            changes=self._changes() if generation else None,
             trouble=trouble,
         )
+
+    def _changes(self) -> Changes:
+        """As far as they can be seen from here in a moment."""
+        try:
+            job = kept_job(self._output, self._id, Laid())
+        except AugmentError as error:
+            said = str(error).splitlines()[0][:300]
+            return Changes(skipped=f"the job cannot be read here any more: {said}")
+        return changes(job, self._work, OF_STATUS)
 
     def _holding(self, seen: Seen) -> Holding:
         holder = seen.holder
