@@ -21,6 +21,9 @@ from augment import __version__, cli_cluster, cli_generators, cli_plan, cli_stat
 from augment.cli_plan import load
 from augment.cli_submit import add_despite_limits
 from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
+from augment.places import is_local
+from augment.policy import read_policy
+from augment.secrecy import secrets_of_process, struck
 from augment.stopping import Terminated, heed_sigterm
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     heed_sigterm()
     try:
         arguments = _parse(given)
+        if not arguments.tells_policy:  # `doctor` tells what is wrong with it
+            read_policy()
         code: int = arguments.verb(arguments)
         sys.stdout.flush()
         return code
@@ -52,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         kept = f"{what}: finished units are kept; the same command resumes"
         return _report(InterruptedRun(kept), given)
     except Exception as e:  # Python's own exit code, 1, would say that a limit failed
-        traceback.print_exc()
+        print(_without_secrets(traceback.format_exc(), given), file=sys.stderr)
         text = f"{type(e).__name__}: {e}; no rule foresaw this: please report it with what is above"
         return _report(InterruptedRun(text), given)
 
@@ -154,7 +159,7 @@ def _verb(verbs: Any, name: str, verb: Any, text: str) -> argparse.ArgumentParse
         name, help=text, description=text, epilog=EXIT_CODES, allow_abbrev=False
     )
     sub.add_argument("--json", action="store_true", help="print one JSON document")
-    sub.set_defaults(verb=verb, parser=sub)
+    sub.set_defaults(verb=verb, parser=sub, tells_policy=False)
     return sub
 
 
@@ -203,19 +208,26 @@ def _reading(sub: argparse.ArgumentParser) -> None:
 
 
 def _report(error: AugmentError, given: Sequence[str]) -> int:
+    """Every error that ends a command passes here, and nothing secret passes with it."""
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
+    text = _without_secrets(str(error), given)
     if "--json" in given:
+        told = [{k: _without_secrets(v, given) for k, v in p.__dict__.items()} for p in problems]
         body = {
             "error": type(error).__name__,
             "exit_code": error.exit_code,
-            "text": str(error),
-            "problems": [p.__dict__ for p in problems],
+            "text": text,
+            "problems": told,
         }
         _print(body)
     else:
         head = f"{len(problems)} problems:\n" if len(problems) > 1 else ""
-        print(f"augment: {head}{error}", file=sys.stderr)
+        print(f"augment: {head}{text}", file=sys.stderr)
     return error.exit_code
+
+
+def _without_secrets(text: str, given: Sequence[str]) -> str:
+    return struck(text, secrets_of_process(os.environ, given))
 
 
 def _print(document: Any) -> None:
@@ -223,12 +235,10 @@ def _print(document: Any) -> None:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from augment.spec.asked import local_path
-
     skipped = arguments.skip_sources
     job = (load if skipped else _looked_at)(arguments)
     sources = job.spec.sources.items()
-    unseen = [name for name, source in sources if skipped or local_path(source.uri) is None]
+    unseen = [name for name, source in sources if skipped or not is_local(source.uri)]
     found, text = dict[str, Any](), ""
     if arguments.check_remote:
         from augment.sources import take_census

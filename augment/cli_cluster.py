@@ -25,6 +25,7 @@ def add_verbs(verbs: Any, verb: Verb, job_verb: Verb) -> None:
     """The verbs, as sub-parsers of `augment`."""
     doctor = verb(verbs, "doctor", _doctor, "what machines have and allow, and where they differ")
     doctor.add_argument("--address", metavar="ADDRESS", help="of a Ray cluster; else this machine")
+    doctor.set_defaults(tells_policy=True)
     cli_submit.add_verb(verbs, job_verb)
     for name, function, text in (("logs", _logs, _LOGS), ("stop", _stop, _STOP)):
         _submission_verb(verbs, verb, name, function, text)

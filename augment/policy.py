@@ -1,8 +1,9 @@
 """What the operator of a machine allows, whatever a job says: code that may run, places that
-may be read, limits that a job may only tighten.
+may be read, what may leave the machine and where to, limits that a job may only tighten.
 
 One file at a fixed path, `/etc/augment/policy.yaml`, or where the environment variable
-AUGMENT_POLICY says; without a file nothing is allowed that needs allowing. Nothing in a job
+AUGMENT_POLICY says; without a file nothing is allowed that needs allowing. A file that is named
+and is not there, cannot be read or says what is not known ends everything. Nothing in a job
 can name, widen or replace it. Knows nothing of what a job may say.
 """
 
@@ -11,14 +12,27 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from augment.errors import CheckpointError, Problem, SpecError
+from augment.places import (
+    CLIENT,
+    Fault,
+    Place,
+    is_loopback,
+    quoted,
+    read_cluster,
+    read_dashboard,
+    read_endpoint,
+    read_interface,
+    read_place,
+)
 
 PATH = "/etc/augment/policy.yaml"
 VARIABLE = "AUGMENT_POLICY"
@@ -27,6 +41,38 @@ MAX_BYTES = 1 << 20
 CLASS_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 ClassPath = Annotated[str, Field(pattern=CLASS_PATH, max_length=256)]
 """`package.module:Class`."""
+
+
+def _as(read: Callable[[str], str | Fault]) -> AfterValidator:
+    """A text in the normal form that a grammar gives it."""
+
+    def normal(text: str) -> str:
+        found = read(text)
+        if isinstance(found, Fault):
+            raise PydanticCustomError("place", "{expected}", {"expected": found.expected})
+        return found
+
+    return AfterValidator(normal)
+
+
+def _folder(text: str) -> str | Fault:
+    found = read_place(text, read_only=True)
+    if isinstance(found, Fault):
+        return found
+    if found.is_local and not text.startswith(("/", "file:")):
+        return Fault(quoted(text), "an absolute path, or a URI")
+    return found.of_family()
+
+
+def _address(text: str) -> str | Fault:
+    return read_dashboard(text) if text.startswith("http") and "://" in text else read_cluster(text)
+
+
+Folder = Annotated[str, _as(_folder)]
+Address = Annotated[str, _as(_address)]
+Endpoint = Annotated[str, _as(read_endpoint)]
+Interface = Annotated[str, _as(read_interface)]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
 
 
 class PolicyLimits(BaseModel):
@@ -60,7 +106,15 @@ class PolicyRules(BaseModel):
 
     allow_code: classes that a `custom` generator may be. Whoever can write to a folder on
     Python's search path can stand in for them, so list what is installed.
-    allowed_uris: folders that every path and URI of a job must lie in; None: anywhere.
+    allowed_uris: folders that every path and URI of a job must lie in; None: anywhere. Where they
+    are given, the four below that are not given allow the least, not everything.
+    allowed_addresses: clusters, as `auto`, `host:port`, `ray://host:port` or the http(s):// URL of
+    a Jobs API; None: all but ray://, or `auto` alone.
+    allowed_endpoints: URLs of stores, with everything below them; None: any, or none.
+    allowed_variables: of the environment, for ${NAME} in a job; None: any, or none (none where
+    allowed_endpoints is given, too).
+    allowed_metrics_addresses: interfaces that a run may serve metrics on, beside those of the
+    machine alone; None: any, or no others.
     limits: what one job may take.
     cache: of checkpoints that lie in remote stores.
     """
@@ -68,7 +122,11 @@ class PolicyRules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     allow_code: list[ClassPath] = []
-    allowed_uris: list[Annotated[str, Field(min_length=1)]] | None = None
+    allowed_uris: list[Folder] | None = None
+    allowed_addresses: list[Address] | None = None
+    allowed_endpoints: list[Endpoint] | None = None
+    allowed_variables: list[Variable] | None = None
+    allowed_metrics_addresses: list[Interface] | None = None
     limits: PolicyLimits = PolicyLimits()
     cache: CacheRules = CacheRules()
 
@@ -97,32 +155,93 @@ class Policy:
             )
 
     def allows_uri(self, uri: str) -> bool:
-        """Whether `uri` is one of the allowed folders or lies in one. Links of local paths are
-        followed first; a remote URI with `..` in it lies nowhere."""
+        """As `allows`; a text that names no place is allowed nowhere."""
+        found = read_place(uri, read_only=True)
+        return isinstance(found, Place) and self.allows(found)
+
+    def allows(self, place: Place) -> bool:
+        """Whether a place is one of the allowed folders or lies in one. Links of local paths are
+        followed first."""
+        if place.is_local:
+            return self.allows_place(os.path.realpath(place.uri))
         allowed = self.rules.allowed_uris
-        if allowed is None:
-            return True
-        place = _resolved(uri)
-        return ".." not in place.split("/") and any(
-            place == folder or place.startswith(f"{folder.rstrip('/')}/")
-            for folder in map(_resolved, allowed)
-        )
+        return allowed is None or lies_in(place.of_family(), allowed)
 
     def places(self) -> tuple[str, ...] | None:
         """The allowed folders of this machine, links followed; None: anywhere."""
         allowed = self.rules.allowed_uris
         if allowed is None:
             return None
-        return tuple(place for uri in allowed if "://" not in (place := _resolved(uri)))
+        return tuple(os.path.realpath(folder) for folder in allowed if folder.startswith("/"))
 
     def allows_place(self, place: str) -> bool:
         """Whether a true place, no part of which is a link, lies in one of the allowed folders."""
         places = self.places()
         return places is None or lies_in(place, places)
 
+    def allows_endpoint(self, endpoint: str) -> bool:
+        """Whether a store may be reached there. endpoint: as `read_endpoint` gives it."""
+        allowed = self.rules.allowed_endpoints
+        if allowed is None:
+            return not self._closed
+        return lies_in(endpoint, allowed)
+
+    def allows_variable(self, name: str) -> bool:
+        """Whether a job may have the value of a variable of the environment."""
+        allowed = self.rules.allowed_variables
+        if allowed is None:
+            return not self._closed and self.rules.allowed_endpoints is None
+        return name in allowed
+
+    def cluster(self, text: str) -> str | Fault:
+        """The address of a Ray cluster in its normal form, where the machine allows it."""
+        found = read_cluster(text)
+        if isinstance(found, Fault):
+            return found
+        allowed = self.rules.allowed_addresses
+        if allowed is not None:
+            fits, expected = found in allowed, _listed(allowed)
+        elif self._closed:
+            fits, expected = found == "auto", "auto"
+        else:
+            fits, expected = not found.startswith(CLIENT), "auto or HOST:PORT"
+        return found if fits else self._refusal(found, expected, "allowed_addresses")
+
+    def dashboard(self, text: str) -> str | Fault:
+        """The URL of a Jobs API in its normal form, where the machine allows it."""
+        found = read_dashboard(text)
+        allowed = self.rules.allowed_addresses
+        if isinstance(found, Fault) or allowed is None or found in allowed:
+            return found
+        return self._refusal(found, _listed(allowed), "allowed_addresses")
+
+    def interface(self, text: str) -> str | Fault:
+        """The interface that metrics are served on in its normal form, where the machine allows
+        it; those that only the machine itself reaches it always does."""
+        found = read_interface(text)
+        allowed = self.rules.allowed_metrics_addresses
+        if isinstance(found, Fault) or is_loopback(found):
+            return found
+        if not self._closed if allowed is None else found in allowed:
+            return found
+        expected = _listed([*(allowed or ()), "127.0.0.1", "localhost"])
+        return self._refusal(found, expected, "allowed_metrics_addresses")
+
+    def hint(self, key: str) -> str:
+        """What to do about something that is not allowed."""
+        return f"Ask the operator to list it under `{key}` in {self.path}"
+
+    @property
+    def _closed(self) -> bool:
+        return self.rules.allowed_uris is not None
+
+    def _refusal(self, found: str, expected: str, key: str) -> Fault:
+        text = f"{quoted(found)}, where this machine lets nobody go"
+        return Fault(text, expected, self.hint(key))
+
 
 def lies_in(place: str, folders: Iterable[str]) -> bool:
-    """Whether a true place is one of the folders or lies in one."""
+    """Whether a true place, or a URI, is one of the folders or lies in one."""
     return any(place == f or place.startswith(f"{f.rstrip('/')}/") for f in folders)
 
 
@@ -131,16 +250,21 @@ def read_policy(env: Mapping[str, str] | None = None) -> Policy:
     not given.
 
     Raises:
-        SpecError: the file is there but cannot be read or is no policy, or is one that
+        SpecError: a file is named but missing; it cannot be read or is no policy, or is one that
             others than its owner and group can change.
     """
-    path = (os.environ if env is None else env).get(VARIABLE) or PATH
+    named = (os.environ if env is None else env).get(VARIABLE)
+    path = PATH if named is None else named
     if not os.path.isabs(path):
         raise _refuse(VARIABLE, repr(path), "an absolute path: another folder is another file")
     try:
         raw = _read(path)
     except FileNotFoundError:
-        return Policy(path)
+        if named is None and not os.path.islink(path):
+            return Policy(path)
+        hint = "Without its policy this machine allows nothing"
+        hint = hint if named is None else f"{hint}; unset {VARIABLE} where there is none"
+        raise _refuse(path, "no such file", "the operator's policy", hint) from None
     except OSError as error:
         raise _refuse(path, f"an error ({error.strerror})", "a readable file") from None
     return Policy(path, _rules(path, raw), hashlib.sha256(raw).hexdigest())
@@ -152,9 +276,8 @@ def policy_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _resolved(uri: str) -> str:
-    local = uri.removeprefix("file://")
-    return uri.rstrip("/") if "://" in local else os.path.realpath(local)
+def _listed(allowed: list[str]) -> str:
+    return f"one of {', '.join(allowed)}" if allowed else "none"
 
 
 def _read(path: str) -> bytes:

@@ -145,15 +145,24 @@ def test_an_output_that_nobody_reads_is_no_traceback() -> None:
     assert process.returncode == 3
 
 
-def test_what_no_rule_foresaw_is_exit_3_with_its_traceback(
-    fresh: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Python's own exit code for an error would say that a limit failed."""
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "not a number")
-    code, out, err = call(capfd, "run", str(fresh), "--engine", "local", "--json")
+def test_what_no_rule_foresaw_is_exit_3_with_its_traceback(fresh: Path, capfd: Capture) -> None:
+    """Python's own exit code for an error would say that a limit failed. (No command line can
+    hold such a name, so nothing looks for one.)"""
+    odd = ("--profile", "a\0b.json")
+    code, out, err = call(capfd, "run", str(fresh), "--engine", "local", *odd, "--json")
     assert code == document(out)["exit_code"] == 3
-    assert "ValueError: could not convert string to float: 'not a number'" in document(out)["text"]
+    assert "ValueError: embedded null byte; no rule foresaw this" in document(out)["text"]
     assert "Traceback" in err
+
+
+@pytest.mark.parametrize("epoch", ["not a number", "-1", "1e9", "99999999999999999999", " 1"])
+def test_a_time_that_is_none_is_exit_2(
+    fresh: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch, epoch: str
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    code, _, err = call(capfd, "run", str(fresh), "--engine", "local")
+    assert code == 2
+    assert f"SOURCE_DATE_EPOCH in the environment: got {epoch!r}; expected whole seconds" in err
 
 
 # ---- errors of every verb as JSON ---------------------------------------------------

@@ -86,9 +86,9 @@ def test_every_line_of_a_json_log_is_json(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Also where an error has a traceback; what no logger wrote lies beside it."""
-    options = {"file": {"secret": "hunter22"}}
+    options = {"s3": {"secret": "hunter22"}}
     execution = {"log_format": "json", "storage_options": options}
-    job = load_spec(job_document(tmp_path, execution=execution))
+    job = load_spec(job_document(tmp_path, execution=execution, pool="s3://bucket/pool"))
     log = logging.getLogger("augment.run")
     with session(job, quiet=True) as opened, logs.about(job_id="small-1", unit="unit-1"):
         os.write(2, b"noise from C++\n")

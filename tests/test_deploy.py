@@ -125,9 +125,10 @@ def test_images_have_the_name_of_this_version() -> None:
 
 
 def test_the_rendered_job_is_what_the_command_renders(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(VARIABLE, str(DEPLOY / "none.yaml"))
+    (tmp_path / "empty.yaml").touch()
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "empty.yaml"))
     text = (DEPLOY / "rayjob.yaml").read_text()
     command = re.search(r"`augment (submit [^`]+)`", text.replace("\n# ", " "))
     assert command

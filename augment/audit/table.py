@@ -142,9 +142,9 @@ def _read(folder: Folder, version: int | None, ask: Callable[[], Got]) -> Got:
             if left and not folder.is_local:
                 continue
             what = "the Delta log" if version is None else f"version {version} of the Delta log"
-            said = folder.without_secrets(_first_line(error))
+            folder.require_bucket()
             raise StorageError(
-                f"{folder.uri}: {what} cannot be read ({said}); restore _delta_log/ "
+                f"{folder.uri}: {what} cannot be read ({folder.said(error)}); restore _delta_log/ "
                 "from a copy, or audit another version"
             ) from error
     raise AssertionError("the last try returns or raises")

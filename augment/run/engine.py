@@ -15,6 +15,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from augment import errors, logs
 from augment.errors import AugmentError, UnitFailed
+from augment.policy import read_policy
 
 _LOG = logging.getLogger("augment.run")
 
@@ -92,9 +93,11 @@ def built(task: Task, alone: bool = False) -> Worker:
     """The task's worker. alone: see `Task.worker`.
 
     Raises:
-        AugmentError: as the task raised it, or UnitFailed with the unforeseen error's text.
+        AugmentError: as the task raised it, SpecError where the policy of the machine that this
+            runs on cannot be read, or UnitFailed with the unforeseen error's text.
     """
     try:
+        read_policy()
         return task.worker(alone)
     except AugmentError:
         raise

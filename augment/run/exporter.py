@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from augment.errors import RequestError
+from augment.places import Fault
+from augment.policy import read_policy
 from augment.run.metrics import METRICS, Histogram, Labels, Metric, Metrics, Value
 from augment.run.observed import BUCKETS
 
@@ -24,10 +26,12 @@ def serving(metrics: Metrics, export: MetricsExport) -> Iterator[str]:
     """Answers at the address that is given until the end; 0 is any free port.
 
     Raises:
-        RequestError: nothing can listen there.
+        RequestError: nothing can listen there, or the operator's policy does not allow it.
     """
     from prometheus_client import CollectorRegistry, start_http_server
 
+    if isinstance(fault := read_policy().interface(export.address), Fault):
+        raise fault.error("execution.metrics.address")  # of a job's it is known already
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(metrics))
     try:

@@ -18,13 +18,14 @@ import contextlib
 import datetime as dt
 import functools
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from augment.errors import PlanError
+from augment.errors import PlanError, RequestError
 from augment.plan import Plan, broken_limits, unknown_classes
 from augment.run.accounts import Account, Synthesis
 from augment.run.again import Built, build_all
@@ -389,6 +390,17 @@ def _first(found: Sequence[Holder], own: Lease) -> Holder | None:
 
 def now() -> dt.datetime:
     """The time in UTC; `SOURCE_DATE_EPOCH` (seconds) stands in for it where it is set, as
-    reproducible-builds.org specifies."""
+    reproducible-builds.org specifies.
+
+    Raises:
+        RequestError: that variable holds something else.
+    """
     fixed = os.environ.get("SOURCE_DATE_EPOCH")
-    return dt.datetime.fromtimestamp(float(fixed), dt.UTC) if fixed else dt.datetime.now(dt.UTC)
+    if not fixed:
+        return dt.datetime.now(dt.UTC)
+    if not re.fullmatch("[0-9]{1,11}", fixed):
+        raise RequestError(
+            f"SOURCE_DATE_EPOCH in the environment: got {fixed!r:.40}; expected whole seconds "
+            "since 1970. Set it so, or unset it"
+        )
+    return dt.datetime.fromtimestamp(int(fixed), dt.UTC)

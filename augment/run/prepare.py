@@ -168,10 +168,13 @@ def plan_job(prepared: Prepared, telling: Telling | None = None) -> Planned:
     """Take the census and plan. Writes nothing.
 
     Raises:
-        PlanError: with everything that cannot be planned.
+        PlanError: with everything that cannot be planned. RequestError: the bucket of the
+            output or of the pool is not there.
     """
     job = prepared.job
     telling = telling or Telling()
+    for folder in (prepared.output, prepared.pool) if job.spec.synthesize else (prepared.output,):
+        folder.require_bucket()
     with telling.span("census"):
         census = take_census(job, options=prepared.options)
     with telling.span("plan"):

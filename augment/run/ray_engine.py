@@ -23,6 +23,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from augment.errors import AugmentError, InterruptedRun, RequestError
+from augment.places import CLIENT, Fault, read_cluster
+from augment.policy import read_policy
 from augment.run.capacity import infeasible
 from augment.run.engine import Resources, Task, Worker, as_raised, built, call, settle
 from augment.spec.execution import Autoscale
@@ -64,12 +66,17 @@ class RayEngine:
     """Runs units on a Ray cluster, or on an embedded one where `address` is None.
 
     Connects at once; `close` disconnects, and ends a Ray that was started here.
+
+    Raises:
+        RequestError: the address is none, or one that the operator's policy does not allow.
+        InterruptedRun: nobody answers there.
     """
 
     name = "ray"
 
     def __init__(self, address: str | None = None, autoscale: Autoscale | None = None) -> None:
         """autoscale: what the cluster may grow by, which Ray does not say."""
+        address = allowed_address(address)
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
@@ -141,6 +148,26 @@ def _actors(resources: Resources, units: int) -> dict[str, Any]:
     if resources.labels:
         asked["label_selector"] = dict(resources.labels)
     return asked
+
+
+def allowed_address(address: str | None) -> str | None:
+    """The address as Ray is given it. `auto` is what RAY_ADDRESS says, where it says something:
+    Ray would take that unjudged.
+
+    Raises:
+        RequestError: it is none, or one that the operator's policy does not allow.
+    """
+    policy = read_policy()
+    if address is None:
+        return None
+    found, where = policy.cluster(address), "address"
+    if found == "auto" and (named := os.environ.get("RAY_ADDRESS")):
+        found, where = read_cluster(named), "RAY_ADDRESS in the environment"
+        if isinstance(found, str) and found.startswith(CLIENT):
+            found = policy.cluster(found)
+    if isinstance(found, Fault):
+        raise found.error(where)
+    return found
 
 
 def _init_arguments(address: str | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ def ask_nodes(address: str) -> list[Facts]:
     """The facts of every node that is alive, by host.
 
     Raises:
+        RequestError: the address is none, or is not allowed here.
         InterruptedRun: nobody answers at the address.
     """
     if os.environ.get("RAY_AUTH_TOKEN"):  # Ray looks at it only where the mode says so

@@ -22,6 +22,7 @@ from augment.run.cost import Estimate, Spent, kept_estimates
 from augment.run.generations import CLEANED
 from augment.run.kept import Laid, job_ids, kept_job
 from augment.run.stock import Moment, Stock, read_stock, rows_per_minute
+from augment.secrecy import struck
 from augment.storage import Folder, Options
 from augment.write import (
     Seen,
@@ -237,7 +238,8 @@ class _Job:
         if not errors:
             return None
         last = max(errors, key=lambda error: float(error.get("at", 0)))
-        return Failure(str(last.get("class")), str(last.get("text")), float(last.get("at", 0)))
+        text = struck(str(last.get("text")))  # it may be an earlier version's
+        return Failure(str(last.get("class")), text, float(last.get("at", 0)))
 
     def _pool(self) -> Folder | None:
         known = [e["pool"] for e in self._journals if isinstance(e.get("pool"), str)]

@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 from augment.errors import Problem, SpecError
-from augment.spec.problems import dotted, one_of, shown
+from augment.places import Fault, read_place
+from augment.policy import Policy
+from augment.spec.problems import dotted, shown
 from augment.spec.text import MAX_BYTES, MAX_DEPTH, Document, Path, parse
 
-SCHEMES = ("s3", "gs", "az", "file", "memory")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MISSING = object()
@@ -48,6 +48,7 @@ class Asked:
         self._before: dict[Path, Any] = {}
         self._kinds = Counter[tuple[str | int, int, str]]()
         self._next: dict[tuple[str | int, int, str], Problem] = {}
+        self._nowhere: set[Path] = set()
 
     def place(self, path: Path) -> str:
         """`job.yaml:12: synthesize[0].fill.to`; the line is that of the nearest key written."""
@@ -74,6 +75,10 @@ class Asked:
         counts = ((p, self._kinds[kind] - MOST_OF_A_KIND) for kind, p in self._next.items())
         more = [replace(p, found=f"{n} more problems of this kind") for p, n in counts]
         return [*self.problems, *more]
+
+    def fault(self, path: Path, fault: Fault) -> None:
+        """Note what is wrong with a text that names something outside."""
+        self.add(path, *fault)
 
     def get(self, *path: str | int) -> Any:
         """The value at `path`, or `MISSING`."""
@@ -169,66 +174,60 @@ class Asked:
 
     # ---- variables and paths ----
 
-    def expand(self, env: Mapping[str, str]) -> None:
-        """Put the values of `${VAR}` into URIs and `execution`; a `Plain` becomes text."""
+    def expand(self, env: Mapping[str, str], policy: Policy | None = None) -> None:
+        """Put the values of `${VAR}` into URIs and `execution`; a `Plain` becomes text. policy:
+        says which variables a job may have; None: any."""
         for path in [*_uri_paths(self), *_texts_below(self, ("execution",))]:
             text = self.get(*path)
             if isinstance(text, str) and "${" in text:
                 self._before[path] = text
-                self.put(path, self._expanded(path, text, env))
+                self.put(path, self._expanded(path, text, env, policy))
 
-    def _expanded(self, path: Path, text: str, env: Mapping[str, str]) -> str:
+    def _expanded(
+        self, path: Path, text: str, env: Mapping[str, str], policy: Policy | None
+    ) -> str:
         def value(match: re.Match[str]) -> str:
             name = match[1]
             if not (match[0].endswith("}") and _VARIABLE_NAME.fullmatch(name)):
                 self.add(path, shown(match[0]), "a variable written ${NAME}")
+            elif policy is not None and not policy.allows_variable(name):
+                found = f"${{{name}}}, which this machine lets no job have"
+                listed = ", ".join(policy.rules.allowed_variables or ()) or "none"
+                expected = f"a variable that is allowed ({listed})"
+                self.add(path, found, expected, policy.hint("allowed_variables"))
             elif name not in env:
                 found = f"${{{name}}}, which is not set"
                 self.add(path, found, "a variable of the environment", f"Set {name}")
             else:
                 return env[name]
+            self._nowhere.add(path)
             return match[0]
 
         return _VARIABLE.sub(value, text)
 
     def make_absolute(self, base: str) -> None:
-        """Hang relative paths on `base`; refuse schemes that nothing here can read."""
+        """Bring every path and URI into its normal form, relative paths hung on `base`; note
+        those that name no place."""
         self.base = base
         for path in self.located():
-            uri = self.get(*path)
-            if isinstance(uri, str):
-                absolute = self._absolute(path, str(uri), base)
-                self._before.setdefault(path, uri)
-                self.put(path, absolute)
+            text = self.get(*path)
+            if not self.names_place(path):
+                continue
+            found = read_place(str(text), base, shown=str(self.written(path)))
+            self._before.setdefault(path, text)
+            if isinstance(found, Fault):
+                self.fault(path, found)
+                self._nowhere.add(path)
+            else:
+                self.put(path, found.uri)
+
+    def names_place(self, path: Path) -> bool:
+        """Whether the text at `path` may name a place, as far as it was looked at."""
+        return path not in self._nowhere and isinstance(self.get(*path), str)
 
     def located(self) -> list[Path]:
         """Where the job names a place: every path and URI that was written."""
         return [*_uri_paths(self), *_file_paths(self)]
-
-    def _absolute(self, path: Path, uri: str, base: str) -> str:
-        if not uri or any(c < " " or "\ud800" <= c <= "\udfff" for c in uri):
-            self.add(path, shown(self.written(path)), "a path or URI")
-            return uri
-        scheme = _SCHEME.match(uri)
-        if scheme is None:
-            return os.path.normpath(os.path.join(base, os.path.expanduser(uri)))
-        if scheme[1] not in SCHEMES:
-            expected = f"a path, or a URI that starts with {one_of(f'{s}://' for s in SCHEMES)}"
-            self.add(path, f"the scheme {scheme[1]}://", expected)
-        return uri
-
-
-def scheme_of(uri: str) -> str:
-    """The scheme of a URI; `file` for a path."""
-    found = _SCHEME.match(uri)
-    return found[1] if found else "file"
-
-
-def local_path(uri: str) -> str | None:
-    """The path of a local URI, None for a remote one."""
-    if scheme_of(uri) != "file":
-        return None
-    return uri.removeprefix("file://")
 
 
 def _steps(key: str) -> list[str]:

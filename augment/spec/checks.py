@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator
 
 from augment.errors import SpecError
-from augment.policy import read_policy
-from augment.spec.asked import MISSING, Asked, local_path, scheme_of
+from augment.places import Fault, Place, is_local, read_place
+from augment.policy import Policy
+from augment.spec.asked import Asked
 from augment.spec.draft import Draft
 from augment.spec.execution import GeneratorExecution
 from augment.spec.files import read_classes, read_label_map
@@ -17,7 +18,8 @@ from augment.spec.inputs import check_inputs
 from augment.spec.look import Look
 from augment.spec.models import ImageFolderSource, Limits, ParquetSource, SourceSpec
 from augment.spec.policy_limits import check_policy_limits
-from augment.spec.problems import nearest, one_of, shown
+from augment.spec.problems import shown
+from augment.spec.reach import check_reach
 from augment.spec.rules import (
     Names,
     check_all_known,
@@ -30,7 +32,7 @@ from augment.spec.source_checks import check_sources
 from augment.spec.text import Path
 
 
-def check_job(asked: Asked, draft: Draft, look: Look | None = None) -> None:
+def check_job(asked: Asked, draft: Draft, policy: Policy, look: Look | None = None) -> None:
     """Note everything that is wrong although each part is well formed. look: at each local source
     that the operator's policy lets a job read."""
     classes = _check_classes(asked, draft)
@@ -40,7 +42,7 @@ def check_job(asked: Asked, draft: Draft, look: Look | None = None) -> None:
     _check_protected(asked, draft)
     _check_checkpoints(asked)
     check_generators(asked, draft)
-    seen = None if look is None else check_sources(asked, draft, look)
+    seen = None if look is None else check_sources(asked, draft, look, policy)
     check_rules(asked, draft, seen if draft.classes is None else classes)
     check_inputs(asked, draft)
     _check_output(asked, draft)
@@ -48,7 +50,8 @@ def check_job(asked: Asked, draft: Draft, look: Look | None = None) -> None:
     _check_limit_splits(asked, draft)
     _check_errors(asked, draft, classes)
     _check_execution(asked, draft)
-    _check_policy(asked, draft)
+    check_reach(asked, draft, policy)
+    check_policy_limits(asked, draft, policy)
 
 
 # ---- classes and sources -------------------------------------------------------------
@@ -106,7 +109,7 @@ def _check_source(asked: Asked, path: Path, source: SourceSpec, classes: Names |
 
 
 def _check_effects(asked: Asked, path: Path, source: SourceSpec) -> None:
-    if source.follow_links and scheme_of(source.uri) != "file":
+    if source.follow_links and not is_local(source.uri):
         found = f"true, which has no effect on {shown(source.uri)}: object stores have no links"
         asked.add((*path, "follow_links"), found, "no such key")
     if isinstance(source, ImageFolderSource) and source.empty_classes is not None:
@@ -191,15 +194,15 @@ def _inputs(asked: Asked) -> Iterator[tuple[str, str]]:
 
 
 def _overlap(a: str, b: str) -> bool:
-    one, other = (_normal(a), _normal(b))
-    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+    one, other = (read_place(a), read_place(b))
+    if isinstance(one, Fault) or isinstance(other, Fault):
+        return False
+    here, there = (_normal(one), _normal(other))
+    return here == there or here.startswith(f"{there}/") or there.startswith(f"{here}/")
 
 
-def _normal(uri: str) -> str:
-    local = local_path(uri)
-    if local is not None and "\0" not in uri:
-        return f"file:/{os.path.realpath(local)}".rstrip("/")
-    return uri.rstrip("/")
+def _normal(place: Place) -> str:
+    return os.path.realpath(place.uri).rstrip("/") if place.is_local else place.of_family()
 
 
 # ---- limits --------------------------------------------------------------------------
@@ -252,12 +255,6 @@ def _check_execution(asked: Asked, draft: Draft) -> None:
     for name, execution in draft.execution.generators.items():
         _check_actors(asked, ("execution", "generators", name), execution)
     _check_autoscale(asked, draft)
-    used = {scheme_of(uri) for uri in _uris(asked)}
-    for protocol in asked.keys("execution", "storage_options"):
-        if protocol not in used:
-            found = f"options for {shown(protocol)}, which no URI of the job uses"
-            path: Path = ("execution", "storage_options", protocol)
-            asked.add(path, found, one_of(used), nearest(protocol, used))
 
 
 def _check_actors(asked: Asked, path: Path, execution: GeneratorExecution) -> None:
@@ -278,36 +275,3 @@ def _check_autoscale(asked: Asked, draft: Draft) -> None:
     if draft.execution.autoscale is not None and draft.execution.address is None:
         found = "what an embedded Ray cannot do"
         asked.add(("execution", "autoscale"), found, "no such key, or the address of a cluster")
-
-
-def _uris(asked: Asked) -> Iterator[str]:
-    yield from (uri for _, uri in _inputs(asked))
-    places: list[Path] = [("output", "uri"), ("classes", "file")]
-    places += [(*path, "checkpoint") for path, _ in asked.items("generators")]
-    places += [(*path, "label_map", "file") for path, _ in asked.items("sources")]
-    places += [(*path, "pipeline") for path, _ in asked.items("augmentations")]
-    places += [(*path, "manifest") for path, _ in asked.items("synthesize")]
-    yield from (uri for place in places if isinstance(uri := asked.get(*place), str))
-
-
-# ---- the operator's policy -----------------------------------------------------------
-
-
-def _check_policy(asked: Asked, draft: Draft) -> None:
-    """Every path and URI must lie where this machine's operator lets jobs read and write, and
-    no limit of a job may be above the operator's."""
-    try:
-        policy = read_policy()
-    except SpecError as error:
-        asked.problems += error.problems
-        return
-    check_policy_limits(asked, draft, policy)
-    places = {path: asked.get(*path) for path in asked.located()}
-    if asked.get("synthesize") is not MISSING:
-        places.setdefault(("pool",), os.path.join(asked.base, "pool"))
-    for path, uri in places.items():
-        if isinstance(uri, str) and not policy.allows_uri(uri):
-            found = f"{shown(uri)}, where this machine lets no job go"
-            expected = f"a place in {one_of(policy.rules.allowed_uris or ())}"
-            hint = f"Ask the operator to list it under `allowed_uris` in {policy.path}"
-            asked.add(path, found, expected, hint)

@@ -11,12 +11,12 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from augment.places import Options
 from augment.spec.base import Spec
 from augment.spec.draft import protected_splits
 from augment.spec.files import (
     MAX_MANIFEST_BYTES,
     MAX_PIPELINE_BYTES,
-    Options,
     read_bytes,
     read_classes,
     read_label_map,

@@ -8,21 +8,18 @@ from __future__ import annotations
 import csv
 import io
 import os
-import posixpath
 from collections.abc import Mapping
-from typing import Any
 
 from augment.errors import Problem, SpecError
 from augment.opening import opened, true_place
+from augment.places import Options, is_local
 from augment.policy import lies_in, read_policy
-from augment.spec.asked import local_path
 from augment.spec.few import Few
 from augment.spec.generator_base import ClassIndexFile
 from augment.spec.models import Classes, LabelMap
 from augment.spec.problems import one_of, shown
 from augment.spec.text import parse, resolve
 
-Options = Mapping[str, Mapping[str, Any]]
 _MAX_NAME = 256
 MAX_LIST_BYTES = 64 << 20
 """Of a class list or a label map: a million classes with long names."""
@@ -148,7 +145,7 @@ def _csv_map(text: str, file: str) -> dict[str, str]:
 
 def _beside(base: str, file: str) -> str:
     """A relative path hangs on `base`; a URI stands for itself."""
-    return file if local_path(file) is None else os.path.join(base, file)
+    return os.path.join(base, file) if is_local(file) else file
 
 
 def _text(path: str, options: Options | None) -> str:
@@ -174,17 +171,16 @@ def read_bytes(
         SpecError: it is missing, larger or, if local, unreadable, no regular file, or where
             the operator's policy lets no job read. StorageError: remote trouble.
     """
-    local = local_path(path)
     try:
-        if local is None:
-            from augment.storage import Folder  # fsspec is slow to import: only when needed
+        if not is_local(path):
+            from augment.storage import Folder, split_uri  # fsspec is slow to import
 
-            folder, name = posixpath.split(path)
+            folder, name = split_uri(path)
             store = Folder(folder, options)
             raw = b"" if (size := store.info(name).size) > most else store.read(name)
         else:
-            with os.fdopen(opened(local), "rb") as file:
-                _check_place(path, true_place(file.fileno(), local), inside)
+            with os.fdopen(opened(path), "rb") as file:
+                _check_place(path, true_place(file.fileno(), path), inside)
                 size = os.fstat(file.fileno()).st_size
                 raw = file.read() if size <= most else b""
     except FileNotFoundError:

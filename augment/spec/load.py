@@ -24,6 +24,7 @@ from augment.spec.look import Look
 from augment.spec.models import JobLimits, JobSpec, Limits
 from augment.spec.policy_limits import under_policy
 from augment.spec.problems import shown
+from augment.spec.reach import check_options
 from augment.spec.text import Document, Path, parse
 from augment.spec.translate import add_validation_errors
 
@@ -62,7 +63,8 @@ def load_spec(
     source, for what `plan` would refuse.
 
     Raises:
-        SpecError: with every problem found: place, value, expectation, nearest name.
+        SpecError: with every problem found: place, value, expectation, nearest name; or the
+            operator's policy cannot be read.
     """
     asked = Asked(document_of(source))
     return _accepted(asked, _base_of(source), execution, overrides, env, look)
@@ -104,16 +106,17 @@ def _accepted(
     if not isinstance(asked.data, dict):
         asked.add((), shown(asked.data), "a mapping: the keys of a job")
         raise _error(asked)
+    policy = read_policy()
     _lay_execution(asked, execution, overrides)
-    asked.expand(os.environ if env is None else env)
+    asked.expand(os.environ if env is None else env, policy)
     asked.make_absolute(base)
     spec = _validated(asked, JobSpec)
-    check_job(asked, draft_of(asked, spec), look)
+    check_job(asked, draft_of(asked, spec), policy, look)
     if spec is None or asked.problems:
         raise _error(asked)
     if not asked.has("pool"):
         spec = spec.model_copy(update={"pool": os.path.join(base, spec.pool)})
-    return Job(under_policy(spec, read_policy().rules.limits), text, base)
+    return Job(under_policy(spec, policy.rules.limits), text, base)
 
 
 def load_limits(path: str | os.PathLike[str]) -> Limits:
@@ -168,7 +171,8 @@ class _Options(Spec):
 def load_storage_options(
     given: str, *, env: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """fsspec options by protocol: what a job has under `execution.storage_options`.
+    """Storage options by protocol or URI: what a job has under `execution.storage_options`, held
+    to the operator's policy as there.
 
     given: a YAML or JSON file, or the mapping itself as JSON (text that begins with `{`).
     env: as in `load_spec`.
@@ -184,8 +188,11 @@ def load_storage_options(
     data = {"execution": {"storage_options": document.data}}
     lines = {(*at, *path): line for path, line in document.lines.items()}
     asked = Asked(replace(document, data=data, lines=lines))
-    asked.expand(os.environ if env is None else env)
+    policy = read_policy()
+    asked.expand(os.environ if env is None else env, policy)
     found = _validated(asked, _Options)
+    if found is not None:
+        check_options(asked, found.execution.storage_options, policy)
     if found is None or asked.problems:
         raise _error(asked)
     return found.execution.storage_options

@@ -10,7 +10,8 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 
 from augment.errors import SpecError
-from augment.spec.asked import MISSING, Asked, local_path
+from augment.places import is_local
+from augment.spec.asked import MISSING, Asked
 from augment.spec.draft import Draft
 from augment.spec.files import MAX_PIPELINE_BYTES, read_bytes
 from augment.spec.models import Augmentation, Fill, From, Synthesize
@@ -66,12 +67,11 @@ def check_local_file(
     asked: Asked, path: Path, uri: str, what: str, *, folder: bool = False
 ) -> bool:
     """Note a local file or folder that is missing; whether it may be read now."""
-    local = local_path(uri)
-    if local is None or not uri or "\0" in uri:
+    if not asked.names_place(path) or not is_local(uri):
         return False
-    if not (os.path.isdir(local) if folder else os.path.isfile(local)):
+    if not (os.path.isdir(uri) if folder else os.path.isfile(uri)):
         kind = "folder" if folder else "file"
-        asked.add(path, f"{shown(asked.written(path))}, no such {kind}", what, f"Looked at {local}")
+        asked.add(path, f"{shown(asked.written(path))}, no such {kind}", what, f"Looked at {uri}")
         return False
     return True
 

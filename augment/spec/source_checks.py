@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from augment.errors import SpecError
-from augment.policy import read_policy
-from augment.spec.asked import Asked, local_path
+from augment.places import is_local
+from augment.policy import Policy
+from augment.spec.asked import Asked
 from augment.spec.draft import Draft
 from augment.spec.files import read_label_map
 from augment.spec.look import Look, Looked
@@ -14,12 +15,13 @@ from augment.spec.models import SourceSpec
 from augment.spec.text import Path
 
 
-def check_sources(asked: Asked, draft: Draft, look: Look) -> frozenset[str] | None:
+def check_sources(asked: Asked, draft: Draft, look: Look, policy: Policy) -> frozenset[str] | None:
     """Note what is wrong with local sources that this machine lets a job read. The names that
     classes of the data set may have, where that can be told of every source of rows."""
     names: set[str] | None = set()
     for name, source in draft.sources.items():
-        looked = Looked() if source is None else _looked(asked, ("sources", name), source, look)
+        path: Path = ("sources", name)
+        looked = Looked() if source is None else _looked(asked, path, source, look, policy)
         if source is not None and source.use != "rows":
             continue
         labels = None if source is None else _mapped(source, looked.labels)
@@ -27,9 +29,10 @@ def check_sources(asked: Asked, draft: Draft, look: Look) -> frozenset[str] | No
     return None if names is None else frozenset(names)
 
 
-def _looked(asked: Asked, path: Path, source: SourceSpec, look: Look) -> Looked:
-    local = local_path(source.uri)
-    if local is None or not source.uri or not _allowed(source.uri):
+def _looked(asked: Asked, path: Path, source: SourceSpec, look: Look, policy: Policy) -> Looked:
+    local = source.uri
+    named = asked.names_place((*path, "uri")) and is_local(local)
+    if not named or not policy.allows_uri(local):
         return Looked()
     found = look(source, local)
     for problem in found.problems:
@@ -38,13 +41,6 @@ def _looked(asked: Asked, path: Path, source: SourceSpec, look: Look) -> Looked:
             hint = hint.replace(f"{asked.base}{os.sep}", "")  # as the job says it
         asked.add((*path, *problem.path), problem.found, problem.expected, hint)
     return found
-
-
-def _allowed(uri: str) -> bool:
-    try:
-        return read_policy().allows_uri(uri)
-    except SpecError:
-        return False  # told where the policy is checked
 
 
 def _mapped(source: SourceSpec, labels: frozenset[str] | None) -> frozenset[str] | None:

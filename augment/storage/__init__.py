@@ -17,20 +17,20 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
-from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
 
 from augment import opening
 from augment.errors import RequestError, StorageError
-from augment.storage import credentials, local, walking
+from augment.places import Options, place_of
+from augment.storage import credentials, delta_names, local, stores, walking
 from augment.storage.below import Top
 from augment.storage.info import FileInfo, Stored, local_info, modified_at, remote_info
 from augment.storage.reach import LEADS, Odd, Reach
 from augment.storage.remote_file import RemoteFile
-from augment.storage.trouble import told, unless_conflicting
+from augment.storage.trouble import code_of, plainly, told, unless_conflicting
 from augment.storage.walking import Left
 
 __all__ = [
@@ -45,8 +45,6 @@ __all__ = [
     "writing_file",
 ]
 
-Options = Mapping[str, Mapping[str, Any]]
-
 _EXCLUSIVE = (*credentials.S3, "gs", "gcs", *credentials.AZURE, "memory")
 """Their clients have a put that fails where the name exists."""
 _MEMORY_LOCK = threading.Lock()  # fsspec's memory store looks, then writes
@@ -55,25 +53,21 @@ _MEMORY_LOCK = threading.Lock()  # fsspec's memory store looks, then writes
 class Folder:
     """The files under one URI. Picklable; opens its connection when first used.
 
-    uri: a local path, `file://`, or any fsspec URI. options: fsspec options by protocol,
-    for example {"s3": {"endpoint_url": "..."}}. Paths given to a folder are relative,
-    '/'-separated and cannot leave it (RequestError). Reading what is missing raises
-    FileNotFoundError; all other trouble raises StorageError with the way out.
+    uri: a local path or a URI of a known scheme (`augment.places`). options: storage options by
+    protocol or by the URI that they hold below, for example {"s3": {"endpoint_url": "..."}}.
+    Paths given to a folder are relative, '/'-separated and cannot leave it (RequestError).
+    Reading what is missing raises FileNotFoundError, a bucket that is missing RequestError;
+    all other trouble raises StorageError with the way out.
 
     A local folder may itself be reached by a link; below it, and in the folders that `child`
     makes of it, nothing is created, replaced or removed through one (StorageError).
     """
 
     def __init__(self, uri: str, options: Options | None = None) -> None:
-        if not uri or "\0" in uri:
-            raise RequestError(f"storage: got the URI {uri!r}; expected a path or a URI")
+        self._place = place_of(uri)
         self.options: dict[str, dict[str, Any]] = {k: dict(v) for k, v in (options or {}).items()}
-        self.protocol = uri.split("://", 1)[0] if "://" in uri else "file"
-        self.is_local = self.protocol in ("file", "local")
-        if self.is_local:
-            self.uri = os.path.abspath(uri.split("://", 1)[-1])
-        else:
-            self.uri = uri.rstrip("/") if uri.rstrip("/") != f"{self.protocol}:" else uri
+        self.protocol, self.uri = self._place.scheme, self._place.uri
+        self.is_local = self._place.is_local
         self._top = Top(self.uri)
         self._reach: Reach | None = None
         self._connected: tuple[AbstractFileSystem, str] | None = None
@@ -113,23 +107,38 @@ class Folder:
         inside = _inside(path, self.uri)
         return f"{self.uri.rstrip('/')}/{inside}" if inside else self.uri
 
-    def delta_uri(self) -> str:
-        """This folder as delta-rs names it."""
-        if self.protocol == "memory":
-            raise RequestError(
-                f"{self.uri}: a table cannot stand in memory://; expected a local path or s3://"
-            )
-        return self.uri.replace("s3a://", "s3://", 1) if self.protocol == "s3a" else self.uri
+    def delta_uri(self, *, making: bool = False) -> str:
+        """This folder as delta-rs names it. making: a table will be created there.
+
+        Raises:
+            RequestError: no table can stand there.
+        """
+        return delta_names.delta_name(self._place, making=making)
 
     def delta_options(self) -> dict[str, str]:
-        """The fsspec options of this folder, as delta-rs names them."""
+        """The storage options of this folder, as delta-rs names them."""
         if self.is_local:
             return {}
         return credentials.delta_options(self.uri, self.protocol, self._own_options())
 
     def without_secrets(self, text: str) -> str:
-        """What a client said, fit to be shown."""
+        """A text without the secret values of the storage options."""
         return credentials.without_secrets(text, self.options)
+
+    def said(self, error: BaseException) -> str:
+        """What a client said, fit to be shown: a line without secrets and ids of requests."""
+        text = delta_names.as_asked(str(error) or type(error).__name__)
+        code = code_of(error)
+        return plainly(self.without_secrets(f"{code}: {text}" if code not in text else text))
+
+    def require_bucket(self) -> None:
+        """Tells a store without this bucket from one without this file.
+
+        Raises:
+            RequestError: the bucket is not there.
+        """
+        if self.protocol in stores.WITH_BUCKETS:
+            stores.require_bucket(self._remote("")[0], self._place)
 
     # ---- reading -------------------------------------------------------------------
 
@@ -396,33 +405,39 @@ class Folder:
         return f"{own}/{inside}".strip("/")
 
     def _own_options(self) -> dict[str, Any]:
-        return credentials.own_options(self.protocol, self.options)
+        return stores.checked_options(self._place, self.options)
 
     def _remote(self, path: str) -> tuple[AbstractFileSystem, str]:
         if self._connected is None:
             given = credentials.client_options(self.protocol, self._own_options())
             options = {"use_listings_cache": False, **given}
-            with self._writing(""):
-                try:
-                    fs, root = url_to_fs(self.uri, **options)
-                except (ImportError, ValueError) as error:
-                    raise RequestError(
-                        f"{self.uri}: {self.protocol}:// cannot be opened: {error}; expected a "
-                        "local path or a protocol that the installed fsspec knows"
-                    ) from error
+            with told(self.uri, "opened", False, self.said):
+                fs, root = stores.opened(self._place, options)
             self._connected = fs, root.rstrip("/")
         fs, root = self._connected
         inside = _inside(path, self.uri)
         return fs, f"{root}/{inside}" if inside else root
 
     def _reading(self, path: str) -> contextlib.AbstractContextManager[None]:
-        return told(self.url(path), "read", self.is_local, self.without_secrets)
+        return self._telling(path, "read")
 
     def _writing(self, path: str) -> contextlib.AbstractContextManager[None]:
-        return told(self.url(path), "written", self.is_local, self.without_secrets)
+        return self._telling(path, "written")
+
+    @contextlib.contextmanager
+    def _telling(self, path: str, action: str) -> Iterator[None]:
+        """What a client raises, as storage's own errors; where something is not there, the
+        bucket is looked at first."""
+        try:
+            with told(self.url(path), action, self.is_local, self.said):
+                yield
+        except (FileNotFoundError, StorageError) as error:
+            if not self.is_local and stores.may_lack_bucket(error):
+                self.require_bucket()
+            raise
 
     def _removing(self, path: str) -> contextlib.AbstractContextManager[None]:
-        return told(self.url(path), "removed", self.is_local, self.without_secrets)
+        return self._telling(path, "removed")
 
 
 @contextlib.contextmanager
@@ -435,11 +450,15 @@ def writing_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """(URI of the folder, name) of a file."""
-    folder, _, name = uri.rpartition("/")
+    """(URI of the folder, name) of a file, as they are found to be named.
+
+    Raises:
+        RequestError: the text names no place.
+    """
+    folder, _, name = place_of(uri).uri.rpartition("/")
     if folder.endswith(":/"):  # memory://name
         folder += "/"
-    return folder or ("/" if uri.startswith("/") else "."), name
+    return folder or "/", name
 
 
 def _inside(path: str, uri: str) -> str:

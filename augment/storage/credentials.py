@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from augment.errors import RequestError
-from augment.secrecy import secret_values, struck
+from augment.places import FAMILIES
+from augment.secrecy import STRUCK, secret_values
 
-S3 = ("s3", "s3a")
-AZURE = ("az", "abfs", "abfss")
+S3, GOOGLE, AZURE = FAMILIES["s3"], FAMILIES["gs"], FAMILIES["az"]
 TRIES = 6
 """Of one request, the first included; s3fs asks anew up to five times where a connection
 broke or the store said to slow down."""
@@ -35,30 +35,29 @@ _SHORTEST = 8
 """A shorter value is no secret, but may be a word of the text that it would be cut out of."""
 
 
-def own_options(protocol: str, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Those of a protocol under any of its names."""
-    family = next((names for names in (S3, AZURE) if protocol in names), (protocol,))
-    return {k: v for name in family for k, v in options.get(name, {}).items()}
-
-
 def client_options(protocol: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """For fsspec: as given, with a bounded number of tries."""
     if protocol not in S3:
         return dict(given)
-    config = dict(given.get("config_kwargs") or {})
+    found = dict(given)
+    config = dict(found.get("config_kwargs") or {})
     retries = config.get("retries") or {"total_max_attempts": TRIES}
-    config["retries"] = {"mode": "standard", **retries}
-    return {**given, "config_kwargs": config}
+    found["config_kwargs"] = {**config, "retries": {"mode": "standard", **retries}}
+    if region := found.pop("region", None):
+        found["client_kwargs"] = {"region_name": region, **(found.get("client_kwargs") or {})}
+    return found
 
 
 def delta_options(uri: str, protocol: str, given: Mapping[str, Any]) -> dict[str, str]:
-    """For delta-rs, under its own names.
+    """For delta-rs, under its own names. given: of a place alone, as its store takes them.
 
     Raises:
         RequestError: options that cannot be handed on.
     """
     if protocol in S3:
         return _s3(given)
+    if protocol in GOOGLE:  # the rest is the environment's for both clients
+        return {"google_skip_signature": "true"} if given.get("token") == "anon" else {}
     names = _AZURE_NAMES if protocol in AZURE else {}
     if lost := sorted(given.keys() - names.keys()):
         known = f"only {', '.join(names)}, or " if names else ""
@@ -70,8 +69,11 @@ def delta_options(uri: str, protocol: str, given: Mapping[str, Any]) -> dict[str
 
 
 def without_secrets(text: str, given: Any) -> str:
-    """The text with every value of the options that nobody may see cut out."""
-    return struck(text, secret_values(given, shortest=_SHORTEST))
+    """The text with every value of the options that nobody may see cut out. Nothing else: a job
+    is read again from such a text."""
+    for value in secret_values(given, shortest=_SHORTEST):
+        text = text.replace(value, STRUCK)
+    return text
 
 
 def _s3(given: Mapping[str, Any]) -> dict[str, str]:
@@ -87,11 +89,19 @@ def _s3(given: Mapping[str, Any]) -> dict[str, str]:
         "AWS_REGION": given.get("region") or client.get("region_name"),
         "AWS_PROFILE": given.get("profile"),
         "AWS_SKIP_SIGNATURE": "true" if given.get("anon") else None,
+        "AWS_REQUEST_PAYER": "true" if given.get("requester_pays") else None,
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": _virtual(given),
         "AWS_CONDITIONAL_PUT": "etag",  # commits must fail where the name exists
         "max_retries": _tries(given) - 1,
         **_PATIENCE,
     }
     return {name: str(value) for name, value in wanted.items() if value is not None}
+
+
+def _virtual(given: Mapping[str, Any]) -> str | None:
+    """Whether a bucket is a part of the host's name; delta-rs says no unless told."""
+    style = ((given.get("config_kwargs") or {}).get("s3") or {}).get("addressing_style")
+    return None if style is None else str(style == "virtual").lower()
 
 
 def _tries(given: Mapping[str, Any]) -> int:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 
 from augment.errors import RequestError, StorageError
 from augment.opening import NotRegular
+from augment.secrecy import struck
 from augment.storage.below import LinkInTheWay
 
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds
@@ -37,7 +39,9 @@ _WAYS_OUT = {
 
 
 @contextlib.contextmanager
-def told(url: str, action: str, is_local: bool, said: Callable[[str], str] = str) -> Iterator[None]:
+def told(
+    url: str, action: str, is_local: bool, said: Callable[[BaseException], str] = str
+) -> Iterator[None]:
     """Turns what storage raises into FileNotFoundError (reading, removing) or StorageError.
 
     said: how the words of a remote store's client are shown."""
@@ -66,14 +70,31 @@ def unless_conflicting(put: Callable[[], object]) -> None:
             put()
             return
         except OSError as error:
-            answer = getattr(error.__cause__, "response", None) or {}
-            if answer.get("Error", {}).get("Code") != "ConditionalRequestConflict":
+            if code_of(error) != "ConditionalRequestConflict":
                 raise
         time.sleep(pause * random.uniform(0.5, 1.5))  # so that two part ways
     put()
 
 
-def _trouble(url: str, action: str, error: Exception, said: Callable[[str], str]) -> str:
+def code_of(error: BaseException) -> str:
+    """S3's own word for what went wrong, where the client kept it; "" elsewhere."""
+    answer = getattr(error.__cause__, "response", None) or {}
+    return str(answer.get("Error", {}).get("Code", ""))
+
+
+def plainly(text: str) -> str:
+    """What a store's client says as one line of at most 400 characters: of the store's XML its
+    code and message, no colours, no ids of requests and hosts, no credentials."""
+    code, message = (re.search(rf"<{tag}>(.*?)</{tag}>", text, re.S) for tag in ("Code", "Message"))
+    if code is not None:
+        text = f"{code[1]}: {message[1]}" if message is not None else code[1]
+    text = re.sub(r"\x1b\[[0-9;]*m|↳|<[^<>]*>", " ", text)
+    text = re.sub(r"[(,;]?\s*\b(?:x-amz-)?(?:request|host)[ _-]?id(?:-2)?\b\W{1,4}[\w+/=-]+\)?", "",
+                  text, flags=re.I)  # fmt: skip
+    return " ".join(struck(text).split())[:400]
+
+
+def _trouble(url: str, action: str, error: Exception, said: Callable[[BaseException], str]) -> str:
     if isinstance(error, LinkInTheWay):
         return (
             f"{url} could not be {action}: {error.link} is a link to {error.target}, and nothing "
@@ -83,7 +104,9 @@ def _trouble(url: str, action: str, error: Exception, said: Callable[[str], str]
     if isinstance(error, NotRegular):
         return f"{url} could not be {action}: {error.strerror}; put a file there, {_AGAIN}"
     way_out = _WAYS_OUT.get(getattr(error, "errno", None) or 0)
+    if way_out is None and isinstance(error, PermissionError):
+        way_out = f"access was denied ({said(error)}); check the credentials and their rights"
     if way_out is None:
-        text = str(error) or type(error).__name__
-        way_out = f"{said(text)}; check the disk, the connection and the credentials"
+        text = said(error) or type(error).__name__
+        way_out = f"{text}; check the disk, the connection and the credentials"
     return f"{url} could not be {action}: {way_out}, {_AGAIN}"

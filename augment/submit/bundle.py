@@ -15,8 +15,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from augment.errors import Problem, SpecError
+from augment.places import is_local
 from augment.secrecy import secret_leaves
-from augment.spec.asked import Asked, local_path, read_document, scheme_of
+from augment.spec.asked import Asked, read_document
 from augment.spec.files import read_bytes
 from augment.spec.load import Job
 from augment.spec.problems import shown
@@ -122,11 +123,10 @@ def _asked(job: Job, name: str) -> Asked:
 def _travels(asked: Asked, path: Path, shared: list[str], problems: list[Problem]) -> str | None:
     """The name under which the file at `path` travels; None where it stays where it is."""
     uri, written = str(asked.get(*path)), str(asked.written(path))
-    local = local_path(uri)
-    if scheme_of(uri) == "memory":
+    if uri.startswith("memory:"):
         problems.append(Problem(asked.place(path), shown(written), "a place outside a process"))
         return None
-    if local is None or (written.startswith(("/", "file:", "$")) and _below(local, shared)):
+    if not is_local(uri) or (written.startswith(("/", "file:", "$")) and _below(uri, shared)):
         return None
     small = path[-1] in _FILES
     name = os.path.normpath(written)

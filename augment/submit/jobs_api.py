@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from augment.errors import InterruptedRun, RequestError
+from augment.places import Fault
+from augment.policy import read_policy
+from augment.secrecy import struck
 
 _API_VARIABLE = "RAY_API_SERVER_ADDRESS"
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
@@ -77,12 +80,11 @@ class Cluster:
     """
 
     def __init__(self, address: str, token: str | None = None) -> None:
-        if not re.match(r"https?://[^/]", address):
-            raise RequestError(
-                f"--address: got {address!r}; expected the cluster's dashboard, for example "
-                "http://HEAD:8265"
-            )
-        self.address = address
+        found = read_policy().dashboard(address)
+        if isinstance(found, Fault):
+            hint = found.hint or "It is the cluster's dashboard, for example http://HEAD:8265"
+            raise found._replace(hint=hint).error("--address")
+        self.address = address = found
         secret = token if token is not None else os.environ.get("RAY_AUTH_TOKEN")
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         with self._told(), _addressed(address):
@@ -243,7 +245,7 @@ def _submission(details: Any) -> Submission:
         id=details.submission_id,
         status=status,
         exit_code=_exit_code(status, details.driver_exit_code),
-        message=(details.message or "").splitlines()[0] if details.message else "",
+        message=struck(details.message.splitlines()[0]) if details.message else "",
         began_ms=details.start_time,
         ended_ms=details.end_time,
         request=(details.metadata or {}).get("augment_request", ""),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from augment.errors import PlanError, Problem, SpecError
+from augment.places import is_local
 from augment.spec.files import MAX_PIPELINE_BYTES, read_bytes
 from augment.spec.models import Augmentation
 from augment.spec.ops import saved_pipeline, wrong_size
@@ -74,7 +75,7 @@ def _asked_step(item: Any, place: str) -> Step:
 def _read_file(
     path: str, base: str, options: Mapping[str, Mapping[str, Any]] | None, place: str
 ) -> Step:
-    whole = path if "://" in path else posixpath.join(base, path)
+    whole = posixpath.join(base, path) if is_local(path) else path
     place = f"{place} ({path})"
     try:
         data = read_bytes(whole, options, MAX_PIPELINE_BYTES)

@@ -16,7 +16,7 @@ from deltalake.exceptions import DeltaError
 from augment.errors import OutputConflictError, StorageError
 from augment.sample import LATER_COLUMNS
 from augment.storage import Folder
-from augment.write.table import brief, existing, open_table, refuse_linked_log
+from augment.write.table import existing, open_table, refuse_linked_log
 
 PROPERTIES = {
     # with delta's defaults old versions cannot be opened any more after 30 days
@@ -57,7 +57,7 @@ def _create(folder: Folder, schema: pa.Schema, class_names: Sequence[str] | None
     refuse_linked_log(folder)
     try:
         return DeltaTable.create(
-            folder.delta_uri(),
+            folder.delta_uri(making=True),
             schema.remove_metadata(),
             mode="error",
             configuration={**PROPERTIES, **classes},
@@ -66,10 +66,11 @@ def _create(folder: Folder, schema: pa.Schema, class_names: Sequence[str] | None
             raise_if_key_not_exists=False,  # our own key is no property of delta's
         )
     except (DeltaError, OSError) as error:
+        folder.require_bucket()
         table = open_table(folder)  # another run was faster
         if table is None:
             raise StorageError(
-                f"{folder.uri}: the table could not be created: {brief(folder, error)}; put the "
+                f"{folder.uri}: the table could not be created: {folder.said(error)}; put the "
                 "cause right and run the same command again"
             ) from error
         return table
@@ -93,7 +94,7 @@ def _extended(folder: Folder, table: DeltaTable, fields: Sequence[pa.Field]) -> 
         if again is None or _added_since(again, pa.schema(fields)):
             raise StorageError(
                 f"{folder.uri}: the table could not be given the columns "
-                f"{', '.join(f.name for f in fields)}: {brief(folder, error)}; put the cause "
+                f"{', '.join(f.name for f in fields)}: {folder.said(error)}; put the cause "
                 "right and run the same command again"
             ) from error
     return existing(folder, None)

@@ -114,7 +114,7 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
             if again and _overtaken(folder, base, pauses):  # a repeat is seen by its app id
                 continue
             raise StorageError(
-                f"{folder.uri}: the transaction could not be written: {brief(folder, error)}; "
+                f"{folder.uri}: the transaction could not be written: {folder.said(error)}; "
                 "put the cause right and run the same command again"
             ) from error
         return CommitResult(base + 1, already=False)
@@ -214,7 +214,7 @@ def withdraw(folder: Folder, paths: Collection[str], about: Mapping[str, str]) -
         )
     except (DeltaError, OSError) as error:
         raise StorageError(
-            f"{folder.uri}: the transaction could not be written: {brief(folder, error)}; put "
+            f"{folder.uri}: the transaction could not be written: {folder.said(error)}; put "
             "the cause right and run the same command again"
         ) from error
     return _newest(folder)
@@ -333,14 +333,9 @@ def _read(folder: Folder, ask: Callable[[], Got]) -> Got:
             raise
         except (DeltaError, OSError) as error:
             if not left or folder.is_local:
+                folder.require_bucket()
                 raise StorageError(
-                    f"{folder.uri}: the table's log could not be read: {brief(folder, error)}; "
+                    f"{folder.uri}: the table's log could not be read: {folder.said(error)}; "
                     "put the cause right and run the same command again"
                 ) from error
     raise AssertionError("the last try returns or raises")
-
-
-def brief(folder: Folder, error: Exception) -> str:
-    """What delta-rs says, without colours and the marks of a store's XML."""
-    plain = re.sub(r"\x1b\[[0-9;]*m|↳|<[^>]*>", " ", folder.without_secrets(str(error)))
-    return " ".join(plain.split())[:400]

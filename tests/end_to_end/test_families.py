@@ -175,10 +175,11 @@ def test_a_persons_class_beside_an_autoencoder(
     }
 
 
-def test_without_the_policy_the_job_is_refused(
+def test_where_the_policy_allows_none_the_job_is_refused(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "none.yaml"))
+    (tmp_path / "empty.yaml").touch()
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "empty.yaml"))
     with pytest.raises(CheckpointError, match=r"^generators\.dots\.class_path: got .*not allow"):
         run(load_spec(own_class(data, tmp_path)), engine="local")
     assert not (tmp_path / "out").exists()

@@ -143,8 +143,11 @@ def test_code_that_is_not_listed_is_not_even_imported(
     assert IMPORTED == []
 
 
-def test_without_a_policy_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "none.yaml"))
+def test_where_the_policy_allows_none_nothing_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty.yaml").touch()
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "empty.yaml"))
     assert "it allows: none." in refused(custom())
     assert IMPORTED == []
 
@@ -153,7 +156,8 @@ def test_the_machine_that_loads_it_must_allow_it_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     info = describe("mine", custom())
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "none.yaml"))
+    (tmp_path / "empty.yaml").touch()
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "empty.yaml"))
     with pytest.raises(CheckpointError, match="code that this machine does not allow"):
         load_host("mine", custom(), info)
 

@@ -106,16 +106,20 @@ def test_the_policy_names_the_cache(tmp_path: Path) -> None:
         ({"HOME": "/h"}, "/h/.cache/augment/checkpoints"),
     ],
 )
-def test_without_a_policy_it_is_the_users(env: dict[str, str], folder: str, tmp_path: Path) -> None:
-    nowhere = {VARIABLE: str(tmp_path / "none.yaml")}
-    state = node_cache(nowhere | env).state()
+def test_where_the_policy_says_nothing_it_is_the_users(
+    env: dict[str, str], folder: str, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.yaml").touch()
+    empty = {VARIABLE: str(tmp_path / "empty.yaml")}
+    state = node_cache(empty | env).state()
     assert (state.folder, state.max_bytes) == (folder, 100 << 30)
 
 
 def test_a_user_without_a_home(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").touch()
     with pytest.raises(CheckpointError) as told:
-        node_cache({VARIABLE: f"{tmp_path}/none.yaml"})
+        node_cache({VARIABLE: f"{tmp_path}/empty.yaml"})
     assert str(told.value) == (
         "checkpoint cache: neither XDG_CACHE_HOME nor HOME is an absolute path; expected one of "
-        f"them, or `cache: {{folder: ...}}` in {tmp_path}/none.yaml"
+        f"them, or `cache: {{folder: ...}}` in {tmp_path}/empty.yaml"
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import socket
 import urllib.request
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from augment.errors import RequestError
+from augment.policy import VARIABLE
 from augment.run.exporter import serving
 from augment.run.metrics import METRICS, Metrics
 from augment.run.telling import Stage, UnitDone
@@ -90,3 +92,23 @@ def test_an_address_of_another_machine() -> None:
         serving(Metrics(), MetricsExport(port=0, address="192.0.2.1")),
     ):
         pytest.fail("that address is for documents")
+
+
+def test_a_program_is_held_to_the_policy_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("allowed_metrics_addresses: []\n")
+    monkeypatch.setenv(VARIABLE, str(policy))
+    with (
+        pytest.raises(RequestError) as refused,
+        serving(Metrics(), MetricsExport(port=0, address="0.0.0.0")),
+    ):
+        pass
+    assert str(refused.value) == (
+        "execution.metrics.address: got '0.0.0.0', where this machine lets nobody go; expected one "
+        "of 127.0.0.1, localhost. Ask the operator to list it under `allowed_metrics_addresses` in "
+        f"{policy}"
+    )
+    with serving(Metrics(), MetricsExport(port=0, address="localhost")) as url:
+        assert url.startswith("http://localhost:")

@@ -191,7 +191,9 @@ def test_shards_are_told_as_bytes() -> None:
 
 
 def test_workers_know_the_credentials_that_no_line_may_show(prepared: Any) -> None:
-    one: Prepared = prepared(execution={"storage_options": {"file": {"secret": "hunter22"}}})
+    one: Prepared = prepared(
+        pool="s3://bucket/pool", execution={"storage_options": {"s3": {"secret": "hunter22"}}}
+    )
     telling = Telling()
     with logs.about():
         telling.named(one, "local")

@@ -96,8 +96,8 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     # ---- sources and classes ----
     (
         {"sources.real.uri": "hf://set"},
-        "sources.real.uri: got the scheme hf://; expected a path, or a URI that starts with one "
-        "of az://, file://, gs://, memory://, s3://",
+        "sources.real.uri: got 'hf://set': the scheme hf://; expected a path, or a URI that starts "
+        "with one of abfs://, abfss://, az://, file://, gcs://, gs://, memory://, s3://, s3a://",
     ),
     ({"sources.real.uri": ""}, "sources.real.uri: got ''; expected a path or URI"),
     (

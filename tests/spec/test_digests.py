@@ -86,7 +86,7 @@ def test_the_checkpoint_is_known_by_its_identity_alone(job: Load, tmp_path: Path
 
 
 def test_the_document_is_json_and_names_no_place(job: Load, tmp_path: Path) -> None:
-    made = job({"execution": {"storage_options": {"file": {"key": "secret"}}}})
+    made = job({"pool": "s3://b/p", "execution": {"storage_options": {"s3": {"key": "secret"}}}})
     text = canonical_json(request_document(made, IDENTITY))
     assert str(tmp_path) not in text
     assert "secret" not in text

@@ -38,10 +38,16 @@ JOB: dict[str, Any] = {
     ],
     "synthesize": [{"generators": ["g"], "fill": {"to": {"0": 3}}, "split": "train"}],
     "filters": [{"degenerate": {"min_std": 1}}],
-    "pool": "p",
+    "pool": "s3://b/p",
     "output": {"uri": "o", "image": {"format": "jpeg", "quality": 3}},
     "limits": {"synthetic_share": {"max": 0.5}, "min_rows_per_class": {"train": 1}},
-    "execution": {"workers": 1, "generators": {"g": {}}, "storage_options": {"file": {"a": 1}}},
+    "execution": {
+        "workers": 1,
+        "address": "auto",
+        "generators": {"g": {}},
+        "metrics": {"port": 0, "address": "::1"},
+        "storage_options": {"s3": {"config_kwargs": {"retries": {"max_attempts": 1}}}},
+    },
 }
 
 SCALARS = st.one_of(

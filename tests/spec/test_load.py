@@ -104,10 +104,12 @@ def test_variables_elsewhere_stay(load_text: Load) -> None:
 
 
 def test_variables_in_execution(load_text: Load) -> None:
-    text = TEXT + "execution: {workers: '${N}', storage_options: {s3: {key: '${KEY}', anon: no}}}\n"
+    text = (
+        TEXT + "execution: {workers: '${N}', storage_options: {s3: {key: '${KEY}', anon: false}}}\n"
+    )
     spec = load_text(text, env={**ENV, "N": "3", "KEY": "0123"}).spec
     assert spec.execution.workers == 3
-    assert spec.execution.storage_options == {"s3": {"key": "0123", "anon": "no"}}
+    assert spec.execution.storage_options == {"s3": {"key": "0123", "anon": False}}
 
 
 def test_a_secret_is_not_shown(load_text: Load) -> None:

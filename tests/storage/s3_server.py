@@ -7,6 +7,7 @@ let through one by one here, else two exclusive creates could both win.
 from __future__ import annotations
 
 import random
+import re
 import socket
 import struct
 import threading
@@ -27,20 +28,31 @@ from werkzeug.serving import make_server
 
 REGION = "eu-central-1"
 SECRET = "secret-that-nobody-may-print"
+REQUEST_ID = "4442587FB7D0A2F9"
 
 
 @dataclass(frozen=True)
 class Request:
-    """method: HTTP's. path: `/bucket/key`. query: as it was sent."""
+    """method: HTTP's. path: `/bucket/key`. query: as it was sent. credential: the id of the key
+    that signed it."""
 
     method: str
     path: str
     query: str
+    credential: str = ""
 
 
 Fault = str
 """slow_down | internal_error | reset_before | reset_after | truncated | late | conflict |
-refused"""
+refused | wrong_key"""
+
+_ANSWERS = {
+    "slow_down": ("503 Slow Down", "SlowDown"),
+    "internal_error": ("500 Internal Server Error", "InternalError"),
+    "conflict": ("409 Conflict", "ConditionalRequestConflict"),
+    "refused": ("403 Forbidden", "AccessDenied"),
+    "wrong_key": ("403 Forbidden", "InvalidAccessKeyId"),
+}
 
 Plan = Callable[[Request], Fault | None]
 """What goes wrong with a request; None: nothing."""
@@ -175,7 +187,10 @@ class _Breaking:
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         request = Request(
-            environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING", "")
+            environ["REQUEST_METHOD"],
+            environ["PATH_INFO"],
+            environ.get("QUERY_STRING", ""),
+            _key_id(environ.get("HTTP_AUTHORIZATION", "")),
         )
         self.server.seen.append(request)
         fault = self.server.plan(request) if self.server.plan else None
@@ -185,15 +200,9 @@ class _Breaking:
         return self._break(fault, environ, start)
 
     def _break(self, fault: Fault, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        if fault in _ANSWERS:
+            return _refuse(environ, start, *_ANSWERS[fault])
         match fault:
-            case "slow_down":
-                return _refuse(environ, start, "503 Slow Down", "SlowDown")
-            case "internal_error":
-                return _refuse(environ, start, "500 Internal Server Error", "InternalError")
-            case "conflict":
-                return _refuse(environ, start, "409 Conflict", "ConditionalRequestConflict")
-            case "refused":
-                return _refuse(environ, start, "403 Forbidden", "AccessDenied")
             case "reset_before":
                 return _reset(environ)
             case "reset_after":
@@ -219,9 +228,15 @@ class _Breaking:
         yield from _reset(environ)
 
 
+def _key_id(header: str) -> str:
+    found = re.search(r"Credential=([^/]+)/", header)
+    return found[1] if found else ""
+
+
 def _refuse(environ: dict[str, Any], start: Any, status: str, code: str) -> Iterable[bytes]:
     environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    body = f"<Error><Code>{code}</Code><Message>by plan</Message></Error>".encode()
+    ids = f"<RequestId>{REQUEST_ID}</RequestId><HostId>{REQUEST_ID}/=</HostId>"
+    body = f"<Error><Code>{code}</Code><Message>by plan</Message>{ids}</Error>".encode()
     start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 

@@ -49,10 +49,10 @@ def test_an_endpoint_of_the_environment_may_be_plain_http(
 
 @pytest.mark.parametrize("protocol", ["az", "abfs", "abfss"])
 def test_azure(protocol: str) -> None:
-    options = {"az": {"account_name": "me", "account_key": "k"}}
+    options = {"az": {"account_name": "mine", "account_key": "k"}}
     folder = Folder(f"{protocol}://container/out", options)
     assert folder.delta_options() == {
-        "AZURE_STORAGE_ACCOUNT_NAME": "me",
+        "AZURE_STORAGE_ACCOUNT_NAME": "mine",
         "AZURE_STORAGE_ACCOUNT_KEY": "k",
     }
     assert folder.delta_uri() == f"{protocol}://container/out"
@@ -60,9 +60,8 @@ def test_azure(protocol: str) -> None:
     with pytest.raises(RequestError) as refused:
         lost.delta_options()
     assert str(refused.value) == (
-        "az://c: options for 'az' (connection_string) cannot be handed to Delta; expected only "
-        "account_name, account_key, sas_token, tenant_id, client_id, client_secret, or "
-        "credentials in the environment"
+        "storage options: az.connection_string: got an option that is not taken; expected one of "
+        "account_key, account_name, client_id, client_secret, sas_token, tenant_id"
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from augment import errors
 from augment.errors import CheckpointError, RequestError, StorageError
+from augment.places import place_of
 from augment.storage import Folder, split_uri
 
 _GIB = 1 << 30
@@ -172,18 +173,19 @@ def _size(path: Path) -> int:
 @contextlib.contextmanager
 def _local(source: str, options: Mapping[str, Mapping[str, Any]] | None) -> Iterator[Path]:
     """The checkpoint at a local path; what is remote is fetched for the time being."""
-    if "://" not in source or source.startswith("file://"):
-        path = Path(source.removeprefix("file://"))
+    place = place_of(source, "checkpoint")
+    if place.is_local:
+        path = Path(place.uri)
         if not path.exists():
             raise CheckpointError(f"{source}: no such file or folder; expected a checkpoint")
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="augment-import-") as name:
-        yield _fetched(source, Path(name), options)
+        yield _fetched(place.uri, Path(name), options)
 
 
 def _fetched(source: str, into: Path, options: Mapping[str, Mapping[str, Any]] | None) -> Path:
-    folder, name = split_uri(source.rstrip("/"))
+    folder, name = split_uri(source)
     target = into / name
     files = list(Folder(source, options).files())
     if not files:
