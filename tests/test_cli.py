@@ -221,6 +221,86 @@ def test_every_problem_of_a_job_stands_in_the_json(tmp_path: Path, capsys: Captu
     assert capsys.readouterr().err.startswith("augment: 3 problems:\n")
 
 
+# ---- what the machine is told ---------------------------------------------------------
+
+EVERY = (
+    "validate job.yaml", "plan job.yaml", "run job.yaml", "synthesize job.yaml", "mix job.yaml",
+    "audit out", "trace out 0123456789", "status out", "retry out", "clean out", "pool ls pool",
+    "pool gc pool", "generators list", "generators inspect data", "schema job",
+    "submit job.yaml --target kuberay --image x/y:1 --dry-run",
+    "jobs list --address http://127.0.0.1:1", "logs x --address http://127.0.0.1:1",
+    "doctor --address auto",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [None, "nonsense: 1\n", "allowed_uris: [\n"])
+def test_a_policy_that_is_named_and_wrong_ends_every_verb(
+    text: str | None, done: Path, tmp_path: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    if text is not None:
+        policy.write_text(text)
+    monkeypatch.setenv("AUGMENT_POLICY", str(policy))
+    monkeypatch.chdir(done)
+    for line in EVERY:
+        code, out, err = call(capfd, *line.split())
+        assert (line, code, out) == (line, 2, "")
+        assert err.startswith(f"augment: {policy}: ")
+    code, out, _ = call(capfd, "doctor")  # tells of it
+    assert (code, f"{policy}: " in out) == (1, True)
+
+
+SECRET = "hunter2-hunter2"
+TELLING = (
+    "validate s3://KEY:{}@bucket/job.yaml",
+    "audit s3://KEY:{}@bucket/x?X-Amz-Signature={}",
+    "trace s3://{}@bucket/x 0123456789",
+    "status KEY:{}@bucket/x",
+    "clean https://me:{}@host/x",
+    "pool ls az://c/x?sv=1&sig={}",
+    "generators inspect s3://b/x?AWSAccessKeyId=a&Signature={}",
+    'audit out --storage-options {{"s3":{{"endpoint_url":"http://me:{}@h"}}}}',
+    'audit out --storage-options {{"s3":{{"secret":["{}"]}}}}',
+    "validate job.yaml --set storage_options.s3.secret=[{}]",
+    "validate job.yaml --set address=ray://me:{}@head:1",
+    "jobs list --address http://me:{}@head",
+    "jobs list --address nowhere --token {}",
+    "run job.yaml --engine {}",
+    "doctor --address evilmod://{}@x",
+)
+
+
+@pytest.mark.parametrize("line", TELLING)
+def test_no_error_tells_a_secret(
+    line: str, done: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whatever form it came: in a URI, an option, a variable of the environment."""
+    monkeypatch.chdir(done)
+    monkeypatch.setenv("DB_PASSWORD", SECRET)
+    words = [word.format(SECRET, SECRET) for word in line.split(" ")]
+    for more in ([], ["--json"]):
+        code, out, err = call(capfd, *words, *more)
+        assert code == 2
+        assert SECRET not in out + err
+
+
+@pytest.mark.parametrize("form", ["s3://KEY:{}@b/x", "s3://b/x?X-Amz-Signature={}", "s3://{}/x y"])
+@pytest.mark.parametrize("verb", ["validate", "plan", "run", "synthesize", "mix", "submit"])
+def test_no_verb_tells_the_secrets_of_a_job(
+    verb: str, form: str, tmp_path: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", SECRET)
+    for uri in (form.format(SECRET), form.format("${MY_TOKEN}")):
+        changes = {"output": {"uri": uri}, "pool": f"{uri}/pool"}
+        path = write_job(tmp_path / "job.yaml", job_document(tmp_path, **changes))
+        target = ["--target", "kuberay", "--image", "x/y:1"] if verb == "submit" else []
+        for more in ([], ["--json"]):
+            code, out, err = call(capfd, verb, str(path), *target, *more)
+            assert code == 2
+            assert SECRET not in out + err
+    assert os.listdir(tmp_path) == ["job.yaml"]
+
+
 # ---- validate -----------------------------------------------------------------------
 
 LIGHT = """

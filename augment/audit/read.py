@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import fs
 
 from augment.audit.table import DataSet, Options, open_data_set, open_delta, open_shard
 from augment.errors import RequestError
@@ -32,8 +33,17 @@ def open_dataset(
             "open a folder of Parquet files with pyarrow.dataset.dataset(...)"
         )
     table = open_delta(data.folder, data.version)
-    found = table.to_pyarrow_dataset(schema=_schema(data, pa.schema(table.schema().to_arrow())))
+    schema = _schema(data, pa.schema(table.schema().to_arrow()))
+    found = table.to_pyarrow_dataset(schema=schema, filesystem=_files(data))
     return found if split is None else _only(data, found, split)
+
+
+def _files(data: DataSet) -> fs.FileSystem | None:
+    """Where the shards are read from, None for delta-rs's own way: it reads the names of some
+    local folders as others."""
+    if not data.folder.is_local:
+        return None
+    return fs.SubTreeFileSystem(data.folder.uri, fs.LocalFileSystem())
 
 
 def _schema(data: DataSet, logged: pa.Schema) -> pa.Schema:

@@ -11,6 +11,11 @@ from pydantic import Field
 
 from augment.spec.base import Free, Name, Spec
 
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+LabelKey = Annotated[str, Field(pattern=rf"^([A-Za-z0-9.-]{{1,253}}/)?{_LABEL}$")]
+LabelWanted = Annotated[str, Field(pattern=rf"^(!?{_LABEL}|!?in\({_LABEL}(, ?{_LABEL})*\))$")]
+"""As Ray's grammar of labels, which is that of Kubernetes with `!` and `in(a, b)` before values."""
+
 
 class ActorResources(Spec):
     """What one actor takes of its node, in Ray's terms."""
@@ -22,9 +27,9 @@ class ActorResources(Spec):
     """CPU cores; not given: 1."""
     memory: Annotated[int, Field(ge=1)] | None = None
     """Bytes that Ray sets aside on the node; it does not enforce them."""
-    accelerator_type: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    accelerator_type: Annotated[str, Field(pattern=rf"^{_LABEL}$")] | None = None
     """Ray's name of a kind of GPU."""
-    labels: dict[Annotated[str, Field(min_length=1)], str] = {}
+    labels: dict[LabelKey, LabelWanted] = {}
     """Labels that the node must have, as in Ray's `label_selector`."""
 
 
@@ -73,7 +78,8 @@ class MetricsExport(Spec):
     port: Annotated[int, Field(ge=0, le=65535)]
     """TCP port; 0: any free one, which the run prints."""
     address: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
-    """The address that it listens on. Who can reach it can read it: there are no passwords."""
+    """The IP address or host that it listens on. Who can reach it can read it: there are no
+    passwords."""
     linger_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 0.0
     """Seconds that the exporter stays after the end, for one more scrape."""
 
@@ -85,8 +91,8 @@ class Execution(Spec):
     """`ray`: in processes of Ray, here or on a cluster; `local`: in this process, for small
     jobs."""
     address: str | None = None
-    """A Ray cluster that runs: `auto`, or `host:port` of its head; not given: Ray is started on
-    this machine."""
+    """A Ray cluster that runs: `auto`, or `host:port` of its head; `ray://host:port` where the
+    operator's policy lists it; not given: Ray is started on this machine."""
     workers: Annotated[int, Field(ge=1, le=65536)] | None = None
     """Units of the mix at once; not given: one per CPU."""
     generators: dict[Name, GeneratorExecution] = {}
@@ -98,7 +104,8 @@ class Execution(Spec):
     log_format: Literal["text", "json"] = "text"
     """Of the run's log file; `json`: one object a line, with the ids of job, unit and actor."""
     storage_options: dict[str, dict[str, Free]] = {}
-    """Protocol -> options of its fsspec client (docs/storage.md)."""
+    """Protocol, or URI of a bucket or of a folder in one -> options of its client; a closed list
+    for each store, the longest URI wins (docs/storage.md)."""
 
     def of(self, generator: str) -> GeneratorExecution:
         """How a generator is run."""

@@ -73,6 +73,27 @@ def test_snippets_run(home: Path, number: int, tmp_path: Path) -> None:
     assert expected[number] in done.stdout
 
 
+@pytest.mark.parametrize("name", ["a b", "ünï # 日本", "100% (new)", "q'q"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_snippets_run_wherever_the_data_set_lies(
+    home: Path, tmp_path: Path, name: str, number: int
+) -> None:
+    """Paths with spaces, umlauts, # and quotes, as homes and disks have them."""
+    here = tmp_path / name
+    shutil.copytree(home / "out/digits", here / "out/digits")
+    done = subprocess.run(
+        [sys.executable, "-c", SNIPPETS[number]],
+        cwd=here,
+        env={**os.environ, "HF_DATASETS_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = {0: "{'test': 540, 'train': 1300}", 1: r"synthetic +│ +400 │"}
+    assert re.search(expected[number], done.stdout)
+
+
 def test_pandas_reads_the_files_of_the_version(home: Path) -> None:
     table = home / "out/digits"
     files = open_dataset(str(table)).files

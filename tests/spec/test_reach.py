@@ -179,6 +179,38 @@ def test_options_of_the_command_line_are_held_to_the_policy(policy: Policy) -> N
         assert said in str(refused.value)
 
 
+# ---- what Ray schedules by ---------------------------------------------------------------
+
+
+def of(**resources: Any) -> dict[str, Any]:
+    return execution(generators={"fake": {"resources": resources}})
+
+
+@pytest.mark.parametrize("wanted", ["spot", "!spot", "in(a, b)", "!in(a,b)", "us-west4.a"])
+def test_labels_that_a_node_must_have(job: Load, wanted: str) -> None:
+    assert job(of(labels={"ray.io/market-type": wanted}))
+    assert job(of(accelerator_type="NVIDIA_A100-40.x"))
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"labels": {"a": "-x"}},
+        {"labels": {"a": "in()"}},
+        {"labels": {"a": "in(a"}},
+        {"labels": {"a": "x; y"}},
+        {"labels": {"-a": "x"}},
+        {"labels": {"a b": "x"}},
+        {"accelerator_type": "A100\n"},
+        {"accelerator_type": "A 100"},
+        {"accelerator_type": "x" * 64},
+    ],
+)
+def test_labels_that_ray_would_not_take(problems: Problems, resources: dict[str, Any]) -> None:
+    (said,) = problems(of(**resources))
+    assert said.startswith("job: execution.generators.fake.resources.")
+
+
 # ---- metrics -----------------------------------------------------------------------------
 
 

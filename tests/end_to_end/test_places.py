@@ -1,0 +1,113 @@
+"""The whole path in folders whose names some clients read otherwise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars
+import pytest
+
+from augment.api import audit, load_spec, open_dataset, retry, run, status
+from augment.run import RunResult
+from augment.run.clean import clean
+from augment.run.pool import pool_status
+from tests.end_to_end.jobs import (
+    augment,
+    fingerprint,
+    job_document,
+    rows_of,
+    write_digits,
+    write_job,
+)
+
+COUNTS = {"0": 4, "1": 3}
+READ = """
+import datasets, sys
+print({name: split.num_rows for name, split in datasets.load_dataset(sys.argv[1]).items()})
+"""
+
+
+def made(root: Path, **changes: Any) -> RunResult:
+    """The result of a small job that lies in `root` with all that it names, by relative paths."""
+    write_digits(root / "data", COUNTS)
+    document = job_document(root, pool="pool", output={"uri": "out"}, **changes)
+    document["sources"]["digits"]["uri"] = "data"
+    result = run(load_spec(write_job(root / "job.yaml", document)), engine="local")
+    assert result.ok
+    return result
+
+
+def ids(output: str) -> dict[str, str]:
+    return fingerprint(rows_of(open_dataset(output).to_table()))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the job makes in a folder with a plain name."""
+    return ids(made(tmp_path_factory.mktemp("plain")).output)
+
+
+@pytest.mark.parametrize(
+    "name", ["ws_feature%2Flogin", "a b%20c", "back\\slash", "no#1 ü", "100%", "{x}"]
+)
+def test_a_job_works_where_it_lies(tmp_path: Path, name: str, plain: dict[str, str]) -> None:
+    root = tmp_path / name
+    result = made(root)
+    assert ids(result.output) == plain
+    again = run(load_spec(root / "job.yaml"), engine="local")
+    assert (again.already, again.made_now) == (True, 0)
+    assert audit(result.output, verify=True).ok
+    (job,) = status(result.output).jobs
+    assert (job.state, job.version) == ("committed", 1)
+    assert pool_status(str(root / "pool")).universes
+    assert retry(load_spec(root / "job.yaml"), engine="local").ok
+    clean(result.output, yes=True)
+    assert ids(result.output) == plain
+    assert sorted(os.listdir(tmp_path)) == [name]
+    files = [f"{result.output}/{file}" for file in open_dataset(result.output).files]
+    assert polars.scan_parquet(files).select(polars.len()).collect().item() == len(plain)
+    assert duckdb.read_parquet(files).aggregate("count(*)").to_df().iloc[0, 0] == len(plain)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, result.output],
+        env={**os.environ, "HF_DATASETS_CACHE": str(root / "cache"), "HF_HUB_OFFLINE": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sum(eval(done.stdout).values()) == len(plain)
+
+
+def test_two_outputs_that_delta_would_take_for_one(tmp_path: Path, plain: dict[str, str]) -> None:
+    write_digits(tmp_path / "data", COUNTS)
+    for seed, name in enumerate(("o x", "o%20x", "o%2520x")):
+        document = job_document(tmp_path, seed=seed, output={"uri": name}, pool="pool")
+        result = run(load_spec(write_job(tmp_path / "job.yaml", document)), engine="local")
+        assert result.output == str(tmp_path / name)
+    found = [ids(str(tmp_path / name)) for name in ("o x", "o%20x", "o%2520x")]
+    assert len({frozenset(one) for one in found}) == 3
+    assert all(audit(str(tmp_path / name)).ok for name in ("o x", "o%20x", "o%2520x"))
+
+
+def test_every_form_of_a_path_is_that_path_to_every_verb(tmp_path: Path) -> None:
+    root = tmp_path / "a%2Fb ü"
+    output = made(root).output
+    quoted = output.replace("%", "%25").replace(" ", "%20")
+    for form in (
+        output,
+        "out",
+        "./out/",
+        f"file:{quoted}",
+        f"file://{quoted}/",
+        f"file://localhost{quoted}",
+    ):
+        for verb in ("audit", "status", "clean"):
+            done = augment(verb, form, "--json", cwd=root)
+            assert done.returncode == 0, done.stderr
+            assert "%2Fb" in done.stdout
+    for odd in ("file:out", "s3:/b/out", "file://host/out", "out\n"):
+        done = augment("audit", odd, cwd=root)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
