@@ -151,7 +151,8 @@ def test_a_copy_where_jobs_may_not_write_is_refused(
 ) -> None:
     shutil.copytree(home / "out", home / "copy")
     policy = home / "policy.yaml"
-    policy.write_text(f"allowed_uris: [{home}/out, {home}/data, {home}/pool]\n")
+    allowed = f"allowed_uris: [{home}/out, {home}/data, {home}/pool]\n"
+    policy.write_text(f"{allowed}allowed_variables: [AUGMENT_TEST_DATA]\n")
     monkeypatch.setenv("AUGMENT_POLICY", str(policy))
     before = published(home / "copy")
     code, _, told = call(capfd, "retry", str(home / "copy"), "--engine", "local")

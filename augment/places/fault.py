@@ -31,9 +31,8 @@ class Fault(NamedTuple):
 
 
 def quoted(text: str) -> str:
-    """A text as an error shows it: short, without credentials and without the query and
-    fragment of a URI."""
+    """A text as an error shows it: short, without credentials and the query of a URI."""
     plain = re.sub(r"(://)[^/]*%[^/]*", r"\1***", struck(text))  # an escaped `:` or `@`
-    cut = re.search(r"[?#]", plain) if "://" in plain else None
-    shown = plain if cut is None else f"{plain[: cut.end()]}..."
+    head, mark, _ = plain.partition("?") if "://" in plain else (plain, "", "")
+    shown = f"{head}?..." if mark else head
     return repr(shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}...")

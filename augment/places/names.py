@@ -1,8 +1,8 @@
 """Names of places: a path or a URI, read once, so that it means the same to everybody.
 
 A path is a path, whatever characters it holds. `file:` URIs mean the path that RFC 8089 says;
-other schemes come from a closed list. Credentials, queries and fragments in a URI are refused,
-and so is what the clients of a store would read differently. Reads no file.
+other schemes come from a closed list. Credentials and queries in a URI are refused, and so is
+what the clients of a store would read differently. Reads no file.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def table_fault(place: Place, *, for_readers: bool, shown: str) -> Fault | None:
     seen = quoted(shown)
     if not place.is_local:
         inside = place.uri.partition("://")[2].split("/")[1:]
-        if any(_ESCAPE.search(part) or "\\" in part or ":" in part for part in inside):
-            found = f"{seen}: a %XX, a backslash or a colon, which Delta reads as another name"
+        if any(_ESCAPE.search(part) or set(part) & set("\\:#") for part in inside):
+            found = f"{seen}: a %XX, backslash, colon or #, which Delta reads as another name"
             return Fault(found, "a name without them")
         if any(part != part.strip() for part in inside):
             return Fault(f"{seen}: a name that begins or ends with a space", "a name without")
@@ -196,9 +196,9 @@ def _remote(scheme: str, rest: str, seen: str) -> Place | Fault:
         hint = "Credentials stand under execution.storage_options, or in the environment"
         found = f"{seen}: credentials or a port in the URI"
         return Fault(found, f"{scheme}://BUCKET/path", hint)
-    if "?" in rest or "#" in rest:
+    if "?" in rest or "#" in authority or ("#" in rest and scheme in FAMILIES["gs"]):
         hint = "Signatures and tokens stand under execution.storage_options, or in the environment"
-        found = f"{seen}: a query or fragment (what follows ? or #)"
+        found = f"{seen}: a query, or a generation (what follows ? or #)"
         return Fault(found, f"{scheme}://BUCKET/path", hint)
     if "::" in rest:
         return Fault(f"{seen}: ::, which would chain file systems", f"{scheme}://BUCKET/path")

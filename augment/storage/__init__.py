@@ -11,6 +11,7 @@ as a `Reach` says. Knows nothing of images, tables or jobs.
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime as dt
 import errno
 import io
@@ -24,7 +25,7 @@ from fsspec.spec import AbstractFileSystem
 
 from augment import opening
 from augment.errors import RequestError, StorageError
-from augment.places import Options, place_of
+from augment.places import Options, Place, place_of
 from augment.storage import credentials, delta_names, local, stores, walking
 from augment.storage.below import Top
 from augment.storage.info import FileInfo, Stored, local_info, modified_at, remote_info
@@ -98,8 +99,9 @@ class Folder:
             return self._like(self.uri, self._top.pinned(), self._reach)
 
     def _like(self, uri: str, top: Top, reach: Reach | None) -> Folder:
-        found = Folder(uri, self.options)
-        found._top, found._reach = top, reach
+        found = copy.copy(self)  # names below a folder are what they are: nothing in them is read
+        found.uri, found._place = uri, Place(self.protocol, uri)
+        found._top, found._reach, found._connected = top, reach, None
         return found
 
     def url(self, path: str) -> str:

@@ -44,8 +44,11 @@ def opened(place: Place, options: dict[str, Any]) -> tuple[AbstractFileSystem, s
             f"{place.uri}: {place.scheme}:// cannot be opened: {error}; expected a local path, or "
             "install the package"
         ) from error
-    account = kind._get_kwargs_from_urls(place.uri) if "@" in place.bucket else {}
-    return kind(**account, **options), str(kind._strip_protocol(place.uri))
+    bucket = f"{place.scheme}://{place.bucket}"
+    account = kind._get_kwargs_from_urls(bucket) if "@" in place.bucket else {}
+    # of the bucket alone: in what follows some clients would look for more than a name
+    root = str(kind._strip_protocol(bucket)).rstrip("/")
+    return kind(**account, **options), root + place.uri[len(bucket) :]
 
 
 def may_lack_bucket(error: BaseException) -> bool:

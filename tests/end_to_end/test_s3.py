@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from augment.api import load_spec, run
-from augment.errors import StorageError
+from augment.api import load_spec, open_dataset, run
+from augment.errors import RequestError, StorageError
 from augment.run import RunResult
 from augment.run.ray_engine import RayEngine
 from augment.storage import Folder
@@ -170,11 +170,27 @@ def test_a_commit_that_is_refused(s3: S3Server, base: str) -> None:
 
 
 def test_a_bucket_that_is_not_there(s3: S3Server, base: str) -> None:
-    with pytest.raises(StorageError) as missing:
+    with pytest.raises(RequestError) as missing:
         carry_out(base, s3, output={"uri": "s3://no-such-bucket-here/out"})
-    text = str(missing.value)
-    assert text.startswith("s3://no-such-bucket-here/out: the table's log could not be read: ")
-    assert "NoSuchBucket" in text
+    assert str(missing.value) == (
+        "s3://no-such-bucket-here/out: no such bucket no-such-bucket-here; make it, or mend the name"
+    )
+
+
+def test_two_buckets_with_credentials_of_their_own(
+    s3: S3Server, base: str, local: dict[str, str]
+) -> None:
+    """Both clients sign every request with the keys of its bucket."""
+    other = s3.bucket()
+    own = s3.options()["s3"]
+    options = {base: {**own, "key": "INPUTS"}, f"{other}/deep": {**own, "key": "RESULTS"}}
+    changes = {"output": {"uri": f"{other}/deep/out", "shard": {"target_bytes": 65536}}}
+    document = stores.document(base, execution={"storage_options": options}, **changes)
+    s3.seen.clear()
+    assert run(load_spec(document), engine="local").ok
+    signed = {(request.path.split("/")[1], request.credential) for request in s3.seen}
+    assert signed == {(base.split("/")[2], "INPUTS"), (other.split("/")[2], "RESULTS")}
+    assert len(local) == open_dataset(f"{other}/deep/out", options=options).count_rows()
 
 
 def test_a_source_that_is_not_there(s3: S3Server, base: str) -> None:

@@ -126,7 +126,7 @@ def test_no_table_where_none_can_stand() -> None:
     for uri in ("memory://x", "hf://o/x"):
         with pytest.raises(RequestError, match=f"{uri}: a table cannot stand in"):
             Folder(uri).delta_uri()
-    with pytest.raises(RequestError, match="a %XX, a backslash or a colon, which Delta reads as"):
+    with pytest.raises(RequestError, match="a %XX, backslash, colon or #, which Delta reads as"):
         Folder("s3://b/a%2Fb").delta_uri()
     assert Folder("s3a://b/x").delta_uri() == "s3://b/x"
     assert Folder("abfss://c@account1.dfs.core.windows.net/x").delta_uri().startswith("abfss://c@")

@@ -433,3 +433,15 @@ def test_file_info_is_a_plain_tuple(tmp_path):
     info = Folder(str(tmp_path)).info("x")
     when = (tmp_path / "x").stat().st_mtime_ns
     assert info == FileInfo("x", 3, f"3-{when}")
+
+
+@pytest.mark.parametrize(
+    "name", ["a#b", "a?b", "a::b", "a//b", "x:1", "s3:", "%41", "a*[1]", "~", "$HOME"]
+)
+def test_names_below_a_folder_are_what_they_are(tmp_path, name):
+    for top in (Folder(str(tmp_path)), Folder(f"memory://{tmp_path.name}")):
+        below = top.child(name)
+        below.replace("x", b"data")
+        assert top.read(f"{name}/x") == b"data"
+        assert [info.path for info in below.files()] == ["x"]
+        assert pickle.loads(pickle.dumps(below)).read("x") == b"data"
