@@ -83,7 +83,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     else:
         for node in nodes:
             _show_node(node)
-        print(f"{len(nodes)} nodes" if len(nodes) > 1 else "1 node")
+        print("1 node" if len(nodes) == 1 else f"{len(nodes)} nodes")
         for finding in found:
             print(f"{finding.level}: {finding.text}")
     return 0 if ok else 1

@@ -142,7 +142,7 @@ def _check(arguments: argparse.Namespace) -> int:
     spec = spec_of(arguments.class_path, _init(arguments.init))
     host = constructed("check", spec)
     answers = list(questions(lambda: constructed("check", spec), sample_requests(host.info)))
-    ok = all(answer.ok for answer in answers)
+    ok = all(answer.ok is not False for answer in answers)
     allowed = arguments.class_path in policy.rules.allow_code
     if arguments.json:
         found = [answer._asdict() for answer in answers]
@@ -155,12 +155,16 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if ok else 1
 
 
+_SIGNS = {True: "pass", False: "FAIL", None: "--  "}
+
+
 def _show(answers: list[Answer]) -> None:
     for answer in answers:
         found = f": {answer.detail}" if answer.detail else ""
-        print(f"{'pass' if answer.ok else 'FAIL'}  {answer.name}{found}")
-    failed = sum(not answer.ok for answer in answers)
-    print(f"{len(answers) - failed} of {len(answers)} questions passed")
+        print(f"{_SIGNS[answer.ok]}  {answer.name}{found}")
+    judged = [answer for answer in answers if answer.ok is not None]
+    passed, rest = sum(answer.ok is True for answer in judged), len(answers) - len(judged)
+    print(f"{passed} of {len(judged)} questions passed" + (f", {rest} not judged" if rest else ""))
 
 
 def _init(text: str) -> dict[str, Any]:

@@ -60,7 +60,9 @@ def this_machine() -> Facts:
 
 def findings(nodes: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """What is wrong on one node, and in what nodes differ. A node that could not be asked has
-    `host` and `error` alone."""
+    `host` and `error` alone; that there is none is wrong too, for nothing was looked at."""
+    if not nodes:
+        return [Finding("wrong", "no node was asked: the cluster has none")]
     found = [
         Finding("wrong", f"{n['host']}: could not be asked: {n['error']}")
         for n in nodes

@@ -60,6 +60,12 @@ def test_nodes_that_are_alike_are_well() -> None:
     assert findings([node("a"), node("b")]) == []
 
 
+def test_a_cluster_without_nodes_is_not_well() -> None:
+    assert [(f.level, f.text) for f in findings([])] == [
+        ("wrong", "no node was asked: the cluster has none")
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "found"),
     [

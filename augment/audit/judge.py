@@ -212,14 +212,14 @@ class _Seen:
 def _check(
     data: DataSet, seen: _Seen, counts: pa.Table, jobs: Jobs, deep: bool
 ) -> tuple[list[Check], list[Finding]]:
-    live = live_jobs(counts)
+    mine = {job: jobs[job] for job in jobs.keys() & live_jobs(counts)}  # with rows in it
     parts = [_check_log(data, seen, counts), check_committed(data, jobs, counts)]
-    parts.append(check_planned(data, {job: jobs[job] for job in jobs.keys() & live}, counts))
+    parts.append(check_planned(data, mine, counts))
     parts += [_check_ids(data, seen, counts), _check_classes(seen), seen.rows.results()]
-    parts += [seen.claims.results(), check_readers(jobs)]
+    parts += [seen.claims.results(), check_readers(mine)]
     if deep:
         parts.append(check_images(data))
-    parts.append(check_training(jobs))
+    parts.append(check_training(mine))
     checks = [check for part in parts for check in part[0]]
     return checks, [finding for part in parts for finding in part[1]]
 

@@ -20,7 +20,8 @@ def summary(report: AuditReport) -> dict[str, Any]:
     by_limit: dict[tuple[str | None, str], list[LimitResult]] = {}
     for result in report.limits:
         by_limit.setdefault((result.job, result.limit), []).append(result)
-    texts = [f"{finding.check}: {finding.text}" for finding in report.findings]
+    worst_first = sorted(report.findings, key=lambda finding: finding.warns)
+    texts = [f"{'warning: ' if f.warns else ''}{f.check}: {f.text}" for f in worst_first]
     return {
         "version": report.version,
         "verdict": report.verdict,

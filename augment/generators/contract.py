@@ -36,16 +36,21 @@ _MAX_CHANNELS = 4
 
 
 class Answer(NamedTuple):
-    """name: of the question, a sentence that should be true. detail: what was found where it
-    is not; empty where it is."""
+    """name: of the question, a sentence that should be true. ok None: the class gives nothing to
+    ask it of. detail: what was found where it is not true, or why it was not asked; empty where
+    it is true."""
 
     name: str
-    ok: bool
+    ok: bool | None
     detail: str
 
 
 class BrokenContract(Exception):  # noqa: N818 - it names what was found
     """What a question found."""
+
+
+class NotJudged(Exception):  # noqa: N818 - it names what was found
+    """A question that cannot be asked of this class."""
 
 
 def questions(host_factory: HostFactory, requests: Requests) -> Iterator[Answer]:
@@ -59,6 +64,8 @@ def questions(host_factory: HostFactory, requests: Requests) -> Iterator[Answer]
             ask(host_factory, [_copied(request) for request in requests])
         except BrokenContract as found:
             yield Answer(name, False, str(found))
+        except NotJudged as found:
+            yield Answer(name, None, f"not judged, {found}")
         except Exception as error:  # whatever a stranger's class raises is its answer
             yield Answer(name, False, f"{type(error).__name__}: {error}"[:500])
         else:
@@ -246,9 +253,10 @@ def _global_state() -> dict[str, Hashable]:
 
 def _all_differ(factory: HostFactory, requests: Requests) -> None:
     host = factory()
-    if host.info.varies or host.info.takes_image:  # sources differ
-        images = {image.tobytes() for image in _made(host, requests)}
-        _require(len(images) == len(requests), f"{len(images)} images of {len(requests)} samples")
+    if not (host.info.varies or host.info.takes_image):  # sources differ
+        raise NotJudged("its facts say that two samples of a class are the same")
+    images = {image.tobytes() for image in _made(host, requests)}
+    _require(len(images) == len(requests), f"{len(images)} images of {len(requests)} samples")
 
 
 def _every_digit_counts(factory: HostFactory, requests: Requests) -> None:
@@ -306,7 +314,10 @@ def _unknown_is_refused(factory: HostFactory, requests: Requests) -> None:
 
 def _sources_are_left(factory: HostFactory, requests: Requests) -> None:
     before = [_copied(request) for request in requests]
-    _made(factory(), requests)
+    host = factory()
+    if not host.info.takes_image:
+        raise NotJudged("it takes no source image")
+    _made(host, requests)
     for request, kept in zip(requests, before, strict=True):
         if request.source is not None and kept.source is not None:
             same = np.array_equal(request.source, kept.source)

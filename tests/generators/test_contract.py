@@ -81,7 +81,7 @@ class Translating(Good):
         return GeneratedBatch(np.stack(rows).astype(np.float32), (None,) * len(batch))
 
 
-def answers(kind: Any) -> dict[str, tuple[bool, str]]:
+def answers(kind: Any) -> dict[str, tuple[bool | None, str]]:
     return {a.name: (a.ok, a.detail) for a in questions(kind, sample_requests(kind().info))}
 
 
@@ -100,7 +100,25 @@ class Fixed(Translating):
 def test_a_good_host_passes_every_question(kind: Any) -> None:
     found = answers(kind)
     assert len(found) >= 14
-    assert {name: detail for name, (ok, detail) in found.items() if not ok} == {}
+    assert {name: detail for name, (ok, detail) in found.items() if ok is False} == {}
+    takes_image = kind().info.takes_image
+    assert {name: detail for name, (ok, detail) in found.items() if ok is None} == (
+        {} if takes_image else {"source images are left as they were": "not judged, it takes no "
+                                "source image"}
+    )  # fmt: skip
+
+
+def test_what_cannot_be_asked_is_not_passed() -> None:
+    class Same(Good):
+        def __init__(self) -> None:
+            self.info = dataclasses.replace(INFO, varies=False)
+
+        def generate(self, batch: Sequence[SampleRequest]) -> Any:
+            return super().generate([dataclasses.replace(r, sample_id="0" * 32) for r in batch])
+
+    assert answers(Same)["every sample differs"] == (
+        None, "not judged, its facts say that two samples of a class are the same",
+    )  # fmt: skip
 
 
 # ---- each question can fail ----------------------------------------------------------
