@@ -50,6 +50,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from augment.run.cost import over_budget
     from augment.run.planning import (
         build_pipelines,
+        formats_without_reader,
         idle_copies,
         pool_stock,
         unknown_training,
@@ -64,6 +65,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     plan, census = planned.plan, planned.census
     stock = pool_stock(prepared, plan)
     found = [*unknown_training(prepared), *open_draws(job.spec, census.draws)]
+    found += formats_without_reader(census)
     idle = idle_copies(job, plan, chances)
     if arguments.write:
         write_manifest(plan, arguments.write, planned.inputs)

@@ -14,6 +14,8 @@ import stat
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK  # a pipe must not hang
 _OPEN_FILES = "/proc/self/fd"
+_GONE = " (deleted)"
+"""What Linux puts behind the name of a file that has none any more; a file may be called so."""
 
 
 class NotRegular(OSError):  # noqa: N818 - it names what stands there
@@ -39,15 +41,19 @@ def opened(path: str) -> int:
     return descriptor
 
 
-def true_place(descriptor: int, path: str) -> str:
+def true_place(descriptor: int, path: str, open_files: str = _OPEN_FILES) -> str:
     """The absolute path of an open file, no part of which is a link. path: it was opened by.
+    open_files: the folder where the system says what is open; where there is none, it is looked
+    up and compared.
 
     Raises:
         FileNotFoundError: the file has no name any more, or another one took its place.
     """
     place = ""
     with contextlib.suppress(OSError):  # Linux says it; elsewhere there is no such folder
-        place = os.readlink(f"{_OPEN_FILES}/{descriptor}")
+        place = os.readlink(f"{open_files}/{descriptor}")
+        if os.path.isabs(place) and not place.endswith(_GONE):
+            return place
     place = place or os.path.realpath(path)
     here = os.fstat(descriptor)
     with contextlib.suppress(OSError):

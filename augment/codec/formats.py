@@ -45,6 +45,8 @@ _OTHERS = {  # formats that are no pictures here, for a better word than "begins
     b"\0\0\1\0": "a Windows icon",
     b"PK\3\4": "a ZIP archive",
     b"\x1f\x8b": "a gzip file",
+    b"version https://": "a Git LFS pointer, whose content was not fetched (`git lfs pull`)",
+    b"/annex/objects/": "a git-annex pointer, whose content was not fetched (`git annex get`)",
 }
 
 

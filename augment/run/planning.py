@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from augment.codec import EXTENSIONS, lacking
 from augment.errors import StorageError
 from augment.plan import Inputs, Plan, manifest_batches
 from augment.run.copying import MAX_REDRAWS
@@ -18,6 +20,7 @@ from augment.run.placing import refuse_infeasible
 from augment.run.prepare import FrozenInputs, Planned, Prepared, census_bytes
 from augment.run.synthesis import inspect_pool, wanted
 from augment.sample import MANIFEST_SCHEMA
+from augment.sources import Census
 from augment.spec import Job
 from augment.storage import writing_file
 from augment.transforms import build_transformer
@@ -33,6 +36,23 @@ class Idle:
     chance: float
     copies: int
     unchanged: int
+
+
+def formats_without_reader(
+    census: Census, installed: Callable[[str], bool] | None = None
+) -> list[str]:
+    """Formats of listed files, by their endings, that cannot be read on this machine, with what
+    is lacking. installed: see `codec.lacking`."""
+    told = []
+    for name, endings in EXTENSIONS.items():
+        if wanted := lacking(name, installed):
+            pattern = rf"\.({'|'.join(endings)})$"
+            locators = census.table["locator"]
+            found = pc.match_substring_regex(locators, pattern, ignore_case=True)
+            if n := pc.sum(found).as_py():
+                text = f"{n} images have an ending of {name}, which needs {wanted}"
+                told.append(f"{text}; without it they are quarantined")
+    return told
 
 
 def build_pipelines(job: Job) -> dict[str, float]:

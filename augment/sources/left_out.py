@@ -74,6 +74,7 @@ _TEXTS = {
 _WAYS_OUT = {
     Cause.NOTHING: "fetch what they stand for (`git annex get`, `dvc pull`)",
     Cause.LEAVES: "`follow_links: true` in the source takes them",
+    Cause.REFUSED: "ask the operator to list the place under `allowed_uris`",
 }
 
 

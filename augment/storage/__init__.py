@@ -265,16 +265,18 @@ class Folder:
 
     def stored(self, path: str = "") -> Iterator[Stored]:
         """Every file under `path` with its time, temporary ones among them, and every link,
-        which is not followed: for who cleans or measures."""
+        which is not followed: for who cleans or measures. `path` itself may lead through links."""
         inside = _inside(path, self.uri)
         if not self.is_local:
             for info, modified in self._walk_remote(inside):
                 yield Stored(info.path, info.size, modified)
             return
-        below = self._below("")
+        top, start = self._top, self._below(inside)
+        if self.is_linked(inside):
+            top, start = Top(self.url(inside)), ""
         with self._reading(inside):
-            for found in walking.lying(self._top, self._below(inside)):
-                name = found.path[len(below) + 1 :] if below else found.path
+            for found in walking.lying(top, start):
+                name = f"{inside}/{found.path[len(start) :].lstrip('/')}".lstrip("/")
                 yield Stored(name, found.state.st_size, found.state.st_mtime, found.target)
 
     def is_linked(self, path: str) -> bool:

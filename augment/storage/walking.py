@@ -71,11 +71,12 @@ def reachable(base: str, start: str, reach: Reach | None) -> Iterator[Reached | 
     directions end. Links to folders come after everything else and in the order of their names, so
     that what is found does not depend on the order of a folder.
     """
-    place = os.path.realpath(_join(base, start))
-    why = None if reach is None else reach.why_not(place)
-    if why is not None and os.path.exists(place):
-        yield Left(start, why)
-        return
+    place = ""
+    if reach is not None:
+        place = os.path.realpath(_join(base, start))
+        if (why := reach.why_not(place)) is not None and os.path.exists(place):
+            yield Left(start, why)
+            return
     walk = _Walk(base, start, reach, [_Visit(start, place)])
     while (visit := walk.next()) is not None:
         yield from walk.look_into(visit)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from augment.api import audit, load_spec, run
+from augment.api import audit, load_spec, run, status
 from augment.cli import main
 from augment.errors import RequestError, StorageError
 from augment.run.clean import clean
@@ -98,6 +98,17 @@ def test_work_of_a_job_behind_a_link_is_left_alone(root: Path) -> None:
     assert any(path.startswith(f"_work/{job}/units/") for path in paths(done))
     assert not any(linked in path for path in paths(done))
     assert files(theirs) == before
+
+
+def test_a_data_set_that_was_moved_behind_links_is_read(root: Path) -> None:
+    out = root / "out"
+    for place in ("_work", "data", "_provenance", "_delta_log"):
+        shutil.move(out / place, root / f"moved{place}")
+        (out / place).symlink_to(root / f"moved{place}")
+    assert audit(str(out)).ok
+    (job,) = status(str(out)).jobs
+    assert job.state == "committed"
+    assert sum(universe.made for universe in pool_status(str(root / "pool")).universes)
 
 
 def test_a_data_set_may_be_named_by_a_link(root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,14 +14,30 @@ from augment.run import LocalEngine, Prepared, fill_pool, plan_job
 from augment.run.planning import (
     Idle,
     build_pipelines,
+    formats_without_reader,
     idle_copies,
     pool_stock,
     unknown_training,
     write_manifest,
 )
-from augment.sample import MANIFEST_SCHEMA
+from augment.sample import CENSUS_SCHEMA, MANIFEST_SCHEMA
+from augment.sources import Census
 
 Make = Callable[..., Prepared]
+
+
+def test_a_format_that_this_machine_cannot_read_is_told_before_it_costs_rows() -> None:
+    names = ["a/0.HEIC", "a/1.heif", "a/2.png", "a/heic", "x.parquet#7"]
+    table = CENSUS_SCHEMA.empty_table().to_pydict() | {
+        "source": ["s"] * 5, "locator": names, "split": ["train"] * 5, "label_name": ["a"] * 5,
+        "rank": list(range(5)), "size": [1] * 5, "token": [""] * 5,
+    }  # fmt: skip
+    census = Census(pa.table(table, schema=CENSUS_SCHEMA), ("a",))
+    assert formats_without_reader(census, lambda library: True) == []
+    assert formats_without_reader(census, lambda library: False) == [
+        "2 images have an ending of heic, which needs the extra heic: pip install 'augment[heic]'; "
+        "without it they are quarantined"
+    ]
 
 
 def test_a_manifest_has_one_row_per_sample_to_be_made(prepared: Make, tmp_path: Path) -> None:
