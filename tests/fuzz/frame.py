@@ -33,7 +33,7 @@ class Target:
 
     seeds: name -> an input to begin with, whole ones above all. one: reads; may raise only
     what its reader documents, which it catches itself. tokens: bytes that mean something to
-    the format, for mutations. cpu_seconds: of one input.
+    the format, for mutations. cpu_seconds: of one input. short: inputs of the short form.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Target:
     one: Callable[[bytes], None]
     tokens: Sequence[bytes] = ()
     cpu_seconds: float = CPU_SECONDS
+    short: int = 4000
 
 
 def names() -> list[str]:
@@ -59,8 +60,9 @@ def load(name: str) -> Target:
         module = importlib.import_module(place)
     except ModuleNotFoundError:
         raise LookupError(f"no target {name!r}; expected one of {', '.join(names())}") from None
-    return Target(name, module.seeds, module.one, getattr(module, "TOKENS", ()),
-                  getattr(module, "CPU_SECONDS", CPU_SECONDS))  # fmt: skip
+    own = {"tokens": "TOKENS", "cpu_seconds": "CPU_SECONDS", "short": "SHORT"}
+    given = {key: getattr(module, word) for key, word in own.items() if hasattr(module, word)}
+    return Target(name, module.seeds, module.one, **given)
 
 
 def begun(target: Target) -> None:
