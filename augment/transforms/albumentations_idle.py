@@ -10,16 +10,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from albumentations import BaseCompose
+
 
 def idle_chance(built: Any, forced: bool = False) -> float:
     """The chance, 0 to 1, that no operation of `built` runs; NoOp counts as none.
 
     built: an operation or a composition. forced: whether it runs whatever its own p.
     """
-    inner: Sequence[Any] | None = getattr(built, "transforms", None)
     kind, p = type(built).__name__, float(built.p)
-    if inner is None:
+    if not isinstance(built, BaseCompose):  # ColorJitter has `transforms` of its own
         return 1.0 if kind == "NoOp" else 0.0 if forced else 1.0 - p
+    inner: Sequence[Any] = built.transforms
     match kind:
         case "OneOrOther":
             first, other = (idle_chance(one, True) for one in (inner[0], inner[-1]))

@@ -184,6 +184,7 @@ def test_each_draw_has_streams_of_its_own() -> None:
 FLIPS: list[Any] = [{"HorizontalFlip": {"p": 0.3}}, {"VerticalFlip": {"p": 0.6}}]
 CHANCES: list[tuple[list[Any], float]] = [
     (["HorizontalFlip"], 0.5),
+    ([{"ColorJitter": {"p": 0.7}}], 0.3),  # it keeps functions under the name of compositions
     (FLIPS, 0.7 * 0.4),
     ([{"OneOf": {"p": 0.8, "transforms": FLIPS}}], 0.2),
     ([{"OneOf": {"p": 0.8, "transforms": [*FLIPS, {"NoOp": {"p": 0.1}}]}}], 0.2 + 0.8 * 0.1),
