@@ -62,7 +62,11 @@ def validate(
     from augment.spec.models import ImageFolderSource, SourceSpec
 
     def look(spec: SourceSpec, local: str) -> Looked:
-        return look_at_images(spec, local) if isinstance(spec, ImageFolderSource) else Looked()
+        if isinstance(spec, ImageFolderSource):
+            return look_at_images(spec, local)
+        from augment.sources import look_at_parquet  # brings pyarrow: only where it is needed
+
+        return look_at_parquet(spec, local)
 
     return load_spec(source, execution=execution, overrides=overrides, env=env, look=look)
 

@@ -38,6 +38,7 @@ class RequestError(AugmentError):
 
 _MOST_TEXT = 800
 _MOST_LINES = 40
+_MOST_DETAIL = 400
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,14 @@ class SampleError(Exception):
     """One sample cannot be used. Costs that sample, never the job.
 
     reason: a short code that is counted, for example `truncated`.
-    detail: one sentence for a person.
+    detail: one sentence for a person; it is kept in records and shown, so it is cut at 400
+    characters, whatever a library or a file's cell put into it.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
         self.reason = reason
-        self.detail = detail
+        self.detail = detail if len(detail) <= _MOST_DETAIL else f"{detail[: _MOST_DETAIL - 3]}..."
+        detail = self.detail
         super().__init__(f"{reason}: {detail}")
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:

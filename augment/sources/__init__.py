@@ -14,7 +14,7 @@ from typing import assert_never
 from augment.sources.census import Census, take_census
 from augment.sources.imagefolder import ImageFolderReader
 from augment.sources.left_out import LeftOut, read_left_out
-from augment.sources.parquet import ParquetReader
+from augment.sources.parquet import ParquetReader, look_at_parquet
 from augment.sources.reading import SourceReader
 from augment.spec.models import ImageFolderSource, ParquetSource
 from augment.storage import Options
@@ -23,6 +23,7 @@ __all__ = [
     "Census",
     "LeftOut",
     "SourceReader",
+    "look_at_parquet",
     "open_source",
     "read_left_out",
     "take_census",

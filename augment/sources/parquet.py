@@ -4,172 +4,201 @@
 Where splits are texts: values of the split column if one is named; else the files
 `<uri>/<text>/**/*.parquet`, `<uri>/<text>.parquet` and `<uri>/<text>-*.parquet` (the
 longest text that fits). Where they are shares: every Parquet file. Hidden files and
-folders, and those that begin with `_`, are left out. Labels are read, pixels are not.
+folders, and those that begin with `_`, are left out. A column that stands in the names of
+folders alone (`label=cat/`) is read from them. Labels are read, pixels are not; a few images
+of the first file are, to see what they are.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from augment.errors import PlanError, Problem
-from augment.sources.kinds import IMAGES, ending_of
-from augment.sources.left_out import Cause, LeftOut, Losses, summary
+from augment.sources.left_out import Cause
 from augment.sources.listing import Listing, ListingBuilder
-from augment.sources.parquet_reading import ParquetReader, locate
+from augment.sources.parquet_columns import check_columns, check_images
+from augment.sources.parquet_file import one_array, open_parquet, said
+from augment.sources.parquet_files import partition, tables_of
+from augment.sources.parquet_labels import Agreement, Labels, labels_of, texts_of
+from augment.sources.parquet_reading import ParquetReader
+from augment.spec.look import Looked, Seen, missing
 from augment.spec.models import ParquetSource
-from augment.spec.problems import nearest
-from augment.storage import FileInfo, Folder, Left, Options
+from augment.spec.problems import nearest, shown
+from augment.storage import FileInfo, Options
 
-__all__ = ["ParquetReader", "list_parquet"]
+__all__ = ["ParquetReader", "list_parquet", "look_at_parquet"]
+_LOOKED_AT = 100
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def list_parquet(name: str, spec: ParquetSource, options: Options | None = None) -> Listing:
     """Every row with a label, from the label and split columns alone.
 
-    Raises: PlanError for missing files, columns or types that hold no label; StorageError.
+    Raises: PlanError for missing files, columns or types that hold no label, files that
+        disagree on what labels mean, images that are none; StorageError.
     """
-    found = ListingBuilder()
-    folder, files = _files(name, spec, options, found.losses)
+    source = _Source(name, spec, options)
     problems: list[Problem] = []
-    unknown: set[str] = set()
-    for info, split in files:
+    for info, split in source.files:
         try:
-            unknown |= _list_file(name, spec, folder, info, split, found)
+            source.list_file(info, split)
         except PlanError as error:
             problems += error.problems
-    listing = found.finish()
-    if not problems:
-        problems = _missing_values(name, spec, listing, unknown)
+    listing = source.found.finish()
+    problems = problems or source.agreement.finish() or source.missing_values(listing)
     if problems:
         raise PlanError(problems)
     return listing
 
 
-# ---- which files -----------------------------------------------------------------------
-
-
-def _files(
-    name: str, spec: ParquetSource, options: Options | None, losses: Losses
-) -> tuple[Folder, list[tuple[FileInfo, str]]]:
-    """(folder that locators hang on, its files with the split of each, "" if not known)."""
-    place = f"sources.{name}"
-    folder, only = locate(spec, options)
-    if only:
-        infos = [folder.info(only)]
-    elif not folder.exists(""):
-        raise PlanError(
-            [Problem(f"{place}.uri", f"{spec.uri}, which does not exist", "Parquet files")]
-        )
-    elif folder.exists("_delta_log"):
-        hint = "Its files also hold rows that the table has not (any more): export a version."
-        raise PlanError([Problem(f"{place}.uri", f"the Delta table {spec.uri}", "files", hint)])
-    else:
-        infos = sorted(_tables(folder, losses))
-    texts = {t: s for s, t in spec.splits.items() if isinstance(t, str)}
-    if not texts or spec.columns.split is not None:
-        return folder, [(info, "") for info in infos]
-    named = [(info, _text_of(info.path, texts)) for info in infos]
-    chosen = [(info, texts[text]) for info, text in named if text is not None]
-    missing = sorted(set(texts.values()) - {s for _, s in chosen})
-    if missing:
-        found = LeftOut(name, 0, losses.losses())
-        raise PlanError([_no_files(place, s, spec, infos, found) for s in missing])
-    for info, text in named:
-        if text is None:
-            losses.add(Cause.UNASKED, info.path, "", _ENDING)
-    return folder, chosen
-
-
-_ENDING = "parquet"
-
-
-def _tables(folder: Folder, losses: Losses) -> Iterator[FileInfo]:
-    """The Parquet files of a folder. Images beside them are what their rows may name."""
-    for item in folder.listed():
-        ending = ending_of(item.path.rpartition("/")[2])
-        if any(part.startswith((".", "_")) for part in item.path.split("/")):
-            cause = Cause.HIDDEN
-        elif isinstance(item, Left):
-            cause = Cause(item.why)
-        elif ending != _ENDING:
-            cause = Cause.OTHER_FILE
-        else:
-            yield item
-            continue
-        if ending not in IMAGES:
-            losses.add(cause, item.path, "", ending)
-
-
-def _text_of(path: str, texts: dict[str, str]) -> str | None:
-    top, _, below = path.partition("/")
-    fits = [
-        t
-        for t in texts
-        if path.startswith(f"{t}/")
-        or (not below and (top.startswith(f"{t}-") or top[: -len(".parquet")] == t))
-    ]
-    return max(fits, key=len, default=None)
-
-
-def _no_files(
-    place: str, split: str, spec: ParquetSource, infos: list[FileInfo], found: LeftOut
-) -> Problem:
-    text = str(spec.splits[split])
-    held = [i.path for i in infos]
-    hint = f"It holds: {', '.join(held[:10]) or '(no Parquet files)'}; or name columns.split."
-    return Problem(
-        f"{place}.splits.{split}",
-        f"{text!r}, for which {spec.uri} has no files",
-        f"{text}/*.parquet, {text}-*.parquet or {text}.parquet",
-        f"{hint} {summary(found)}".rstrip(),
-    )
-
-
-# ---- one file --------------------------------------------------------------------------
-
-
-def _list_file(
-    name: str,
-    spec: ParquetSource,
-    folder: Folder,
-    info: FileInfo,
-    split: str,
-    found: ListingBuilder,
-) -> set[str]:
-    """Adds the rows of a file; returns the values of the split column that no split names."""
-    place = f"sources.{name}"
-    names, unknown = spec.columns, set[str]()
-    texts = {t: s for s, t in spec.splits.items() if isinstance(t, str)}
-    wanted = [names.label] + ([names.split] if names.split else [])
+def look_at_parquet(spec: ParquetSource, local: str) -> Looked:
+    """What `plan` would refuse of a local source, as far as its files' names and the first file
+    with rows show. local: its path."""
+    if problem := missing(local, "Parquet files", folder=False):
+        return Looked([problem])
     try:
-        with folder.open(info.path) as opened, pq.ParquetFile(opened) as file:
-            schema = file.schema_arrow
-            _check_columns(place, spec, info.path, schema)
-            starts = [0]
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=wanted)
-                labels = _labels(place, names.label, info.path, schema, table)
-                splits = pa.repeat(pa.scalar(split), len(table))
-                if names.split:
-                    values = _one_array(table.column(names.split)).cast(pa.string())
-                    splits = _named(values, texts) if texts else splits
-                    unknown |= set(pc.unique(values.filter(splits.is_null())).to_pylist())
-                _add_rows(found, info, starts[-1], labels, splits)
-                starts.append(starts[-1] + len(table))
-            found.row_groups[info.path] = tuple(starts[:-1])
-    except (pa.ArrowException, OSError) as error:
-        said = str(error).splitlines()[0]
-        problem = Problem(
-            f"{place}.uri", f"{info.path}, which cannot be read as Parquet ({said})",
-            "whole Parquet files",
-        )  # fmt: skip
-        raise PlanError([problem]) from error
-    return {u for u in unknown if u is not None}
+        source = _Source("", spec, None)
+        names = source.look()
+    except PlanError as error:
+        return Looked([_seen(problem) for problem in error.problems])
+    return Looked([], None if names is None else frozenset(names))
+
+
+def _seen(problem: Problem) -> Seen:
+    path = tuple(problem.place.removeprefix("sources..").split("."))
+    return Seen(path, problem.found, problem.expected, problem.hint)
+
+
+# ---- one source ------------------------------------------------------------------------
+
+
+class _Source:
+    """The files of a source on their way into a listing."""
+
+    def __init__(self, name: str, spec: ParquetSource, options: Options | None) -> None:
+        self.place, self.spec = f"sources.{name}", spec
+        self.found = ListingBuilder()
+        self.folder, self.files = tables_of(name, spec, options, self.found.losses)
+        self.agreement = Agreement(f"{self.place}.columns.label")
+        self._texts = {t: s for s, t in spec.splits.items() if isinstance(t, str)}
+        self._unknown: set[str] = set()
+        self._looked_at: set[str] = set()
+
+    def look(self) -> tuple[str, ...] | None:
+        """The columns of the first files; the names of all labels, where those have them.
+
+        Raises: PlanError.
+        """
+        nothing = pa.array([], pa.string())
+        for info, _ in self.files[:_LOOKED_AT]:
+            try:
+                with open_parquet(self.folder, info.path) as file:
+                    if not file.metadata.num_rows:
+                        continue
+                    self._check(info, file.schema_arrow)
+                    self.agreement.add(info.path, self._labels(info, file.schema_arrow), nothing)
+            except (pa.ArrowException, OSError) as error:
+                raise self._unreadable(info, error) from error
+        if problems := self.agreement.finish():
+            raise PlanError(problems)
+        return self.agreement.names if len(self.files) <= _LOOKED_AT else None
+
+    def list_file(self, info: FileInfo, split: str) -> None:
+        """Adds the rows of a file. Raises: PlanError."""
+        try:
+            with open_parquet(self.folder, info.path) as file:
+                rows = file.metadata.num_rows
+                schema = file.schema_arrow
+                self._check(info, schema)
+                labels = self._labels(info, schema)
+                starts = [0]
+                for group in range(file.num_row_groups):
+                    texts, splits = self._read_group(file, group, info, labels, split)
+                    if rows:
+                        self.agreement.add(info.path, labels, texts)
+                    _add_rows(self.found, info, starts[-1], texts, splits)
+                    starts.append(starts[-1] + len(texts))
+                self.found.row_groups[info.path] = tuple(starts[:-1])
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(info, error) from error
+
+    def _check(self, info: FileInfo, schema: pa.Schema) -> None:
+        """The columns of a file; the first images of a file whose column is of a new type."""
+        given = self.spec.columns.model_dump()
+        named = {k: c for k, c in given.items() if c and self._folded(info, k) is None}
+        check_columns(self.place, named, info.path, schema)
+        kind = str(schema.field(self.spec.columns.image).type)
+        if kind not in self._looked_at:
+            place = f"{self.place}.columns.image"
+            if check_images(place, self.spec.columns.image, self.folder, info.path):
+                self._looked_at.add(kind)
+
+    def _folded(self, info: FileInfo, key: str) -> str | None:
+        """The value of a label or split column that the names of folders give."""
+        column = getattr(self.spec.columns, key)
+        return None if column is None or key == "image" else partition(info.path, column)
+
+    def _labels(self, info: FileInfo, schema: pa.Schema) -> Labels:
+        if self._folded(info, "label") is not None:
+            return Labels(None, bare=False)
+        return labels_of(schema, self.spec.columns.label)
+
+    def _read_group(
+        self, file: pa.parquet.ParquetFile, group: int, info: FileInfo, labels: Labels, split: str
+    ) -> tuple[pa.Array, pa.Array]:
+        """(labels, splits) of a row group, as texts; null where there is none."""
+        n = file.metadata.row_group(group).num_rows
+        columns = self.spec.columns
+        texts = self._column(file, group, info, "label", labels.names)
+        if columns.split is None:
+            return texts, pa.repeat(pa.scalar(split), n)
+        values = self._column(file, group, info, "split", None)
+        splits = _split_names(values, self._texts) if self._texts else pa.repeat(pa.scalar(""), n)
+        self._unknown |= set(pc.unique(values.filter(splits.is_null())).to_pylist()) - {None}
+        return texts, splits
+
+    def _column(
+        self,
+        file: pa.parquet.ParquetFile,
+        group: int,
+        info: FileInfo,
+        key: str,
+        names: Sequence[str] | None,
+    ) -> pa.Array:
+        folded = self._folded(info, key)
+        if folded is not None:
+            value = None if folded == _NO_VALUE else folded
+            return pa.repeat(pa.scalar(value, pa.string()), file.metadata.row_group(group).num_rows)
+        column = getattr(self.spec.columns, key)
+        table = file.read_row_group(group, columns=[column])
+        values = one_array(table.column(column))
+        return texts_of(f"{self.place}.columns.{key}", info.path, values, names)
+
+    def _unreadable(self, info: FileInfo, error: Exception) -> PlanError:
+        found = f"{info.path}, which cannot be read as Parquet ({said(error)})"
+        return PlanError([Problem(f"{self.place}.uri", found, "whole Parquet files")])
+
+    def missing_values(self, listing: Listing) -> list[Problem]:
+        """Splits that no row has."""
+        if self.spec.columns.split is None:
+            return []
+        there = set(pc.unique(listing.table.column("split")).to_pylist())
+        held = sorted(self._unknown)
+        column = self.spec.columns.split
+        return [
+            Problem(
+                f"{self.place}.splits.{split}",
+                f"{text!r}, a value that no row of column {column!r} has",
+                "one of the other values it holds: "
+                f"{', '.join(shown(h).strip(chr(39)) for h in held[:20]) or '(none)'}",
+                nearest(text, held),
+            )
+            for split, text in self.spec.splits.items()
+            if isinstance(text, str) and split not in there
+        ]
 
 
 def _add_rows(
@@ -195,98 +224,7 @@ def _add_rows(
     )
 
 
-def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-
-
-def _named(values: pa.Array, texts: dict[str, str]) -> pa.Array:
+def _split_names(values: pa.Array, texts: dict[str, str]) -> pa.Array:
     """The split of each value of the split column; null where none is named."""
     indexes = pc.index_in(values, pa.array(list(texts), pa.string()))
     return pa.array(list(texts.values()), pa.string()).take(indexes)
-
-
-def _labels(place: str, column: str, path: str, schema: pa.Schema, table: pa.Table) -> pa.Array:
-    """Label texts of a row group; null where a row has none."""
-    labels = _one_array(table.column(column))
-    if pa.types.is_dictionary(labels.type):
-        labels = labels.dictionary_decode()
-    names = class_names(schema, column) if pa.types.is_integer(labels.type) else None
-    if names is None:
-        return labels.cast(pa.string())
-    labels = labels.cast(pa.int64())
-    outside = labels.filter(pc.greater_equal(labels, len(names)))
-    if len(outside):
-        hint = f"Its metadata names {len(names)} classes."
-        found = f"label {outside[0]} in {path}"
-        raise PlanError([Problem(f"{place}.columns.label", found, f"0 .. {len(names) - 1}", hint)])
-    known = pc.if_else(pc.less(labels, 0), None, labels)  # -1: `datasets` has no label there
-    return pa.array(names, pa.string()).take(known)
-
-
-def class_names(schema: pa.Schema, column: str) -> list[str] | None:
-    """Names of the `datasets` ClassLabel of a column, from the schema's metadata."""
-    raw = (schema.metadata or {}).get(b"huggingface")
-    try:
-        feature = json.loads(raw)["info"]["features"][column] if raw else {}
-        names = feature.get("names")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return [str(n) for n in names] if isinstance(names, list) else None
-
-
-# ---- problems --------------------------------------------------------------------------
-
-
-def _check_columns(place: str, spec: ParquetSource, path: str, schema: pa.Schema) -> None:
-    problems = []
-    for key, column in spec.columns.model_dump().items():
-        if column is None:
-            continue
-        here = f"{place}.columns.{key}"
-        if column not in schema.names:
-            expected = f"one of the columns it has: {', '.join(schema.names)}"
-            found = f"{column!r}, which {path} does not have"
-            problems.append(Problem(here, found, expected, nearest(column, schema.names)))
-        elif problem := _type_problem(here, key, column, path, schema.field(column).type):
-            problems.append(problem)
-    if problems:
-        raise PlanError(problems)
-
-
-def _type_problem(here: str, key: str, column: str, path: str, kind: pa.DataType) -> Problem | None:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if key == "image":
-        fits = _holds_image(kind)
-        expected = "binary, a struct of bytes and path, or a string column of paths"
-    else:
-        whole = key == "label" and pa.types.is_integer(kind)
-        fits = whole or pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        expected = "strings or whole numbers" if key == "label" else "strings"
-    return None if fits else Problem(here, f"{column!r} of type {kind} in {path}", expected)
-
-
-def _holds_image(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
-    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_string)
-    return any(test(kind) for test in (*tests, pa.types.is_large_string))
-
-
-def _missing_values(
-    name: str, spec: ParquetSource, listing: Listing, unknown: set[str]
-) -> list[Problem]:
-    if spec.columns.split is None:
-        return []
-    there = set(pc.unique(listing.table.column("split")).to_pylist())
-    held = sorted(unknown)
-    return [
-        Problem(
-            f"sources.{name}.splits.{split}",
-            f"{text!r}, a value that no row of column {spec.columns.split!r} has",
-            f"one of the other values it holds: {', '.join(held[:20]) or '(none)'}",
-            nearest(text, held),
-        )
-        for split, text in spec.splits.items()
-        if isinstance(text, str) and split not in there
-    ]

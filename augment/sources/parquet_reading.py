@@ -15,6 +15,15 @@ import pyarrow.parquet as pq
 from augment.errors import SampleError, StorageError
 from augment.sample import RealRow
 from augment.sources.fence import fenced
+from augment.sources.parquet_file import (
+    MAX_IMAGE_BYTES,
+    NotParquet,
+    image_bytes,
+    open_parquet,
+    said,
+)
+from augment.sources.parquet_images import ImagePath, Item, items, plain
+from augment.sources.parquet_paths import relative, too_long
 from augment.sources.reading import about_one_file, in_order, read_file
 from augment.spec.models import ParquetSource
 from augment.storage import Folder, Options, split_uri
@@ -26,12 +35,6 @@ class _Footer(NamedTuple):
     token: str
     starts: tuple[int, ...]  # first row of each row group
     rows: int
-
-
-class _Path(NamedTuple):
-    """An image that stands in a file of its own."""
-
-    path: str
 
 
 def locate(spec: ParquetSource, options: Options | None) -> tuple[Folder, str]:
@@ -66,13 +69,13 @@ class ParquetReader:
             self._folder = locate(self._spec, self._options)[0]
         folder = self._folder
 
-        def one(item: Bytes | _Path) -> Bytes:
-            return read_file(folder, item.path) if isinstance(item, _Path) else item
+        def one(item: Item) -> Bytes:
+            return _read_path(folder, item.text) if isinstance(item, ImagePath) else item
 
         items = self._items(folder, rows)
         return in_order(one, items, in_threads=not folder.is_local)
 
-    def _items(self, folder: Folder, rows: Sequence[RealRow]) -> Iterator[Bytes | _Path]:
+    def _items(self, folder: Folder, rows: Sequence[RealRow]) -> Iterator[Item]:
         files = {row.locator.rpartition("#")[0] for row in rows}
         footers = {file: self._footer(folder, file) for file in sorted(files)}
         places = [_place(row, footers) for row in rows]
@@ -80,7 +83,7 @@ class ParquetReader:
         for place in places:
             if not isinstance(place, SampleError):
                 wanted.setdefault(place[:2], set()).add(place[2])
-        held: dict[tuple[str, int, int], Bytes | _Path] = {}
+        held: dict[tuple[str, int, int], Item] = {}
         uses: dict[tuple[str, int, int], int] = {}
         for place in places:
             if not isinstance(place, SampleError):
@@ -105,7 +108,7 @@ class ParquetReader:
             known = self._footers.get(file)
             if isinstance(known, _Footer) and token and known.token == token:
                 return known
-            with folder.open(file) as opened, pq.ParquetFile(opened) as parquet:
+            with open_parquet(folder, file) as parquet:
                 starts, rows = [], 0
                 for group in range(parquet.num_row_groups):
                     starts.append(rows)
@@ -116,16 +119,15 @@ class ParquetReader:
         self._footers[file] = footer
         return footer
 
-    def _group(
-        self, folder: Folder, file: str, group: int, numbers: Sequence[int]
-    ) -> list[Bytes | _Path]:
+    def _group(self, folder: Folder, file: str, group: int, numbers: Sequence[int]) -> list[Item]:
         try:
-            with folder.open(file) as opened, pq.ParquetFile(opened) as parquet:
+            with open_parquet(folder, file) as parquet:
+                _check_size(parquet, group, self._column)
                 table = parquet.read_row_group(group, columns=[self._column])
-            column = table.column(self._column).take(pa.array(numbers, pa.int64()))
+            column = plain(table.column(self._column)).take(pa.array(numbers, pa.int64()))
+            return items(column, f"{file}, row group {group}")
         except (pa.ArrowException, OSError, KeyError, StorageError) as error:
             return [_trouble(folder, f"{file}, row group {group}", error)] * len(numbers)
-        return [_item(value, f"{file}, row group {group}") for value in column.to_pylist()]
 
 
 def _place(
@@ -151,17 +153,23 @@ def _trouble(folder: Folder, where: str, error: Exception) -> SampleError:
         return SampleError("vanished", f"{where} is no longer there")
     if isinstance(error, StorageError) and not about_one_file(folder, error):
         raise error
-    return SampleError("unreadable", f"{where}: {_first_line(error)}")
+    return SampleError("unreadable", f"{where}: {said(error)}")
 
 
-def _item(value: Any, where: str) -> Bytes | _Path:
-    if isinstance(value, dict):
-        data, path = value.get("bytes"), value.get("path")
-        value = path if data is None else data
-    if isinstance(value, bytes):
-        return value
-    return _Path(value) if value else SampleError("empty", f"{where}: the row holds no image")
+def _check_size(file: pq.ParquetFile, group: int, column: str) -> None:
+    size = image_bytes(file, group, column)
+    if not 0 <= size <= MAX_IMAGE_BYTES:
+        raise NotParquet(f"its images take {size} bytes, more than {MAX_IMAGE_BYTES}")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+def _read_path(folder: Folder, text: str) -> Bytes:
+    """The file that a text of an image column means."""
+    if too_long(text):
+        return SampleError("unreadable", f"a text of {len(text)} characters, which is no path")
+    first: SampleError | None = None
+    for path in relative(text, folder.uri):
+        found = read_file(folder, path)
+        if not isinstance(found, SampleError) or found.reason != "vanished":
+            return found
+        first = first or found
+    return first or read_file(folder, text)

@@ -83,10 +83,13 @@ class ParquetColumns(Spec):
     """Names of the columns that are read."""
 
     image: str = "image"
-    """Encoded images: binary, the `datasets` Image struct, or a text column of paths below uri."""
+    """Encoded images: binary, lists of bytes, the `datasets` Image struct, or a text column of
+    paths below uri, with or without the uri in front. What only looks like it (base64, URLs,
+    paths elsewhere) is refused."""
     label: str = "label"
-    """Labels: text, or whole numbers, which the `datasets` ClassLabel in the file's metadata
-    names."""
+    """Labels: text, or whole numbers (floats with gaps are taken as such), which the `datasets`
+    ClassLabel in the file's metadata names; all files of a source have the same names. A column
+    that stands in the names of folders alone (`label=cat/`) is read from them."""
     split: str | None = None
     """Values that `splits` names. Not given: the files are told apart by folder and name."""
 

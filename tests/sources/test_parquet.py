@@ -255,9 +255,12 @@ def test_wrong_columns_are_told_at_once(folder):
     assert texts(job(folder.uri, {"train": 1.0}, columns={"image": "img", "label": "image_"})) == [
         "sources.d.columns.image: got 'img' of type double in x.parquet; expected binary, a "
         "struct of bytes and path, or a string column of paths",
-        "sources.d.columns.label: got 'image_' of type binary in x.parquet; expected strings or "
-        "whole numbers",
     ]
+    (text,) = texts(job(folder.uri, {"train": 1.0}, columns={"image": "image_", "label": "image_"}))
+    assert text == (
+        "sources.d.columns.label: got bytes that are no UTF-8 text in x.parquet; "
+        "expected strings or whole numbers. Labels are names of classes, or their numbers"
+    )
 
 
 def test_unreadable_and_missing_tables(folder):
