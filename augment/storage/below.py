@@ -127,15 +127,15 @@ class OpenFolder:
         Raises:
             LinkInTheWay. FileNotFoundError, NotADirectoryError.
         """
-        self.refuse_link(name)
         if self.descriptor is None:
+            self.refuse_link(name)
             if not stat.S_ISDIR(self.look(name).st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
             return OpenFolder(self.full(name), None)
         try:
             opened = os.open(name, flags | os.O_NOFOLLOW, dir_fd=self.descriptor)
         except OSError:
-            self.refuse_link(name)  # it was put there meanwhile
+            self.refuse_link(name)
             raise
         return OpenFolder(self.full(name), opened)
 
@@ -198,9 +198,14 @@ def opened(
         here = _kept(stack, OpenFolder(top.path, handle))
         top.check(os.stat(top.path) if handle is None else os.fstat(handle))
         for n, part in enumerate(parts, 1):
-            if make:
+            try:
+                found = here.below(part, _through(parts[n:]))
+            except FileNotFoundError:
+                if not make:
+                    raise
                 _make(here, part)
-            here = _kept(stack, here.below(part, _through(parts[n:])))
+                found = here.below(part, _through(parts[n:]))
+            here = _kept(stack, found)
         yield here
 
 
