@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from augment.errors import PlanError, Problem, SpecError
 from augment.spec import Job, load_spec
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ def validate(
     overrides: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> Job:
-    """Read and check a job as `load_spec` does, and look at its local sources. Touches no
-    network.
+    """Read and check a job as `load_spec` does, and look at its local sources and manifests.
+    Touches no network.
 
     Raises:
         SpecError: with every problem found.
@@ -68,7 +69,26 @@ def validate(
 
         return look_at_parquet(spec, local)
 
-    return load_spec(source, execution=execution, overrides=overrides, env=env, look=look)
+    job = load_spec(source, execution=execution, overrides=overrides, env=env, look=look)
+    if problems := list(_manifest_problems(job)):
+        raise SpecError(problems)
+    return job
+
+
+def _manifest_problems(job: Job) -> Iterator[Problem]:
+    """What is wrong with the form of local manifests."""
+    from augment.places import is_local
+    from augment.spec.files import MAX_MANIFEST_BYTES, read_bytes
+
+    for rule in job.spec.synthesize:
+        file = rule.manifest
+        if file is not None and is_local(file):
+            from augment.plan import read_manifest
+
+            try:
+                read_manifest(file, read_bytes(file, None, MAX_MANIFEST_BYTES))
+            except (SpecError, PlanError) as error:
+                yield from error.problems
 
 
 def plan(job: Job) -> Plan:

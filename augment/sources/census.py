@@ -359,7 +359,8 @@ def _joined(parts: Sequence[_Part], classes: Sequence[str]) -> Census:
 
 
 def _into(names: Sequence[str], own: Sequence[str]) -> np.ndarray:
-    return np.array([names.index(n) for n in own], np.int32)
+    place = {name: i for i, name in enumerate(names)}
+    return np.array([place[name] for name in own], np.int32)
 
 
 def _ranks(splits: np.ndarray, labels: np.ndarray, keys: np.ndarray) -> np.ndarray:

@@ -203,8 +203,8 @@ def test_splits_of_a_cell_take_indexes_one_after_the_other(plan_of: PlanOf) -> N
             "m.jsonl",
             b'{"label_name": "cat", "count": true}\n{"label_name": 3, "index": 1.0}\n',
             [
-                "m.jsonl: row 2, column label_name: got 3; expected text",
                 "m.jsonl: row 1, column count: got True; expected a whole number",
+                "m.jsonl: row 2, column label_name: got 3; expected text",
                 "m.jsonl: row 2, column index: got 1.0; expected a whole number",
             ],
         ),
@@ -234,6 +234,60 @@ def test_splits_of_a_cell_take_indexes_one_after_the_other(plan_of: PlanOf) -> N
 )
 def test_form(name: str, data: bytes, problems: list[str]) -> None:
     assert _refused(lambda: read_manifest(name, data)) == problems
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "text"),
+    [
+        ("m.csv", "cat,2,3", "row 1: got 3 values; expected 2, one per column"),
+        ("m.csv", "cat," + "9" * 5000, "row 1, column count: got '" + "9" * 76 + "..."),
+        ("m.csv", "cat,\N{ARABIC-INDIC DIGIT FIVE}", "row 1, column count: got '\u0665'"),
+        ("m.jsonl", "[" * 100_000, "row 1: got broken JSON ("),
+        ("m.jsonl", '{"count": ' + "9" * 5000 + "}", "row 1: got broken JSON ("),
+        ("m.jsonl", '{"label_name": ' + "[1]" * 1 + "}", "column label_name: got a list of 1"),
+        ("m.jsonl", '"' + "x" * (1 << 21) + '"', "row 1: got a line of more than 1048576 char"),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_hostile_rows_are_told_in_a_line_and_counted(name: str, line: str, text: str) -> None:
+    head = "label_name,count\n" if name == "m.csv" else ""
+    repeated = 1 if len(line) > 1 << 20 else 200
+    found = _refused(lambda: read_manifest(name, (head + f"{line}\n" * repeated).encode()))
+    assert found[0].startswith(f"{name}: {text}") or text in found[0]
+    assert all(len(said) < 400 for said in found)
+    if repeated > 1:
+        assert found[-1] == f"{name}: got 200 problems; expected none. The first 20 are listed"
+
+
+def test_rows_are_read_in_batches() -> None:
+    rows = 40_000
+    lines = [f"class {n % 7},{n}" for n in range(rows)]
+    table = read_manifest("m.csv", "\n".join(["label_name,index", *lines]).encode()).table
+    assert (table.num_rows, table.column_names) == (rows, ["label_name", "index"])
+    assert table.column("index").to_pylist() == list(range(rows))
+    objects = [f'{{"label_name": "class {n % 7}", "index": {n}}}' for n in range(rows)]
+    assert read_manifest("m.jsonl", "\n".join(objects).encode()).table.equals(table)
+
+
+def test_a_manifest_of_too_many_rows_is_refused_before_it_is_read() -> None:
+    column = pa.array(["a"] * 1000)
+    out = pa.BufferOutputStream()
+    with pq.ParquetWriter(out, pa.schema([("label_name", pa.string())])) as writer:
+        for _ in range(51):
+            table = pa.table({"label_name": pa.chunked_array([column] * 1000)})
+            writer.write_table(table, row_group_size=1 << 20)
+    data = out.getvalue().to_pybytes()
+    assert _refused(lambda: read_manifest("m.parquet", data)) == [
+        "m.parquet: got more than 50000000 rows; expected fewer. "
+        "Use `count`: one row stands for many samples"
+    ]
+
+
+def test_texts_of_every_kind_in_parquet() -> None:
+    for kind in (pa.string(), pa.large_string(), pa.string_view()):
+        data = _parquet({"label_name": pa.array(["a", "b"], kind)})
+        table = read_manifest("m.parquet", data).table
+        assert table.column("label_name").to_pylist() == ["a", "b"]
 
 
 def test_no_parquet() -> None:

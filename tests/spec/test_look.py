@@ -11,7 +11,7 @@ import pytest
 
 from augment.api import validate
 from augment.errors import SpecError
-from tests.spec.conftest import edited
+from tests.spec.conftest import REMOVE, edited
 
 Problems = Callable[[dict[str, Any]], list[str]]
 
@@ -147,3 +147,14 @@ def test_links_stop_no_look(found: Problems, tmp_path: Path) -> None:
         (tmp_path / "data/real/train" / name).symlink_to(target)
     assert found({}) == []
     assert found({"classes": {"names": ["0", "1", "loop", "gone", "out"]}}) == []
+
+
+def test_the_form_of_a_manifest(found: Problems, tmp_path: Path) -> None:
+    edits = {"synthesize.0.fill": REMOVE, "synthesize.0.manifest": "wanted.csv"}
+    (tmp_path / "wanted.csv").write_text("label_name,count\n0,3\n")
+    assert found(edits) == []
+    (tmp_path / "wanted.csv").write_text("label_name,cuont\n0,many\n")
+    assert found(edits) == [
+        f"{tmp_path}/wanted.csv: column cuont: got an unknown column; "
+        "expected one of generator, label_name, split, count, index, sample_id"
+    ]
