@@ -25,7 +25,9 @@ BROKEN = "tests.generators.test_contract:OnePerClass"
 
 @pytest.fixture(autouse=True)
 def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "policy.yaml"
+    """One that allows nothing yet. It lies apart: some tests look at what else is there."""
+    path = tmp_path.with_name(f"{tmp_path.name}-policy.yaml")
+    path.touch()
     monkeypatch.setenv(VARIABLE, str(path))
     return path
 

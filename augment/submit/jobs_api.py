@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from augment.errors import InterruptedRun, RequestError
-from augment.places import Fault
+from augment.places import Fault, read_dashboard
 from augment.policy import read_policy
 from augment.secrecy import struck
 
@@ -82,8 +82,10 @@ class Cluster:
     def __init__(self, address: str, token: str | None = None) -> None:
         found = read_policy().dashboard(address)
         if isinstance(found, Fault):
-            hint = found.hint or "It is the cluster's dashboard, for example http://HEAD:8265"
-            raise found._replace(hint=hint).error("--address")
+            if isinstance(read_dashboard(address), Fault):
+                expected = "the cluster's dashboard, for example http://HEAD:8265"
+                found = found._replace(expected=expected)
+            raise found.error("--address")
         self.address = address = found
         secret = token if token is not None else os.environ.get("RAY_AUTH_TOKEN")
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}

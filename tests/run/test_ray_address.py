@@ -106,7 +106,7 @@ def test_a_jobs_api_is_an_http_url(
 ) -> None:
     with pytest.raises(RequestError) as refused:
         Cluster(address, "token")
-    assert "expected http://HOST:PORT or https://HOST" in str(refused.value)
+    assert "expected the cluster's dashboard, for example http://HEAD:8265" in str(refused.value)
     assert "hunter2" not in str(refused.value)
     for verb in (
         ["jobs", "list"],
