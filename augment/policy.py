@@ -37,6 +37,7 @@ from augment.places import (
 PATH = "/etc/augment/policy.yaml"
 VARIABLE = "AUGMENT_POLICY"
 MAX_BYTES = 1 << 20
+_MOST_EVENTS = 20_000
 
 CLASS_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 ClassPath = Annotated[str, Field(pattern=CLASS_PATH, max_length=256)]
@@ -75,60 +76,61 @@ Interface = Annotated[str, _as(read_interface)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
 
 
+_MODEL = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
 class PolicyLimits(BaseModel):
-    """What one job may take at most; a job may ask for less. None: no limit.
+    """What one job may take at most; a job may ask for less. Not given: no limit."""
 
-    gpus: held at once. actors: of one stage at once, the replicas of a generator or the
-    workers of the mix. gpu_hours, synthetic_share: what a job has under `limits`, where it
-    holds although the job says nothing.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = _MODEL
 
     gpus: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
+    """GPUs held at once."""
     actors: Annotated[int, Field(ge=1)] | None = None
+    """Actors of one stage at once: the replicas of a generator, or the workers of the mix."""
     gpu_hours: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
+    """As a job has it under `limits`; it holds although the job says nothing."""
     synthetic_share: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    """As a job has it under `limits.synthetic_share.max`; it holds without the job's word."""
 
 
 class CacheRules(BaseModel):
-    """Where checkpoints of remote stores are kept on this machine, and how many bytes of them.
-    folder: an absolute path; None: the cache folder of the user who runs."""
+    """Where checkpoints of remote stores are kept on this machine."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = _MODEL
 
     folder: Annotated[str, Field(pattern="^/")] | None = None
+    """An absolute path; not given: the cache folder of the user who runs."""
     max_bytes: Annotated[int, Field(gt=0)] = 100 << 30
+    """So many bytes of them at most."""
 
 
 class PolicyRules(BaseModel):
-    """The keys of the file.
+    """The keys of the file. Where `allowed_uris` is given, the four `allowed_...` that are not
+    given allow the least, not everything."""
 
-    allow_code: classes that a `custom` generator may be. Whoever can write to a folder on
-    Python's search path can stand in for them, so list what is installed.
-    allowed_uris: folders that every path and URI of a job must lie in; None: anywhere. Where they
-    are given, the four below that are not given allow the least, not everything.
-    allowed_addresses: clusters, as `auto`, `host:port`, `ray://host:port` or the http(s):// URL of
-    a Jobs API; None: all but ray://, or `auto` alone.
-    allowed_endpoints: URLs of stores, with everything below them; None: any, or none.
-    allowed_variables: of the environment, for ${NAME} in a job; None: any, or none (none where
-    allowed_endpoints is given, too).
-    allowed_metrics_addresses: interfaces that a run may serve metrics on, beside those of the
-    machine alone; None: any, or no others.
-    limits: what one job may take.
-    cache: of checkpoints that lie in remote stores.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = _MODEL
 
     allow_code: list[ClassPath] = []
+    """Classes that a `custom` generator may be, `package.module:Class`. Whoever can write to a
+    folder on Python's search path can stand in for them, so list what is installed."""
     allowed_uris: list[Folder] | None = None
+    """Folders that every path and URI of a job must lie in; not given: anywhere."""
     allowed_addresses: list[Address] | None = None
+    """Clusters: `auto`, `host:port`, `ray://host:port` or the http(s):// URL of a Jobs API; not
+    given: all but ray://, or `auto` alone."""
     allowed_endpoints: list[Endpoint] | None = None
+    """URLs of stores, with everything below them; not given: any, or none."""
     allowed_variables: list[Variable] | None = None
+    """Variables of the environment, for ${NAME} in a job; not given: any, or none (none where
+    `allowed_endpoints` is given, too)."""
     allowed_metrics_addresses: list[Interface] | None = None
+    """Interfaces that a run may serve metrics on, beside those of the machine alone; not given:
+    any, or no others."""
     limits: PolicyLimits = PolicyLimits()
+    """Most that one job may take."""
     cache: CacheRules = CacheRules()
+    """Of checkpoints that lie in remote stores."""
 
 
 @dataclass(frozen=True)
@@ -310,6 +312,7 @@ def _check_guarded(path: str, mode: int) -> None:
 
 def _rules(path: str, raw: bytes) -> PolicyRules:
     try:
+        _check_plain(path, raw)
         node = yaml.compose(raw, yaml.SafeLoader)
         data = yaml.safe_load(raw)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -327,6 +330,16 @@ def _rules(path: str, raw: bytes) -> PolicyRules:
         return PolicyRules.model_validate(data)
     except ValidationError as error:
         raise SpecError([_problem(path, found) for found in error.errors()]) from None
+
+
+def _check_plain(path: str, raw: bytes) -> None:
+    """A policy says what it means: no aliases and merge keys, which make much of little."""
+    for n, event in enumerate(yaml.parse(raw, yaml.SafeLoader)):
+        place = f"{path}:{event.start_mark.line + 1}" if event.start_mark else path
+        if isinstance(event, yaml.AliasEvent):
+            raise _refuse(place, "an alias", "values written out")
+        if n > _MOST_EVENTS:
+            raise _refuse(place, "more than a policy has to say", "a small file")
 
 
 def _problem(path: str, found: Any) -> Problem:

@@ -103,6 +103,18 @@ def test_what_is_no_policy(tmp_path: Path, text: str | bytes, found: str) -> Non
     assert found in said
 
 
+def test_a_file_that_makes_much_of_little_is_refused(tmp_path: Path) -> None:
+    rows = ["a0: &a0 {k0: 1, k1: 1}"]
+    rows += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 12)]
+    assert "policy.yaml:2: got an alias; expected values written out" in refused(
+        written(tmp_path, "\n".join(rows))
+    )
+    many = "allow_code: [" + "a, " * 30_000 + "]"
+    assert "got more than a policy has to say; expected a small file" in refused(
+        written(tmp_path, many)
+    )
+
+
 def test_a_file_that_anyone_can_write_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, "allow_code: ['a:B']\n", mode=0o666)
     assert refused(path) == (
