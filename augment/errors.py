@@ -37,8 +37,14 @@ class RequestError(AugmentError):
 
 
 _MOST_TEXT = 800
+_MOST_PROBLEMS = 1000
 _MOST_LINES = 40
 _MOST_DETAIL = 400
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most `most` characters: whatever came, nobody reads a page of it."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         for part in ("place", "found", "expected", "hint"):
-            text = getattr(self, part)
-            if len(text) > _MOST_TEXT:  # whatever came: nobody reads a page of it
-                object.__setattr__(self, part, f"{text[: _MOST_TEXT - 3]}...")
+            object.__setattr__(self, part, cut(getattr(self, part), _MOST_TEXT))
 
     def __str__(self) -> str:
         text = f"{self.place}: got {self.found}; expected {self.expected}"
@@ -68,12 +72,16 @@ class Problem:
 
 
 class _ProblemsError(RequestError):
-    """Its text shows the first forty problems; `problems` holds all that were noted."""
+    """Its text shows the first forty problems; `problems` holds the first thousand."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         if not problems:
             raise ValueError("an error of problems needs at least one problem")
         self.problems: tuple[Problem, ...] = tuple(problems)
+        if len(self.problems) > _MOST_PROBLEMS:
+            kept = _MOST_PROBLEMS - 1
+            more = Problem("further on", f"{len(self.problems) - kept} more problems", "none")
+            self.problems = (*self.problems[:kept], more)
         lines = [str(p) for p in self.problems[:_MOST_LINES]]
         if (rest := len(self.problems) - _MOST_LINES) > 0:
             lines.append(f"... and {rest} more problems")
@@ -141,8 +149,7 @@ class SampleError(Exception):
 
     def __init__(self, reason: str, detail: str) -> None:
         self.reason = reason
-        self.detail = detail if len(detail) <= _MOST_DETAIL else f"{detail[: _MOST_DETAIL - 3]}..."
-        detail = self.detail
+        self.detail = detail = cut(detail, _MOST_DETAIL)
         super().__init__(f"{reason}: {detail}")
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:

@@ -117,8 +117,9 @@ def as_raised(kind: str, text: str, trace: str) -> AugmentError:
 
 def _failed(what: str, error: Exception) -> UnitFailed:
     _LOG.error("%s", what, exc_info=error)
+    said = errors.cut(str(error), 1000)
     return UnitFailed(
-        f"{what}: {type(error).__name__}: {error}; the log has the traceback; "
+        f"{what}: {type(error).__name__}: {said}; the log has the traceback; "
         "mend the cause and run the same command again"
     )
 

@@ -80,6 +80,8 @@ def check_images(place: str, column: str, folder: Folder, path: str) -> bool:
     if len(texts) == len(values):
         found = f"paths in {path}, of which the first {len(texts)} name no file below {folder.uri}"
         hint = "They hang on uri; is uri the folder that they were written for?"
+        if all("\\" in text for text in texts):
+            hint = "Names are divided by / here, not by \\"
         raise PlanError([Problem(place, found, "paths of files", hint)])
     return True
 

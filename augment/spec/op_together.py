@@ -6,7 +6,8 @@ test holds the verdicts against the installed library.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from augment.spec.op_rules import by_axis, pair_of
@@ -217,6 +218,35 @@ RESULTS: Mapping[str, Callable[[Values], None]] = {
     "ToGray": _to_gray,
 }
 """Operation -> what it refuses, or makes no image of, beyond its validators."""
+
+
+_MOST_PIXELS = 89_478_485
+"""Of a result: as many as a job's `errors.max_pixels` has by default, for it is read again."""
+
+
+def too_large(values: Values) -> None:
+    """Refuses a result of so many pixels that it would be a bad input itself."""
+    for name, sides in _sides(values):
+        area = math.prod(sides)
+        if area > _MOST_PIXELS:
+            found = f"{' x '.join(map(str, sides))} pixels, {area} in all"
+            raise Together(name, found, f"at most {_MOST_PIXELS}")
+
+
+def _sides(values: Values) -> Iterator[tuple[str, list[int]]]:
+    """Sizes that parameters ask for, by the parameter that shows it."""
+    for names in (("height", "width"), ("min_height", "min_width")):
+        sides = [side for name in names if isinstance(side := values.get(name), int)]
+        if len(sides) == 2:
+            yield names[0], sides
+    for name in ("size", "max_size_hw"):
+        sides = [side for side in values.get(name) or () if isinstance(side, int)]
+        if sides:
+            yield name, sides
+    given = values.get("max_size")
+    longest = max(given, default=0) if isinstance(given, list) else given
+    if isinstance(longest, int):
+        yield "max_size", [longest, longest]
 
 
 _NOUGHT = ((0, 0), 0, None)

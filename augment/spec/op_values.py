@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
-from augment.spec.op_together import RESULTS, TOGETHER, Together, idle
+from augment.spec.op_together import RESULTS, TOGETHER, Together, idle, too_large
 from augment.spec.op_types import accepted, words
 from augment.spec.problems import nearest, shown
 
@@ -93,7 +93,7 @@ def wrong_composition(op: str, params: Mapping[str, Any], count: int | None) -> 
 
 def _together(op: str, rules: list[str], values: dict[str, Any]) -> Iterator[Wrong]:
     checks = [TOGETHER[name] for name in rules]
-    for check in [*checks, *([RESULTS[op]] if op in RESULTS else [])]:
+    for check in [*checks, *([RESULTS[op]] if op in RESULTS else []), too_large]:
         try:
             check(values)
         except Together as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,10 @@ def test_the_text_of_an_error_fits_a_page() -> None:
     assert lines[-1] == "... and 460 more problems"
     assert max(map(len, lines)) < 2000
     assert len(error.problems) == 500
+    many = SpecError([Problem(f"job.yaml:{n}", "x", "y") for n in range(5000)])
+    assert len(many.problems) == 1000
+    assert many.problems[-1].found == "4001 more problems"
+    assert pickle.loads(pickle.dumps(many)).problems == many.problems
 
 
 def test_numbers_of_a_million_digits(problems: Problems) -> None:

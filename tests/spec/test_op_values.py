@@ -104,6 +104,15 @@ def said(problems: Problems, op: Any) -> list[str]:
             "expected a list of 0 (red), 1 (green) and 2 (blue)",
         ),
         (
+            {"Resize": {"height": 22400, "width": 22400}},
+            "Resize.height: got 22400 x 22400 pixels, 501760000 in all; expected at most 89478485",
+        ),
+        (
+            {"LongestMaxSize": {"max_size": [64, 10000]}},
+            "LongestMaxSize.max_size: got 10000 x 10000 pixels, 100000000 in all; "
+            "expected at most 89478485",
+        ),
+        (
             {"HorizontalFlip": {"p": "often"}},
             "HorizontalFlip.p: got 'often'; expected a probability of 0 to 1",
         ),
