@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from augment.audit.findings import Check, Finding, not_judged
-from augment.audit.table import DataSet, read_provenance
+from augment.audit.table import DataSet, read_jobs, read_provenance
 from augment.errors import StorageError
 from augment.sample import COUNTS_SCHEMA
 
@@ -60,6 +60,20 @@ def _proven(data: DataSet, job: str) -> bool:
     """Whether a job left what is only written after its commit. One that stopped right before it
     has said how many rows it would commit, and another job may have taken its place."""
     return data.folder.exists(f"_provenance/{job}/{VERDICT}")
+
+
+def refuse_lost(data: DataSet) -> None:
+    """For who reads rows: a newest version without any, though jobs say that they wrote some, is
+    no empty data set.
+
+    Raises:
+        StorageError: it is such a one.
+    """
+    if data.version is None or data.shards or not data.newest:
+        return
+    for job, said in sorted(_said(data, read_jobs(data)).items()):
+        if said:
+            raise StorageError(f"{data.name}: {_lost(data, job, said, 0)}")
 
 
 def _lost(data: DataSet, job: str, said: int, held: int) -> str:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import fs
 
+from augment.audit.promised import refuse_lost
 from augment.audit.table import DataSet, Options, open_data_set, open_delta, open_shard
 from augment.errors import RequestError
 
@@ -24,7 +25,7 @@ def open_dataset(
 
     Raises:
         RequestError: no data set, no Delta log, no such version or no such split.
-        StorageError: the log or the first shard cannot be read.
+        StorageError: the log or the first shard cannot be read, or the log has lost all rows.
     """
     data = open_data_set(uri, version, options)
     if data.version is None:
@@ -32,6 +33,7 @@ def open_dataset(
             f"{data.folder.uri}: has no Delta log, so nothing says which files belong to it; "
             "open a folder of Parquet files with pyarrow.dataset.dataset(...)"
         )
+    refuse_lost(data)
     table = open_delta(data.folder, data.version)
     schema = _schema(data, pa.schema(table.schema().to_arrow()))
     found = table.to_pyarrow_dataset(schema=schema, filesystem=_files(data))

@@ -29,6 +29,7 @@ Options = Mapping[str, Mapping[str, Any]]
 Got = TypeVar("Got")
 
 _READS = 3  # of a remote log, whose answer may break off
+_HINT = "_last_checkpoint"
 _MOST_SAID = 300  # characters of what a library says
 _BATCH = 1 << 16  # rows of narrow columns that are held at once
 
@@ -143,9 +144,12 @@ def _read(folder: Folder, version: int | None, ask: Callable[[], Got]) -> Got:
                 continue
             what = "the Delta log" if version is None else f"version {version} of the Delta log"
             folder.require_bucket()
+            said, hint = folder.said(error), f"_delta_log/{_HINT}"
+            way_out = "restore _delta_log/ from a copy, or audit another version"
+            if _HINT in said and folder.exists(hint):
+                way_out = f"remove {hint}, which only says where to begin, or {way_out}"
             raise StorageError(
-                f"{folder.uri}: {what} cannot be read ({folder.said(error)}); restore _delta_log/ "
-                "from a copy, or audit another version"
+                f"{folder.uri}: {what} cannot be read ({said}); {way_out}"
             ) from error
     raise AssertionError("the last try returns or raises")
 

@@ -1,4 +1,4 @@
-"""Cells that were planned and have nothing: a class of a split, or one kind of its rows.
+"""Cells that were planned and have nothing: a class of a split, one kind of its rows, a source.
 
 Such a loss is no matter of shares: whoever planned a class and gets none of it decides what
 happens, so nothing is committed until the class has rows or `errors.allow_empty_classes` names
@@ -19,6 +19,7 @@ from augment.plan import Plan
 from augment.run.accounts import Account, Synthesis
 from augment.run.budget import Budget
 from augment.run.commit import CellResult
+from augment.sample import Origin
 
 _SHOWN = 5
 _KEY = "errors.allow_empty_classes"
@@ -29,8 +30,9 @@ Place = tuple[str, str, str]
 @dataclass(frozen=True)
 class Emptied:
     """A class of a split without a row (kind None), or without one of this kind although others
-    are there. reasons: what the rows were lost to -> how many. short: rows for which the pool has
-    no sample. first: one loss in full."""
+    are there; or a whole source without one, whose rows were planned to have these classes.
+    reasons: what the rows were lost to -> how many. short: rows for which the pool has no sample.
+    first: one loss in full."""
 
     split: str
     label_name: str
@@ -39,14 +41,24 @@ class Emptied:
     reasons: Mapping[str, int] = field(default_factory=dict)
     short: int = 0
     first: str = ""
+    source: str | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes that a job must let be empty to accept it."""
+        return self.classes or (self.label_name,)
 
     def __str__(self) -> str:
         what = "rows" if self.kind is None else f"{self.kind} rows"
+        place = f"split {self.split}, class {self.label_name!r}"
+        if self.source is not None:
+            place = f"source {self.source}"
         why = [f"{reason} {n}" for reason, n in sorted(self.reasons.items(), key=lambda i: -i[1])]
         why += [f"samples missing {self.short}"] if self.short else []
         first = f"; first: {self.first}" if self.first else ""
         return (
-            f"split {self.split}, class {self.label_name!r}: none of {self.planned} {what} "
+            f"{place}: none of {self.planned} {what} "
             f"({', '.join(why) or 'no reason is recorded'}{first})"
         )
 
@@ -59,6 +71,7 @@ def emptied_cells(
 ) -> list[Emptied]:
     """What was planned and not written at all. lost: quarantined rows. spared: classes that may
     be empty."""
+    cells = list(cells)
     planned: Counter[Place] = Counter()
     written: Counter[Place] = Counter()
     short: Counter[Place] = Counter()
@@ -69,7 +82,24 @@ def emptied_cells(
         short[place] += cell.short
     out = set(spared)
     found = [one for one in _emptied(planned, written, short) if one.label_name not in out]
+    told = {(one.split, one.label_name) for one in found}
+    found += [one for one in _emptied_sources(cells, told) if not out.issuperset(one.names)]
     return _with_reasons(found, lost)
+
+
+def _emptied_sources(cells: Sequence[CellResult], told: set[tuple[str, str]]) -> Iterator[Emptied]:
+    """Sources without an untouched row. told: classes of a split that are losses themselves;
+    where they are all that a source has, it is none besides."""
+    by_source: dict[str, list[CellResult]] = {}
+    for cell in cells:
+        if cell.source is not None and cell.planned:
+            by_source.setdefault(cell.source, []).append(cell)
+    for source, own in sorted(by_source.items()):
+        if any(c.written for c in own) or all((c.split, c.label_name) in told for c in own):
+            continue
+        names = tuple(sorted({cell.label_name for cell in own}))
+        planned = sum(cell.planned for cell in own)
+        yield Emptied("", "", Origin.REAL.value, planned, source=source, classes=names)
 
 
 def _emptied(
@@ -94,13 +124,16 @@ def _with_reasons(found: Sequence[Emptied], lost: Iterable[Mapping[str, Any]]) -
     there is no other reason."""
     if not found:
         return []
-    rows: dict[tuple[str, str], list[Mapping[str, Any]]] = {
-        (one.split, one.label_name): [] for one in found
-    }
+    rows: dict[tuple[str | None, ...], list[Mapping[str, Any]]] = {_home(one): [] for one in found}
     for row in lost:
-        if (own := rows.get((row["split"], row["label_name"]))) is not None:
-            own.append(row)
-    return [_reasoned(one, rows[one.split, one.label_name]) for one in found]
+        for home in ((row["split"], row["label_name"]), (row["source"],)):
+            if (own := rows.get(home)) is not None:
+                own.append(row)
+    return [_reasoned(one, rows[_home(one)]) for one in found]
+
+
+def _home(one: Emptied) -> tuple[str, ...]:
+    return (one.split, one.label_name) if one.source is None else (one.source,)
 
 
 def _reasoned(one: Emptied, rows: Sequence[Mapping[str, Any]]) -> Emptied:
@@ -173,8 +206,9 @@ def refusal(found: Sequence[Emptied], work: str) -> GateError:
     """Of a data set. work: the folder that holds the frozen census."""
     return GateError(
         f"{_told(found)}, so nothing was committed. Mend the files and run the same command again: "
-        "it tries again what was lost. Where files of other names take their place, remove "
-        f"{work} first, which holds the census that is tried. Or accept it with {_accept(found)}"
+        "it tries again what was lost. Where files of other names take their place, or a Parquet "
+        f"file was written anew, remove {work} first, which holds the census that is tried. Or "
+        f"accept it with {_accept(found)}"
     )
 
 
@@ -194,8 +228,8 @@ def refusal_of_nothing(planned: int, lost: Iterable[Mapping[str, Any]], work: st
     return GateError(
         f"none of {planned} planned rows was written ({why or 'no reason is recorded'}), and a "
         "data set without rows is never committed. Mend the files and run the same command again; "
-        f"where files of other names take their place, remove {work} first, which holds the "
-        "census that is tried"
+        "where files of other names take their place, or a Parquet file was written anew, remove "
+        f"{work} first, which holds the census that is tried"
     )
 
 
@@ -209,7 +243,7 @@ def _told(found: Sequence[Emptied]) -> str:
 
 
 def _accept(found: Sequence[Emptied]) -> str:
-    names = list(dict.fromkeys(one.label_name for one in found))
+    names = list(dict.fromkeys(name for one in found for name in one.names))
     more = ", ..." if len(names) > _SHOWN else ""
     shown = ", ".join(json.dumps(name, ensure_ascii=False) for name in names[:_SHOWN])
     return f"{_KEY}: [{shown}{more}]"

@@ -180,6 +180,11 @@ class _Job:
         last = self._journals[-1] if self._journals else {}
         leases = look(self._work.folder)
         stages, drawn, cells, trouble = self._progress(generation)
+        if not generation and (known := read_verdict(self._output, self._id)) is not None:
+            trouble = trouble or (
+                f"it was committed as version {known.get('version')}, which the log does not hold "
+                "any more: `augment audit` says what is lost, the same command commits it again"
+            )
         return JobStatus(
             job_id=self._id,
             state=self._state(generation, leases, last),

@@ -324,7 +324,7 @@ class Errors(Spec):
     built; 1 turns it off."""
     allow_empty_classes: list[ClassName] = []
     """Classes that may have nothing in the end, or nothing of one kind of rows (real, augmented,
-    synthetic, translated), although a split was planned to have some; their images are not held
+    synthetic, translated) or of one source, although some was planned; their images are not held
     to `max_share_per_class`. Where another class has nothing, nothing is committed and the exit
     code is 1. A data set without any row is never committed."""
     max_pixels: Annotated[int, Field(ge=1)] = 89_478_485

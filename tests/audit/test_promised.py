@@ -92,6 +92,22 @@ def test_cubes_say_it_where_job_json_is_gone(committed: Path) -> None:
     assert [(f.check, f.n) for f in audit(str(committed)).findings] == [("committed", 25)]
 
 
+def test_who_reads_rows_is_told_that_they_are_lost(committed: Path) -> None:
+    assert open_dataset(str(committed), version=0).count_rows() == 0  # it never had any
+    (committed / LAST).write_text("")
+    with pytest.raises(StorageError, match=r"wrote 25 rows, version 1 holds 0 of them: the log"):
+        open_dataset(str(committed))
+
+
+def test_a_wrong_hint_of_the_log_is_named(committed: Path) -> None:
+    hint = committed / "_delta_log/_last_checkpoint"
+    hint.write_text(json.dumps({"version": 7, "size": 3}))
+    with pytest.raises(StorageError, match=r"; remove _delta_log/_last_checkpoint, which only say"):
+        audit(str(committed))
+    hint.unlink()
+    assert audit(str(committed)).ok
+
+
 def test_a_lost_log_is_not_a_folder_of_files(committed: Path) -> None:
     shutil.rmtree(committed / "_delta_log")
     with pytest.raises(StorageError, match=r"the Delta log \(_delta_log/\), which says .* is gone"):
@@ -168,6 +184,23 @@ def test_a_class_or_a_kind_of_rows_that_was_planned_and_is_not_there_fails(
     ]
     passed, said = check(report, "planned")
     assert (passed, said.endswith(": not so for 2 of them")) == (False, True)
+
+
+def test_a_source_without_a_row_fails(committed: Path) -> None:
+    lost = [cell("1", "real", 4) | {"source": "more"}, cell("0", "real", 1) | {"source": "more"}]
+    report = told_cells(committed, lost)
+    assert [(f.n, f.text) for f in report.findings] == [
+        (5, "source more: 5 untouched rows were planned, and there is none")
+    ]
+    assert not told_cells(committed, [], allow_empty_classes=["1"]).ok
+    assert told_cells(committed, [], allow_empty_classes=["1", "0"]).ok
+
+
+def test_a_source_that_goes_with_its_class_is_told_once(committed: Path) -> None:
+    report = told_cells(committed, [cell("9", "real", 4) | {"source": "more"}])
+    assert [f.text for f in report.findings] == [
+        "split train, class '9': 4 rows were planned, and there is none"
+    ]
 
 
 def test_a_class_that_may_be_empty_is_counted(committed: Path) -> None:

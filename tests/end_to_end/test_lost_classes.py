@@ -182,6 +182,20 @@ def test_one_kind_of_rows_counts(root: Path) -> None:
     assert carried_out(document(root, errors={"allow_empty_classes": ["2"]})).ok
 
 
+def test_a_source_counts(root: Path) -> None:
+    """Its classes have rows of another one."""
+    mended(root)
+    shutil.copytree(root / "data/train", root / "more/train")
+    for path in (root / "more/train").rglob("*.png"):
+        path.write_bytes(b"")
+    made = document(root, errors={"max_share": 1.0, "max_share_per_class": 1.0})
+    more = {"format": "imagefolder", "uri": str(root / "more"), "splits": {"train": "train"}}
+    made["sources"]["more"] = more
+    assert "nothing: source more: none of 21 real rows (empty 21; first: more: t" in refused(made)
+    made["errors"]["allow_empty_classes"] = sorted(COUNTS)
+    assert carried_out(made).ok
+
+
 def test_files_of_other_names_need_another_census(root: Path) -> None:
     said = refused(document(root))
     good = root / "data/train/1"

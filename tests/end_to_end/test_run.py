@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from augment import seeds
-from augment.api import audit, load_spec, open_dataset, plan, run
+from augment.api import audit, load_spec, open_dataset, plan, run, status
 from augment.errors import OutputConflictError
 from augment.run import RunResult
 from augment.write import read_xmp
@@ -157,3 +158,27 @@ def test_the_audit_agrees_with_the_run(result: RunResult) -> None:
     report = audit(result.output, verify=True)
     assert report.ok
     assert report.log == "agrees"
+
+
+@pytest.mark.parametrize("lost", ["emptied", "removed", "whole log"])
+def test_a_log_that_lost_the_commit_gets_it_again(tmp_path: Path, lost: str) -> None:
+    """The records of the job's units are the proof of its rows."""
+    write_digits(tmp_path / "data", COUNTS)
+    job = load_spec(job_document(tmp_path))
+    first = run(job, engine="local")
+    before = fingerprint(rows_of(open_dataset(first.output).to_table()))
+    log = tmp_path / "out/_delta_log"
+    if lost == "whole log":
+        shutil.rmtree(log)
+    elif lost == "removed":
+        (log / "00000000000000000001.json").unlink()
+    else:
+        (log / "00000000000000000001.json").write_text("")
+    (found,) = status(first.output).jobs
+    assert (found.generation, found.state) == (0, "stopped")
+    assert found.trouble is not None
+    assert "it was committed as version 1, which the log does not hold any more" in found.trouble
+    again = run(job, engine="local")
+    assert (again.already, again.made_now, again.ok) == (False, 0, True)
+    assert fingerprint(rows_of(open_dataset(again.output).to_table())) == before
+    assert audit(again.output, verify=True).ok

@@ -63,6 +63,28 @@ def test_splits_are_judged_apart() -> None:
     assert str(found) == "split test, class 'dog': none of 1 rows (no reason is recorded)"
 
 
+def test_a_source_without_a_row_is_a_loss() -> None:
+    where = "more"
+    cells = [
+        cell("dog", "real", 3, 3, 0, source="s"), cell("dog", "real", 2, 0, 2, source=where),
+        cell("cat", "real", 1, 0, 1, source=where), cell("cat", "augmented", 4, 4, 0),
+        cell("cat", "real", 1, 1, 0, source="s"),
+    ]  # fmt: skip
+    lost = [row("dog", "real", "empty") | {"source": where}, row("cat", "real", "empty")]
+    (found,) = emptied_cells(cells, lost, ("dog",))
+    assert str(found) == (
+        "source more: none of 3 real rows (empty 1; first: more: train/x.png: why empty)"
+    )
+    assert found.names == ("cat", "dog")
+    assert emptied_cells(cells, lost, ("dog", "cat")) == []
+
+
+def test_a_source_that_goes_with_its_class_is_told_once() -> None:
+    cells = [cell("dog", "real", 2, 0, 2, source="more"), cell("cat", "real", 1, 1, 0, source="s")]
+    (found,) = emptied_cells(cells, [], ())
+    assert found.label_name == "dog"
+
+
 def test_a_shortfall_is_a_reason() -> None:
     (found,) = emptied_cells([cell("dog", "synthetic", 7, 0, 0, generator="a")], [], ())
     assert (found.short, str(found)) == (
