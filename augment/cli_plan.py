@@ -79,19 +79,17 @@ def _plan(arguments: argparse.Namespace) -> int:
             "left_out": [one.to_json() for one in census.left_out],
         }
         more["idle_copies"] = [asdict(one) for one in idle]
-        more["draws"] = {"split_seed": job.spec.split_seed, "split_digests": dict(census.draws)}
+        more["draws"] = {
+            "split_seed": job.spec.split_seed,
+            "split_digests": dict(census.draws),
+            "equal_images": {name: asdict(told) for name, told in census.equal.items()},
+        }
         more["costs"] = [one.to_json() for one in costs]
         _tell(plan.to_json() | more | {"findings": found, "broken_limits": broken})
     else:
         console_plan.show_plan(plan, found, stock, census.left_out)
-        for one in idle:
-            print(
-                f"copies by {one.augmentation}: no operation runs in {one.chance:.3g} of all "
-                f"draws; about {one.unchanged} of {one.copies} copies will equal their parent"
-            )
-        for source, drawn in census.draws.items():
-            seed = job.spec.split_seed
-            print(f"splits of {source}: drawn with split_seed {seed}, split_digest {drawn}")
+        console_plan.show_copies(idle)
+        console_plan.show_draws(census, job.spec.split_seed)
         print("\n".join(console.cost_lines(costs)), end="\n" if costs else "")
         console_plan.show_broken(broken)
     return 1 if broken else 0

@@ -10,7 +10,8 @@ from augment.console import size, table
 
 if TYPE_CHECKING:
     from augment.plan import Line, Plan
-    from augment.sources import LeftOut
+    from augment.run.planning import Idle
+    from augment.sources import Census, LeftOut
 
 _MOST = 20  # broken limits that are shown one by one
 
@@ -42,6 +43,29 @@ def show_plan(
         print("\n".join(told(one)))
     for text in found:
         print(f"finding: {text}")
+
+
+def show_copies(idle: Iterable[Idle]) -> None:
+    """Augmentations that may leave an image as it is."""
+    for one in idle:
+        print(
+            f"copies by {one.augmentation}: no operation runs in {one.chance:.3g} of all draws; "
+            f"about {one.unchanged} of {one.copies} copies will equal their parent"
+        )
+
+
+def show_draws(census: Census, split_seed: int) -> None:
+    """How splits were drawn where they are shares, and what was kept together."""
+    for source, drawn in census.draws.items():
+        print(f"splits of {source}: drawn with split_seed {split_seed}, split_digest {drawn}")
+    for source, told in census.equal.items():
+        if told.skipped:
+            print(f"equal images of {source}: not looked for: {told.skipped}; the audit tells them")
+        elif told.equal:
+            print(
+                f"equal images of {source}: {told.equal} of {told.images} have a twin, "
+                f"{told.groups} different ones; each stands in one split"
+            )
 
 
 def show_broken(broken: Sequence[str]) -> None:

@@ -445,6 +445,41 @@ def test_plan_shows_what_each_rule_adds_and_the_result(fresh: Path, capsys: Capt
     )
 
 
+def test_plan_says_how_splits_are_drawn_and_which_copies_change_nothing(
+    fresh: Path, capsys: Capture
+) -> None:
+    """Equal images are kept together, and `trained_on` needs the name of the draw."""
+    folder = fresh.parent / "data" / "train"
+    for label in "012":
+        first = sorted((folder / label).iterdir())[0]
+        (folder / label / "again.png").write_bytes(first.read_bytes())
+    source = {"format": "imagefolder", "uri": str(folder), "splits": {"train": 0.7, "test": 0.3}}
+    coin = {"name": "coin", "copies": 2, "ops": ["HorizontalFlip"], "unchanged": "keep"}
+    changes = {"sources": {"digits": source}, "augmentations": [coin], "split_seed": 5}
+    write_job(fresh, job_document(fresh.parent, **changes))
+    assert main(["plan", str(fresh), "--json"]) == 0
+    found = document(capsys.readouterr().out)
+    draws = found["draws"]
+    assert draws["split_seed"] == 5
+    assert draws["equal_images"] == {
+        "digits": {"images": 24, "equal": 6, "groups": 3, "skipped": ""}
+    }
+    (idle,) = found["idle_copies"]
+    assert (idle["augmentation"], idle["chance"]) == ("coin", 0.5)
+    assert main(["plan", str(fresh)]) == 0
+    said = capsys.readouterr().out
+    digest = draws["split_digests"]["digits"]
+    assert f"splits of digits: drawn with split_seed 5, split_digest {digest}\n" in said
+    twins = (
+        "equal images of digits: 6 of 24 have a twin, 3 different ones; each stands in one split"
+    )
+    assert f"{twins}\n" in said
+    assert (
+        f"copies by coin: no operation runs in 0.5 of all draws; about {idle['unchanged']} of "
+        f"{idle['copies']} copies will equal their parent\n"
+    ) in said
+
+
 def test_plan_touches_nothing(fresh: Path, capsys: Capture) -> None:
     before = snapshot(fresh.parent)
     assert main(["plan", str(fresh), "--json"]) == 0

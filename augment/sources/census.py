@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from augment.errors import PlanError, Problem
 from augment.sample import CENSUS_SCHEMA
 from augment.seeds import order_key
+from augment.sources.equal import Equal, EqualTold, find_equal
 from augment.sources.imagefolder import list_imagefolder
 from augment.sources.left_out import Cause, LeftOut, as_text, few, summary
 from augment.sources.listing import Listing, by_label, codes_of
@@ -41,7 +42,8 @@ class Census:
     classes: in the order of their ids. left_out: what stands in the sources and is not here, of
     those where there is any. inputs: as table, of sources that only generators read.
     row_groups: source -> Parquet file -> first row of each row group. draws: source whose
-    splits are shares -> name of what was drawn, before caps (see `draw_digest`)."""
+    splits are shares -> name of what was drawn, before caps (see `draw_digest`). equal: such a
+    source -> its images that are equal byte for byte, which are in one split."""
 
     table: pa.Table
     classes: tuple[str, ...]
@@ -49,6 +51,7 @@ class Census:
     row_groups: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
     inputs: pa.Table = field(default_factory=CENSUS_SCHEMA.empty_table)
     draws: Mapping[str, str] = field(default_factory=dict)
+    equal: Mapping[str, EqualTold] = field(default_factory=dict)
 
     def blocks(self) -> pa.Array:
         """Per row of the table what is read in one piece with it: `<file>#<row group>` of
@@ -93,8 +96,9 @@ def take_census(job: Job, *, options: Options | None = None) -> Census:
     fed = [p for p in parts if p.spec.use != "rows"]
     draws = {p.name: p.draw for p in parts if p.draw}
     left_out = tuple(found for p in parts if (found := p.left_out()).losses or found.empty)
+    equal = {p.name: p.equal.told for p in parts if p.equal is not None}
     inputs = {"inputs": _joined(fed, ()).table} if fed else {}
-    return replace(rows, left_out=left_out, draws=draws, **inputs)
+    return replace(rows, left_out=left_out, draws=draws, equal=equal, **inputs)
 
 
 def list_source(name: str, spec: SourceSpec, options: Options | None = None) -> Listing:
@@ -129,6 +133,7 @@ class _Part:
     draw: str = ""
     of: Counter[str] = field(default_factory=Counter)
     empty: dict[str, str | None] = field(default_factory=dict)
+    equal: Equal | None = None
 
     @property
     def place(self) -> str:
@@ -156,7 +161,7 @@ class _Part:
             raise PlanError(problems)
         identities = _identities(self.listing.table.column("locator"))
         seed = job.spec.split_seed
-        self._take_splits(lambda: _keys(seed, f"split:{self.name}", identities))
+        self._take_splits(lambda: _keys(seed, f"split:{self.name}", identities), options)
         self.keys = _keys(seed, f"rank:{self.name}", identities)
         self._refuse_collisions()
         if self.spec.max_per_class is not None:
@@ -216,12 +221,16 @@ class _Part:
             self.labels = [named[unicodedata.normalize("NFC", n)] for n in self.labels]
         return problems
 
-    def _take_splits(self, keys: Callable[[], np.ndarray]) -> None:
+    def _take_splits(self, keys: Callable[[], np.ndarray], options: Options | None) -> None:
         if self.shares:
             self.splits = sorted(self.shares)
             values = [self.shares[s] for s in self.splits]
             drawn = keys()
-            self.split_codes = draw_splits(self.label_codes, drawn, values)
+            groups = None
+            if len(values) > 1:
+                self.equal = find_equal(self.spec, self.listing, options)
+                groups = self.equal.groups
+            self.split_codes = draw_splits(self.label_codes, drawn, values, groups)
             self.draw = draw_digest(self.splits, self.split_codes, drawn)
         else:
             self.splits, self.split_codes = codes_of(self.listing.table.column("split"))

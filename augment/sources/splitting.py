@@ -13,22 +13,92 @@ from fractions import Fraction
 import numpy as np
 
 
-def draw_splits(labels: np.ndarray, keys: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+def draw_splits(
+    labels: np.ndarray,
+    keys: np.ndarray,
+    shares: Sequence[float],
+    groups: np.ndarray | None = None,
+) -> np.ndarray:
     """Split number (int32) of each row: every class is put in the order of its keys and cut
     so that each split gets its share, rounded by largest remainder, ties by position.
+
+    groups: (n,) int64, rows that may not be parted have one number, -1: a row alone. They are
+    placed first, the largest before the smaller ones, each in a split drawn by its lowest key
+    among those with room for all of it; rows alone fill up what is left. So the numbers are
+    those of a draw without groups, unless a group fits nowhere: then it goes where it is over
+    by least, and the other splits of its classes have as many fewer.
 
     labels: (n,) class numbers. keys: (n, 2) uint64. shares: sum to 1 (made to exactly).
     """
     parts = _exact(shares)
-    out = np.empty(len(labels), np.int32)
-    order = np.lexsort((keys[:, 1], keys[:, 0], labels))
     sizes = np.bincount(labels) if len(labels) else np.empty(0, np.int64)
+    room = [_apportion(size, parts) for size in sizes.tolist()]
+    out = np.full(len(labels), -1, np.int32)
+    if groups is not None and (groups >= 0).any():
+        _place_groups(labels, keys, groups, room, out)
+    alone = np.flatnonzero(out < 0)
+    order = alone[np.lexsort((keys[alone, 1], keys[alone, 0], labels[alone]))]
     start = 0
-    for size in sizes.tolist():
-        counts = _apportion(size, parts)
+    for size, left in zip(np.bincount(labels[alone], minlength=len(sizes)).tolist(), room,
+                          strict=True):  # fmt: skip
+        counts = left if min(left) >= 0 else _less(size, left)
         out[order[start : start + size]] = np.repeat(np.arange(len(parts)), counts)
         start += size
     return out
+
+
+def _place_groups(
+    labels: np.ndarray,
+    keys: np.ndarray,
+    groups: np.ndarray,
+    room: list[list[int]],
+    out: np.ndarray,
+) -> None:
+    """Give each group a split, and take its rows from the room of its classes."""
+    members = np.flatnonzero(groups >= 0)
+    members = members[np.lexsort((keys[members, 1], keys[members, 0], groups[members]))]
+    starts = np.flatnonzero(np.insert(np.diff(groups[members]) != 0, 0, True))
+    found = []
+    for rows in np.split(members, starts[1:]):
+        first = keys[rows[0]].tolist()  # the lowest key of the group
+        found.append((-rows.size, first, rows))
+    found.sort(key=lambda group: group[:2])
+    for _, (_, draw), rows in found:
+        classes, counts = np.unique(labels[rows], return_counts=True)
+        needs = list(zip(classes.tolist(), counts.tolist(), strict=True))
+        split = _split_for(needs, room, draw)
+        out[rows] = split
+        for label, n in needs:
+            room[label][split] -= n
+
+
+def _split_for(needs: Sequence[tuple[int, int]], room: list[list[int]], draw: int) -> int:
+    """A split with room for so many rows of some classes, each as likely as it has room; where
+    there is none, the one that would be over by least. draw: 64 random bits."""
+    splits = range(len(room[needs[0][0]]))
+    fit = [s for s in splits if all(room[label][s] >= n for label, n in needs)]
+    if not fit:
+        return min(splits, key=lambda s: (sum(max(0, n - room[c][s]) for c, n in needs), s))
+    weights = [sum(room[label][s] for label, _ in needs) for s in fit]
+    at = draw * sum(weights) >> 64
+    for split, weight in zip(fit, weights, strict=True):
+        at -= weight
+        if at < 0:
+            return split
+    raise AssertionError("the draw lies below the sum of the weights")
+
+
+def _less(n: int, room: Sequence[int]) -> list[int]:
+    """n rows among splits of which some are over: what these have too many, the others lack."""
+    left = [max(0, have) for have in room]
+    over = sum(left) - n
+    while over > 0:
+        most = max(range(len(left)), key=lambda s: (left[s], -s))
+        second = sorted(left)[-2] if len(left) > 1 else 0
+        taken = min(over, max(1, left[most] - second))
+        left[most] -= taken
+        over -= taken
+    return left
 
 
 def draw_digest(names: Sequence[str], splits: np.ndarray, keys: np.ndarray) -> str:
