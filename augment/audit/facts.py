@@ -10,7 +10,7 @@ says whether one of them is of `codec.CLAIMS`. Images are never read here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,11 @@ _WHERE = {
     "transforms": "transforms",
     "marks": "marks",
     "rank": "rank",
+    "pixels_sha256": "pixels_sha256",
+    "locator": "source.locator",
 }
+_OF_CELLS = {*CELL, "label"}
+_ALWAYS = frozenset(_WHERE) - {"pixels_sha256", "locator"}
 _LISTS = ("parents", "transforms", "marks")
 _CLAIMS = pa.array(sorted(CLAIMS))
 _GENERATED = pa.array([origin.value for origin in GENERATED_ORIGINS])
@@ -67,8 +71,9 @@ class Facts:
         return [name for name in names if name not in self.given]
 
 
-def read_facts(data: DataSet, shard: Shard) -> Iterator[Facts]:
-    """The facts of a shard, batch by batch, in row order.
+def read_facts(data: DataSet, shard: Shard, names: Collection[str] = _ALWAYS) -> Iterator[Facts]:
+    """The facts of a shard, batch by batch, in row order. names: the columns of them that are
+    read; those of `CELL` always are.
 
     Raises:
         RequestError: the shard does not say the class of a row or whether it is generated.
@@ -78,10 +83,11 @@ def read_facts(data: DataSet, shard: Shard) -> Iterator[Facts]:
         schema = file.schema_arrow
     classes = class_names(schema)
     _check_columns(data, shard, schema, classes)
+    wanted = {name: path for name, path in _WHERE.items() if name in names or name in _OF_CELLS}
     given = frozenset(name for name, path in _WHERE.items() if leaf(schema, path) is not None)
     if classes:
         given |= {"classes"}
-    for batch in read_columns(data, shard, tuple(_WHERE.values())):
+    for batch in read_columns(data, shard, tuple(wanted.values())):
         yield Facts(shard.path, _flat(batch, classes), classes, given)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong. check: name of the check that found it. n: rows or cells
-    concerned. text: place, what came, what was expected. warns: it is for the owner to weigh;
+    """One thing that is wrong. check: name of the check that found it. n: rows, images or
+    cells concerned. text: place, what came, what was expected. warns: it is for the owner to weigh;
     the verdict stays what it is without it."""
 
     check: str
@@ -30,6 +31,23 @@ class Check:
 def not_judged(name: str, asks: str, why: str) -> Check:
     """A check that found nothing that it speaks of: that nothing is wrong with it says nothing."""
     return Check(name, None, f"{asks}: not judged, {why}")
+
+
+def counted(n: int, one: str, many: str) -> str:
+    """`1 image stands`, `2 images stand`."""
+    return f"{n} {one if n == 1 else many}"
+
+
+def folded(findings: Sequence[Finding], most: int = 20) -> list[Finding]:
+    """The findings of one check, those that are more than warnings first, then those with the
+    most rows; of more than `most` the rest as one, a warning if all of them are."""
+    ordered = sorted(findings, key=lambda f: (f.warns, -f.n, f.text))
+    shown, rest = ordered[:most], ordered[most:]
+    if rest:
+        n = sum(f.n for f in rest)
+        text = f"{len(rest)} more of the same kind, {n} in all"
+        shown.append(Finding(rest[0].check, text, n, rest[0].warns))
+    return shown
 
 
 NO_ROWS = "there are no rows"

@@ -6,6 +6,7 @@ read in several passes, each of which looks at one part of all ids, so memory st
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -51,6 +52,19 @@ def unhex(texts: pa.Array, digits: int) -> np.ndarray | None:
         return None
     packed = (values[:, :, 0] << 4) | values[:, :, 1]
     return np.ascontiguousarray(packed).view(">u8").astype(np.uint64)
+
+
+def first_64_bits(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """(n,) uint64 of texts without nulls: of a sha256 in hex its first 16 digits, of any other text
+    those of its own sha256."""
+    whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    numbers = unhex(whole, 64)
+    if numbers is not None:
+        return numbers[:, 0]
+    raw = [str(text).encode() for text in whole.to_pylist()]
+    return np.array(
+        [int.from_bytes(hashlib.sha256(r).digest()[:8], "big") for r in raw], dtype=np.uint64
+    )
 
 
 def _id_columns(data: DataSet) -> Iterator[pa.Array]:

@@ -14,12 +14,15 @@ import pyarrow as pa
 
 from augment.audit.claims import Claims
 from augment.audit.counts import Counter, compare, compare_lengths, read_log
+from augment.audit.equal_made import check_made
+from augment.audit.equal_real import check_real
 from augment.audit.facts import Facts, read_facts
 from augment.audit.findings import NO_ROWS, Check, Finding, not_judged
 from augment.audit.ids import repeated_ids
 from augment.audit.images import check_images
 from augment.audit.integrity import RowChecks
 from augment.audit.limits import LimitResult, judge_limits
+from augment.audit.pictures import count_pictures
 from augment.audit.planned import check_planned
 from augment.audit.promised import check_committed, live_jobs
 from augment.audit.readers import check_readers
@@ -120,8 +123,8 @@ def audit(
     limits: judged in place of those that the jobs of the data set left with it; None for
     those. version: None for the newest. by: words of `GROUPS`, for example "class,origin". deep:
     also read, hash and decode every image. options: storage options by protocol.
-    Memory: 20 bytes per real row for `unique_real`, 16 bytes per row (at most 2^26 rows at
-    a time) for the uniqueness of ids, and the counts per shard and cell.
+    Memory: 20 bytes per real row for `unique_real`, 16 and 12 bytes per row (at most 2^26 rows
+    at a time) for ids that repeat and pictures that are equal, and the counts per shard and cell.
 
     Raises:
         RequestError: no data set, no such version, needed columns missing, a bad `by`.
@@ -180,6 +183,7 @@ class _Seen:
         self.class_faults: list[Finding] = []
         self.ours = ours
         self.has_ids = True
+        self.nameless: dict[str, int] = {}  # shards whose rows do not say what they show
         self._listed = listed
 
     @property
@@ -193,6 +197,9 @@ class _Seen:
         self.claims.add(facts)
         self._classes(facts)
         self.ours = self.ours or not facts.lacks(["job_id", "sample_id"])
+        if facts.lacks(["pixels_sha256"]):
+            before = self.nameless.get(facts.shard, 0)
+            self.nameless[facts.shard] = before + facts.rows.num_rows
         self.has_ids = self.has_ids and not facts.lacks(["sample_id"])
 
     def _classes(self, facts: Facts) -> None:
@@ -217,6 +224,10 @@ def _check(
     parts.append(check_planned(data, mine, counts))
     parts += [_check_ids(data, seen, counts), _check_classes(seen), seen.rows.results()]
     parts += [seen.claims.results(), check_readers(mine)]
+    pictures = count_pictures(data, _rows(counts), seen.nameless)
+    protected = frozenset[str]().union(*_protected(mine).values())
+    parts.append(check_real(data, seen.images, pictures, protected))
+    parts.append(check_made(data, pictures, counts, generator_names(mine)))
     if deep:
         parts.append(check_images(data))
     parts.append(check_training(mine))

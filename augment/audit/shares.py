@@ -7,7 +7,7 @@ Shares are computed from counts, and both are kept.
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from augment.audit.counts import total
 from augment.audit.facts import Facts
-from augment.audit.ids import unhex
+from augment.audit.ids import first_64_bits
 from augment.errors import RequestError
 from augment.sample import Origin
 
@@ -114,7 +114,7 @@ class RealImages:
         rows = facts.rows.filter(pc.equal(facts.rows["origin"], Origin.REAL.value))
         if rows.num_rows:
             part = {name: self._encode(name, rows[name]) for name in _WHERE}
-            self._parts.append({**part, "image": _first_64_bits(rows["sha256"])})
+            self._parts.append({**part, "image": first_64_bits(rows["sha256"])})
 
     def unique(self, by: Sequence[str]) -> dict[Group, int]:
         """Different images per group; groups without any are left out."""
@@ -130,6 +130,31 @@ class RealImages:
             tuple((word, self._value(word, line)) for word in by): line["image_count_distinct"]
             for line in counted.to_pylist()
         }
+
+    def spread(self, column: str) -> dict[tuple[str, ...], np.ndarray]:
+        """Images that stand under several values of `split` or `label_name`: the values, in
+        order, -> the first 64 bits of those images (uint64)."""
+        if not self._parts:
+            return {}
+        image = np.concatenate([part["image"] for part in self._parts])
+        value = np.concatenate([part[column] for part in self._parts])
+        order = np.argsort(image)
+        image, value = image[order], value[order]
+        same = image[1:] == image[:-1]
+        twin = np.append(same, False) | np.insert(same, 0, False)
+        pairs = np.unique(np.stack([image[twin], value[twin].astype(np.uint64)], axis=1), axis=0)
+        names = [str(name) for name in self._codes[column]]
+        found: dict[tuple[str, ...], list[int]] = {}
+        for one, rows in itertools.groupby(pairs.tolist(), key=lambda pair: pair[0]):
+            values = tuple(sorted(names[code] for _, code in rows))
+            if len(values) > 1:
+                found.setdefault(values, []).append(one)
+        return {values: np.array(some, np.uint64) for values, some in sorted(found.items())}
+
+    @property
+    def rows(self) -> int:
+        """Real rows that were remembered."""
+        return sum(part["image"].size for part in self._parts)
 
     def _encode(self, name: str, values: pa.ChunkedArray) -> np.ndarray:
         words = values.combine_chunks().dictionary_encode(null_encoding="encode")
@@ -180,14 +205,3 @@ def _kind(origin: str, generated: bool) -> int:
 
 def _order(group: Group) -> tuple[tuple[bool, str], ...]:
     return tuple((value is None, value or "") for _, value in group)
-
-
-def _first_64_bits(sha256: pa.ChunkedArray) -> np.ndarray:
-    texts = sha256.combine_chunks()
-    numbers = unhex(texts, 64)
-    if numbers is not None:
-        return numbers[:, 0]
-    raw = [str(text).encode() for text in texts.to_pylist()]  # foreign: any text will do
-    return np.array(
-        [int.from_bytes(hashlib.sha256(r).digest()[:8], "big") for r in raw], dtype=np.uint64
-    )

@@ -167,6 +167,20 @@ def read_columns(data: DataSet, shard: Shard, columns: Sequence[str]) -> Iterato
         yield from file.iter_batches(batch_size=_BATCH, columns=leaves)
 
 
+def read_parents(data: DataSet, shard: Shard) -> Iterator[pa.Array]:
+    """The sha256 of all parents of the rows of a shard, batch by batch; nothing where it does not
+    say them. Nothing else is read.
+
+    Raises:
+        StorageError: the shard vanished or is damaged.
+    """
+    with open_shard(data, shard) as file:
+        paths = [file.schema.column(i).path for i in range(len(file.schema))]
+        leaves = [p for p in paths if p.startswith("parents.") and p.endswith(".sha256")]
+        for batch in file.iter_batches(batch_size=_BATCH, columns=leaves) if leaves else ():
+            yield batch.column("parents").flatten().field("sha256")
+
+
 @contextmanager
 def open_shard(data: DataSet, shard: Shard) -> Iterator[pq.ParquetFile]:
     """The shard as an open Parquet file; reading errors inside the block name it.

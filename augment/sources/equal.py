@@ -19,7 +19,7 @@ from augment.spec.models import ImageFolderSource, ParquetSource, SourceSpec
 from augment.storage import Folder, Options
 
 MAX_PARQUET_BYTES = 1 << 30
-"""Of the files of a Parquet source, above which its images are not compared: their bytes lie in the
+"""Of the images of a Parquet source, above which they are not compared: their bytes lie in the
 column, so that all of it would be read for every plan."""
 
 

@@ -1,22 +1,23 @@
 """Names of the images that stand in Parquet files, to see which are equal byte for byte.
 
-Their bytes lie in the column, so all of it is read: only of files that are not too large together.
+Their bytes lie in the column, so all of it is read: only where it is not too much.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from augment.errors import StorageError
+from augment.errors import SampleError, StorageError
 from augment.sources.equal_files import names_of
 from augment.sources.listing import Listing
+from augment.sources.parquet_file import image_bytes, open_parquet
+from augment.sources.parquet_images import ImagePath, Item, items, plain
 from augment.sources.parquet_reading import locate
+from augment.sources.reading import about_one_file
 from augment.spec.models import ParquetSource
 from augment.storage import Folder, Options
 
@@ -28,16 +29,17 @@ def hash_images(
 ) -> np.ndarray | str:
     """(rows, 2) uint64 in the order of the listing: 16 bytes of the SHA-256 of each image, of its
     path where the column holds paths; (0, 0) where it cannot be read. A text where nothing was
-    read, and why: the files have more than `most` bytes.
+    read, and why: the images take more than `most` bytes.
 
     Raises:
         StorageError: the source cannot be reached.
     """
     folder, _ = locate(spec, options)
-    size = sum(folder.info(file).size for file in listing.row_groups)
+    column = spec.columns.image
+    size = sum(_size(folder, file, column) for file in listing.row_groups)
     if size > most:
-        return f"its files have {size} bytes, of which up to {most} are read for it"
-    names = {f: names_of(list(_digests(folder, f, spec))) for f in listing.row_groups}
+        return f"its images take {size} bytes, of which up to {most} are read for it"
+    names = {f: names_of(list(_digests(folder, f, column))) for f in listing.row_groups}
     out = np.zeros((listing.table.num_rows, 2), np.uint64)
     for at, locator in enumerate(listing.table.column("locator").to_pylist()):
         file, _, row = locator.rpartition("#")
@@ -46,25 +48,36 @@ def hash_images(
     return out
 
 
-def _digests(folder: Folder, file: str, spec: ParquetSource) -> Iterator[bytes]:
-    """Of each row of a file; of fewer where it breaks off, which its rows will tell."""
-    column = spec.columns.image
+def _size(folder: Folder, file: str, column: str) -> int:
+    """What its images take in memory; 0 where it cannot be read any more."""
     try:
-        with folder.open(file) as opened, pq.ParquetFile(opened) as parquet:
+        with open_parquet(folder, file) as parquet:
+            groups = range(parquet.num_row_groups)
+            return sum(image_bytes(parquet, group, column) for group in groups)
+    except (pa.ArrowException, OSError, StorageError) as error:
+        _raise_if_away(folder, error)
+        return 0
+
+
+def _digests(folder: Folder, file: str, column: str) -> Iterator[bytes]:
+    """Of each row of a file; of fewer where it breaks off, which its rows will tell."""
+    try:
+        with open_parquet(folder, file) as parquet:
             for batch in parquet.iter_batches(_ROWS, columns=[column]):
-                yield from map(_digest, batch.column(0).to_pylist())
-    except (pa.ArrowException, OSError):
-        return
-    except StorageError:
-        if not folder.is_local:
-            raise
+                for item in items(plain(pa.chunked_array([batch.column(0)])), file):
+                    yield _digest(item)
+    except (pa.ArrowException, OSError, StorageError) as error:
+        _raise_if_away(folder, error)
 
 
-def _digest(value: Any) -> bytes:
-    if isinstance(value, dict):
-        data, path = value.get("bytes"), value.get("path")
-        value = path if data is None else data
-    if not value:
+def _raise_if_away(folder: Folder, error: Exception) -> None:
+    if isinstance(error, StorageError) and not about_one_file(folder, error):
+        raise error
+
+
+def _digest(item: Item) -> bytes:
+    if isinstance(item, SampleError):
         return b""
-    kind, raw = (b"path:", value.encode()) if isinstance(value, str) else (b"bytes:", value)
-    return hashlib.sha256(kind + raw).digest()
+    of_path = isinstance(item, ImagePath)
+    data = item.text.encode() if isinstance(item, ImagePath) else item
+    return hashlib.sha256((b"path:" if of_path else b"bytes:") + data).digest()

@@ -20,6 +20,7 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from augment.codec import decode, pixels_sha256
 from augment.sample import (
     COUNTS_SCHEMA,
     AppliedOp,
@@ -51,7 +52,9 @@ def png(number: int) -> bytes:
 def row(sample_id: str, data: bytes, label_name: str, split: str, **more: Any) -> SampleRow:
     label = CLASSES.index(label_name)
     sha256 = hashlib.sha256(data).hexdigest()
-    values: dict[str, Any] = {"rank": 0, "digital_source_type": None, **more}
+    shown = pixels_sha256(decode(data, 1 << 20))
+    known = {"rank": 0, "digital_source_type": None, "pixels_sha256": shown}
+    values: dict[str, Any] = {**known, **more}
     return SampleRow(
         sample_id, data, "png", label, label_name, split, width=8, height=8, sha256=sha256, **values
     )
@@ -89,8 +92,9 @@ def synthetic(index: int, label_name: str, split: str = "train") -> SampleRow:
     conditioning = class_conditioning(label_name)
     sample_id = synthetic_id(7, VAE, "t1", conditioning, index)
     kind = DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA.value
+    number = 1000 + 100 * CLASSES.index(label_name) + index
     return row(
-        sample_id, add_xmp(png(1000 + index), sample_id, kind, "augment vae test"), label_name,
+        sample_id, add_xmp(png(number), sample_id, kind, "augment vae test"), label_name,
         split, origin=Origin.SYNTHETIC, generated=True, rank=index, digital_source_type=kind,
         generator=GeneratorRef(VAE, "cc" * 32, "vae", index, conditioning), marks=("xmp",),
         scores=(("degenerate.std", 41.5),),

@@ -115,8 +115,8 @@ def test_what_a_file_says_of_itself_stands_in_the_row_and_in_its_copy(done: Done
 def test_the_audit_warns_of_real_images_that_say_they_are_made(done: Done) -> None:
     report = audit(str(done[0]), verify=True)
     assert report.ok
-    (found,) = report.findings
-    assert (found.check, found.n, found.warns) == ("claims", 1, True)
+    (found,) = [f for f in report.findings if f.check == "claims"]
+    assert (found.n, found.warns) == (1, True)
     assert "1 of 11 untouched real images say of themselves that a machine made them" in found.text
     assert "(by class 'cat': 1)" in found.text
 
@@ -135,8 +135,8 @@ def test_an_image_that_pillow_refuses_passes_through_has_copies_and_is_told(
         datasets.Image().decode_example({"path": None, "bytes": flow})
     report = audit(result.output, verify=True)
     assert report.ok
-    (found,) = report.findings
-    assert (found.check, found.n, found.warns) == ("readers", 1, True)
+    (found,) = [f for f in report.findings if f.check == "readers"]
+    assert (found.n, found.warns) == (1, True)
     assert "train/cat/flow.png: its chunk zTXt unpacks to more than 1048576 bytes" in found.text
     assert "LOAD_TRUNCATED_IMAGES" in found.text
 

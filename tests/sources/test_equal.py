@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -227,16 +228,27 @@ def test_equal_rows_of_parquet_files_are_drawn_together(tmp_path: Path, struct: 
 
 
 def test_what_is_too_large_to_read_for_it_is_said(tmp_path: Path) -> None:
-    parquet(tmp_path / "x.parquet", [png(i) for i in range(6)], struct=False)
+    """Counted as it is in memory: a small file may hold very much."""
+    parquet(tmp_path / "x.parquet", [bytes(100_000)] * 6, struct=False)
+    assert (tmp_path / "x.parquet").stat().st_size < 100_000
     spec = ParquetSource(format="parquet", uri=str(tmp_path), splits=SHARES)
     found = list_parquet("rows", spec)
-    size = (tmp_path / "x.parquet").stat().st_size
-    assert hash_images(spec, found, size - 1) == (
-        f"its files have {size} bytes, of which up to {size - 1} are read for it"
-    )
-    names = hash_images(spec, found, size)
+    said = hash_images(spec, found, 100_000)
+    assert isinstance(said, str)
+    assert re.fullmatch(r"its images take \d{6} bytes, of which up to 100000 are read for it", said)
+    names = hash_images(spec, found, 1 << 30)
     assert isinstance(names, np.ndarray)
-    assert np.unique(names, axis=0).shape == (6, 2)
+    assert np.unique(names, axis=0).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.large_binary(), pa.binary_view(), pa.dictionary(pa.int32(), pa.binary())], ids=str
+)
+def test_images_of_any_type_that_is_read_are_compared(tmp_path: Path, kind: pa.DataType) -> None:
+    values = pa.array([png(i // 2) for i in range(6)])
+    coded = values.dictionary_encode() if pa.types.is_dictionary(kind) else values.cast(kind)
+    pq.write_table(pa.table({"image": coded, "label": ["a"] * 6}), tmp_path / "x.parquet")
+    assert take_census(of_parquet(tmp_path)).equal == {"rows": EqualTold(6, 6, 3)}
 
 
 def test_a_parquet_file_that_breaks_off_is_told_by_its_rows(tmp_path: Path) -> None:
