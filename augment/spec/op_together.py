@@ -220,6 +220,7 @@ RESULTS: Mapping[str, Callable[[Values], None]] = {
 """Operation -> what it refuses, or makes no image of, beyond its validators."""
 
 
+_MOST_SIDE = 32_767  # OpenCV's own bound, where one side alone is asked for
 _MOST_PIXELS = 89_478_485
 """Of a result: as many as a job's `errors.max_pixels` has by default, for it is read again."""
 
@@ -231,6 +232,10 @@ def too_large(values: Values) -> None:
         if area > _MOST_PIXELS:
             found = f"{' x '.join(map(str, sides))} pixels, {area} in all"
             raise Together(name, found, f"at most {_MOST_PIXELS}")
+    given = values.get("max_size")
+    longest = max(given, default=0) if isinstance(given, list) else given
+    if isinstance(longest, int) and longest > _MOST_SIDE:
+        raise Together("max_size", f"{longest} pixels", f"at most {_MOST_SIDE} a side")
 
 
 def _sides(values: Values) -> Iterator[tuple[str, list[int]]]:
@@ -243,10 +248,6 @@ def _sides(values: Values) -> Iterator[tuple[str, list[int]]]:
         sides = [side for side in values.get(name) or () if isinstance(side, int)]
         if sides:
             yield name, sides
-    given = values.get("max_size")
-    longest = max(given, default=0) if isinstance(given, list) else given
-    if isinstance(longest, int):
-        yield "max_size", [longest, longest]
 
 
 _NOUGHT = ((0, 0), 0, None)
