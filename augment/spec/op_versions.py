@@ -30,7 +30,7 @@ def modern(op: str, params: Mapping[str, Any]) -> tuple[str, Params]:
     if op in _GONE:
         raise Outdated("", f"the operation {op!r}, which 2.0.8 has not", _GONE[op])
     found = dict(params)
-    if found.pop("always_apply", False):
+    if found.pop("always_apply", False) and found.get("p") != 1:
         expected = "nothing: 2.0.8 has no such key"
         raise Outdated("always_apply", "true", expected, "Write p: 1 and remove always_apply")
     if op in _RENAMED_OPS:

@@ -120,7 +120,7 @@ class _Reader:
             if own.get(key, empty) not in (empty, None):
                 hint = "Only images are varied: remove it"
                 self.add((*path, key), shown(own[key]), "nothing", hint)
-        if own.get("always_apply"):
+        if own.get("always_apply") and own.get("p") != 1:
             self.add((*path, "always_apply"), "true", "nothing", "Write p: 1 and remove it")
         skip = (*_EMPTY, *_NO_EFFECT)
         return {k: v for k, v in own.items() if k not in skip}

@@ -50,6 +50,7 @@ def test_a_pipeline_that_1_x_saved_is_right(path: Path) -> None:
     ("op", "old", "new"),
     [
         ("HorizontalFlip", {}, {}),
+        ("HorizontalFlip", {"always_apply": True, "p": 1.0}, {"p": 1.0}),
         ("Rotate", {"value": None, "mask_value": None}, {}),
         ("Rotate", {"value": [9, 9, 9], "mask_value": 3}, {"fill": [9, 9, 9]}),
         ("AdvancedBlur", {"sigmaX_limit": [0.2, 1.0]}, {"sigma_x_limit": [0.2, 1.0]}),
@@ -158,7 +159,7 @@ transform:
   p: 1.0
   transforms:
   - {__class_fullname__: Flip, always_apply: false, p: 0.5}
-  - {__class_fullname__: Resize, always_apply: true, height: 0, width: 8, p: 1}
+  - {__class_fullname__: Resize, always_apply: true, height: 0, width: 8, p: 0.5}
   - {__class_fullname__: Resize, height: 0, width: 8, p: 1}
   bbox_params: {format: coco}
 """
