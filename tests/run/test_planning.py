@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import albumentations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -111,9 +113,21 @@ def test_copies_that_change_nothing_are_foreseen(prepared: Make) -> None:
 
 def test_pipelines_are_built_for_real(prepared: Make) -> None:
     assert build_pipelines(prepared().job) == {"light": 0.0}
-    gray = {"name": "gray", "copies": 1, "ops": [{"ToGray": {"num_output_channels": 1}}]}
-    with pytest.raises(PlanError, match=r"ops\[0\]\.ToGray: got a result of"):
-        build_pipelines(prepared(augmentations=[gray]).job)
+
+
+def test_a_saved_pipeline_is_built_as_it_stands_now(prepared: Make, tmp_path: Path) -> None:
+    """It was good when the job was read, and has been written anew since."""
+    saved = tmp_path / "gray.json"
+    saved.write_text(json.dumps(albumentations.to_dict(albumentations.Compose([_gray(3)]))))
+    job = prepared(augmentations=[{"name": "gray", "copies": 1, "pipeline": str(saved)}]).job
+    assert build_pipelines(job) == {"gray": 0.0}
+    saved.write_text(json.dumps(albumentations.to_dict(albumentations.Compose([_gray(1)]))))
+    with pytest.raises(PlanError, match=r"num_output_channels: got 1; expected 3"):
+        build_pipelines(job)
+
+
+def _gray(channels: int) -> albumentations.ToGray:
+    return albumentations.ToGray(num_output_channels=channels, p=1)
 
 
 def test_a_trained_generator_says_what_it_has_seen(prepared: Make) -> None:
