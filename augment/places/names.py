@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
@@ -33,6 +32,9 @@ _WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _ACCOUNT_HOST = re.compile(r"[a-z0-9]{3,24}\.(dfs|blob)\.core\.windows\.net")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes in a file's name that are not UTF-8."""
 _PATTERN = re.compile(r"[*?\[\]]|::|\$\{?\w")
 
 
@@ -65,13 +67,13 @@ def read_place(
     """The place that a text names. base: the folder that a relative path hangs on; None: the
     working folder. shown: as the text was written, for the fault. read_only: places are taken
     too that can only be read."""
-    seen = quoted(text if shown is None else shown)
+    seen = text if shown is None else shown
     if not text:
         return Fault("''", "a path or URI")
     if (odd := _unreadable(text)) is not None:
-        return Fault(f"{seen}: {odd}", "a path or URI of characters that can be read")
+        return _fault(seen, odd, "a path or URI of characters that can be read")
     if text != text.strip() and _URI.fullmatch(text.strip()):
-        return Fault(f"{seen}: a space around a URI", _expected(read_only))
+        return _fault(seen, "a space around a URI", _expected(read_only))
     if text.startswith("/"):
         return _path(text, base, seen)
     if (found := _URI.fullmatch(text)) is not None:
@@ -81,7 +83,7 @@ def read_place(
         if scheme.lower() in (*SCHEMES, *READ_ONLY) or slashes:
             return _uri(scheme, slashes, rest, seen, read_only)
     if "://" in text:
-        return Fault(f"{seen}: :// inside a path", _expected(read_only))
+        return _fault(seen, ":// inside a path", _expected(read_only))
     return _path(text, base, seen)
 
 
@@ -105,19 +107,24 @@ def is_local(uri: str) -> bool:
 def table_fault(place: Place, *, for_readers: bool, shown: str) -> Fault | None:
     """Why no table can stand at a place, None where it can. for_readers: it must open under this
     name in everything that reads data sets, not only in `augment`. shown: as it was written."""
-    seen = quoted(shown)
+    seen = shown
     if not place.is_local:
         inside = place.uri.partition("://")[2].split("/")[1:]
         if any(_ESCAPE.search(part) or set(part) & set("\\:#") for part in inside):
-            found = f"{seen}: a %XX, backslash, colon or #, which Delta reads as another name"
-            return Fault(found, "a name without them")
+            found = "a %XX, backslash, colon or #, which Delta reads as another name"
+            return _fault(seen, found, "a name without them")
         if any(part != part.strip() for part in inside):
-            return Fault(f"{seen}: a name that begins or ends with a space", "a name without")
+            return _fault(seen, "a name that begins or ends with a space", "a name without")
     if for_readers and (odd := _PATTERN.search(place.uri)):
-        found = f"{seen}: {odd[0]!r} in {quoted(place.uri)}, which readers take for a pattern"
+        found = f"{odd[0]!r} in {quoted(place.uri)}, which readers take for a pattern"
         expected = "a place without * ? [ ] :: and $NAME, in the folders above it too"
-        return Fault(found, expected, "datasets, polars and duckdb would read other files")
+        return _fault(seen, found, expected, "datasets, polars and duckdb would read other files")
     return None
+
+
+def _fault(seen: str, why: str, expected: str, hint: str = "") -> Fault:
+    """seen: the text as it was written."""
+    return Fault(f"{quoted(seen)}: {why}", expected, hint)
 
 
 def _expected(read_only: bool) -> str:
@@ -127,25 +134,23 @@ def _expected(read_only: bool) -> str:
 
 
 def _unreadable(text: str) -> str | None:
-    if any("\ud800" <= c <= "\udfff" for c in text):
-        return "a name that is not UTF-8"
-    if any(unicodedata.category(c) == "Cc" for c in text):
+    if _CONTROL.search(text):
         return "a control character"
-    return None
+    return "a name that is not UTF-8" if _SURROGATE.search(text) else None
 
 
 def _path(text: str, base: str | None, seen: str) -> Place | Fault:
     if _WINDOWS.match(text):
-        return Fault(f"{seen}: a path of Windows", "a path of this machine")
+        return _fault(seen, "a path of Windows", "a path of this machine")
     whole = os.path.expanduser(text)
     if not os.path.isabs(whole):
         try:
             whole = os.path.join(os.getcwd() if base is None else base, whole)
         except FileNotFoundError:
-            found = f"{seen}: a relative path, and the working folder is gone"
-            return Fault(found, "an absolute path")
+            found = "a relative path, and the working folder is gone"
+            return _fault(seen, found, "an absolute path")
     if (odd := _unreadable(whole)) is not None:
-        return Fault(f"{seen}: {odd} in a folder above it", "folders whose names can be read")
+        return _fault(seen, f"{odd} in a folder above it", "folders whose names can be read")
     return Place("file", f"/{os.path.normpath(whole).lstrip('/')}")
 
 
@@ -156,22 +161,22 @@ def _file_uri(rest: str, seen: str) -> Place | Fault:
         host, slash, path = rest[2:].partition("/")
         rest = slash + path
     if host.lower() not in ("", "localhost"):
-        return Fault(f"{seen}: a file on another host", "file:///path, or a path")
+        return _fault(seen, "a file on another host", "file:///path, or a path")
     hint = "Write the path itself"
     if not rest.startswith("/"):
-        return Fault(f"{seen}: a file: URI of a relative path", "file:///path, or a path", hint)
+        return _fault(seen, "a file: URI of a relative path", "file:///path, or a path", hint)
     if "?" in rest or "#" in rest:
-        return Fault(f"{seen}: a ? or # in a file: URI", "%3F or %23, or a path", hint)
+        return _fault(seen, "a ? or # in a file: URI", "%3F or %23, or a path", hint)
     if "%" in _ESCAPE.sub("", rest):
-        return Fault(f"{seen}: a % in a file: URI that begins no %XX", "%25, or a path", hint)
+        return _fault(seen, "a % in a file: URI that begins no %XX", "%25, or a path", hint)
     if re.search("%2f", rest, re.IGNORECASE):
-        return Fault(f"{seen}: %2F in a file: URI, which no name can hold", "a path", hint)
+        return _fault(seen, "%2F in a file: URI, which no name can hold", "a path", hint)
     try:
         path = unquote_to_bytes(rest).decode()
     except UnicodeDecodeError:
-        return Fault(f"{seen}: %XX that are not UTF-8", "a path", hint)
+        return _fault(seen, "%XX that are not UTF-8", "a path", hint)
     if (odd := _unreadable(path)) is not None:
-        return Fault(f"{seen}: {odd}", "a path")
+        return _fault(seen, f"{odd}", "a path")
     return _path(path, "/", seen)
 
 
@@ -180,13 +185,13 @@ def _uri(scheme: str, slashes: str, rest: str, seen: str, read_only: bool) -> Pl
     lower = scheme.lower()
     if lower not in known:
         hint = f"For a path of that name write ./{scheme[:20]}:" if slashes == "/" else ""
-        return Fault(f"{seen}: the scheme {scheme[:20]}:{slashes}", _expected(read_only), hint)
+        return _fault(seen, f"the scheme {scheme[:20]}:{slashes}", _expected(read_only), hint)
     if slashes != "//":
         hint = f"For a path of that name write ./{scheme}:"
-        found = f"{seen}: {scheme}: without two slashes behind it"
-        return Fault(found, f"{lower}://BUCKET/path", hint)
+        found = f"{scheme}: without two slashes behind it"
+        return _fault(seen, found, f"{lower}://BUCKET/path", hint)
     if scheme != lower:
-        return Fault(f"{seen}: the scheme {scheme}://", f"{lower}://")
+        return _fault(seen, f"the scheme {scheme}://", f"{lower}://")
     return _remote(scheme, rest.rstrip("/"), seen)
 
 
@@ -194,19 +199,19 @@ def _remote(scheme: str, rest: str, seen: str) -> Place | Fault:
     authority, _, path = rest.partition("/")
     if ("@" in authority and scheme not in ("abfs", "abfss")) or ":" in authority:
         hint = "Credentials stand under execution.storage_options, or in the environment"
-        found = f"{seen}: credentials or a port in the URI"
-        return Fault(found, f"{scheme}://BUCKET/path", hint)
+        found = "credentials or a port in the URI"
+        return _fault(seen, found, f"{scheme}://BUCKET/path", hint)
     if "?" in rest or "#" in authority or ("#" in rest and scheme in FAMILIES["gs"]):
         hint = "Signatures and tokens stand under execution.storage_options, or in the environment"
-        found = f"{seen}: a query, or a generation (what follows ? or #)"
-        return Fault(found, f"{scheme}://BUCKET/path", hint)
+        found = "a query, or a generation (what follows ? or #)"
+        return _fault(seen, found, f"{scheme}://BUCKET/path", hint)
     if "::" in rest:
-        return Fault(f"{seen}: ::, which would chain file systems", f"{scheme}://BUCKET/path")
+        return _fault(seen, "::, which would chain file systems", f"{scheme}://BUCKET/path")
     if scheme != "memory" and (why := _bucket_fault(scheme, authority)):
-        return Fault(f"{seen}: {why}", f"{scheme}://BUCKET/path")
+        return _fault(seen, f"{why}", f"{scheme}://BUCKET/path")
     if any(part in ("", ".", "..") for part in path.split("/")) and path:
-        found = f"{seen}: an empty part (//), or one that is . or .."
-        return Fault(found, "the name itself: clients read these differently")
+        found = "an empty part (//), or one that is . or .."
+        return _fault(seen, found, "the name itself: clients read these differently")
     return Place(scheme, f"{scheme}://{rest}")
 
 

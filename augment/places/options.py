@@ -34,11 +34,13 @@ def _text(value: Any) -> Fault | None:
     return None
 
 
-def _matching(pattern: str, expected: str) -> _Rule:
+def _matching(pattern: str, expected: str, *, shown: bool = True) -> _Rule:
+    """shown: whether a value of another form may stand in an error."""
+
     def rule(value: Any) -> Fault | None:
         if isinstance(value, str) and re.fullmatch(pattern, value):
             return None
-        return Fault(f"{value!r:.80}", expected)
+        return Fault(f"{value!r:.80}" if shown else f"another {type(value).__name__}", expected)
 
     return rule
 
@@ -89,7 +91,7 @@ _S3: _Shape = {
 }
 _GS: _Shape = {
     "project": _matching("[a-z][a-z0-9:.-]{4,62}", "a project's id"),
-    "token": _matching("anon|google_default", "anon or google_default"),
+    "token": _matching("anon|google_default", "anon or google_default", shown=False),
 }
 _AZ: _Shape = {
     "account_name": _matching("[a-z0-9]{3,24}", "3 to 24 small letters and digits"),

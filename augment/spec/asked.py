@@ -137,8 +137,9 @@ class Asked:
         """Lay one `key=value` over `execution`: `workers=2`, `generators.g.batch_size=16`;
         `execution.` may stand before the key."""
         key, equals, value = text.partition("=")
-        place = f"--set {text[:80]}"
         key = key.strip().removeprefix("execution.")
+        secret = key.startswith("storage_options")  # a value may be one
+        place = f"--set {key if secret else text:.80}"
         if not equals or not key:
             found, expected = shown(text), "key=value, for example workers=2"
             self.problems.append(Problem(place, found, expected))

@@ -265,7 +265,7 @@ def test_delta_names_of_other_folders(tmp_path):
     with pytest.raises(RequestError, match=r"memory://x: a table cannot stand in memory://"):
         Folder("memory://x").delta_uri()
     with pytest.raises(
-        RequestError, match=r"storage options: gs\.token: got 't'; expected anon or"
+        RequestError, match=r"storage options: gs\.token: got another str; expected anon or"
     ):
         Folder("gs://x", {"gs": {"token": "t"}}).delta_options()
     given = {"gs": {"project": "mine-1", "token": "anon"}}
