@@ -35,6 +35,7 @@ _ACCOUNT_HOST = re.compile(r"[a-z0-9]{3,24}\.(dfs|blob)\.core\.windows\.net")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes in a file's name that are not UTF-8."""
+_OTHER_TO_DELTA = re.compile(r"%[0-9A-Fa-f]{2}|\\")
 _PATTERN = re.compile(r"[*?\[\]]|::|\$\{?\w")
 
 
@@ -115,6 +116,10 @@ def table_fault(place: Place, *, for_readers: bool, shown: str) -> Fault | None:
             return _fault(seen, found, "a name without them")
         if any(part != part.strip() for part in inside):
             return _fault(seen, "a name that begins or ends with a space", "a name without")
+    if for_readers and place.is_local and (odd := _OTHER_TO_DELTA.search(place.uri)):
+        found = f"{odd[0]!r} in {quoted(place.uri)}, which delta-rs takes for another folder"
+        expected = "a place without %XX and backslashes, in the folders above it too"
+        return _fault(seen, found, expected, "Rename that folder, or write the table elsewhere")
     if for_readers and (odd := _PATTERN.search(place.uri)):
         found = f"{odd[0]!r} in {quoted(place.uri)}, which readers take for a pattern"
         expected = "a place without * ? [ ] :: and $NAME, in the folders above it too"

@@ -172,10 +172,21 @@ def test_a_data_set_has_no_name_that_readers_take_for_a_pattern(name: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["a%2Fb", "a b", "ü", "o#1", "100%", "a\\b", "a$", "$ 5", "a:b", "{x}", "q'\"q"]
+    "name", ["a b", "ü", "o#1", "100%", "5%zz", "a$", "$ 5", "a:b", "{x}", "q'\"q", "日本"]
 )
 def test_other_names_of_paths_are_fine_for_tables(name: str) -> None:
     assert table_fault(read(name), for_readers=True, shown=name) is None
+
+
+@pytest.mark.parametrize("name", ["a%2Fb", "o%20x", "a%25", "%c3%a9", "a\\b"])
+def test_a_data_set_has_no_name_that_delta_takes_for_another(name: str) -> None:
+    """`DeltaTable("o%20x")` would read the table of `o x`."""
+    for inside in (name, f"{name}/out"):
+        place = read(inside)
+        fault = table_fault(place, for_readers=True, shown=inside)
+        assert fault is not None
+        assert "which delta-rs takes for another folder; expected a place" in str(fault.at("x"))
+        assert table_fault(place, for_readers=False, shown=inside) is None
 
 
 @pytest.mark.parametrize("name", ["a%2Fb", "a\\b", "a:b", "a#b", "a/ b/c", "a /b"])
