@@ -318,8 +318,8 @@ def _rules(path: str, raw: bytes) -> PolicyRules:
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         found = " ".join(str(error).split())
         raise _refuse(path, f"an error ({found:.200})", "YAML") from None
-    if node is None:
-        return PolicyRules()
+    if node is None or data is None:
+        raise _refuse(path, "an empty file", "a mapping of keys", "Write {} where nothing is ruled")
     if not isinstance(data, dict):
         raise _refuse(path, f"a {type(data).__name__}", "a mapping of keys")
     keys = [key.value for key, _ in node.value]

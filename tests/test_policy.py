@@ -52,9 +52,17 @@ def test_the_path_is_fixed_where_the_operator_says_nothing() -> None:
     assert read_policy({}).path == PATH
 
 
-@pytest.mark.parametrize("text", ["", "# nothing yet\n"])
-def test_an_empty_file_allows_nothing(tmp_path: Path, text: str) -> None:
-    assert read(written(tmp_path, text)).rules == PolicyRules()
+@pytest.mark.parametrize("text", ["", "\n", "# nothing yet\n", "---\n"])
+def test_an_empty_file_may_be_a_cut_one(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, text)
+    said = (
+        f"{path}: got an empty file; expected a mapping of keys. Write {{}} where nothing is ruled"
+    )
+    assert refused(path) == said
+
+
+def test_a_policy_may_rule_nothing(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "{}\n")).rules == PolicyRules()
 
 
 def test_listed_code_is_allowed_and_no_other(tmp_path: Path) -> None:
@@ -228,7 +236,7 @@ def test_a_bad_policy_stops_every_job(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_job_cannot_bring_its_own_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, str(written(tmp_path, "")))
+    monkeypatch.setenv(VARIABLE, str(written(tmp_path, "{}")))
     with pytest.raises(SpecError, match="allow_code: got an unknown key"):
         load_spec(job(tmp_path, allow_code=["pkg.mod:Class"]))
     ours = {VARIABLE: str(tmp_path / "none.yaml")}
