@@ -127,7 +127,7 @@ def test_images_have_the_name_of_this_version() -> None:
 def test_the_rendered_job_is_what_the_command_renders(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "empty.yaml").write_text("{}")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "empty.yaml"))
     text = (DEPLOY / "rayjob.yaml").read_text()
     command = re.search(r"`augment (submit [^`]+)`", text.replace("\n# ", " "))

@@ -178,7 +178,7 @@ def test_a_persons_class_beside_an_autoencoder(
 def test_where_the_policy_allows_none_the_job_is_refused(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "empty.yaml").write_text("{}")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "empty.yaml"))
     with pytest.raises(CheckpointError, match=r"^generators\.dots\.class_path: got .*not allow"):
         run(load_spec(own_class(data, tmp_path)), engine="local")

@@ -146,7 +146,7 @@ def test_code_that_is_not_listed_is_not_even_imported(
 def test_where_the_policy_allows_none_nothing_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "empty.yaml").write_text("{}")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "empty.yaml"))
     assert "it allows: none." in refused(custom())
     assert IMPORTED == []
@@ -156,7 +156,7 @@ def test_the_machine_that_loads_it_must_allow_it_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     info = describe("mine", custom())
-    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "empty.yaml").write_text("{}")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "empty.yaml"))
     with pytest.raises(CheckpointError, match="code that this machine does not allow"):
         load_host("mine", custom(), info)

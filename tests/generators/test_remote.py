@@ -109,14 +109,14 @@ def test_the_policy_names_the_cache(tmp_path: Path) -> None:
 def test_where_the_policy_says_nothing_it_is_the_users(
     env: dict[str, str], folder: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "empty.yaml").write_text("{}")
     empty = {VARIABLE: str(tmp_path / "empty.yaml")}
     state = node_cache(empty | env).state()
     assert (state.folder, state.max_bytes) == (folder, 100 << 30)
 
 
 def test_a_user_without_a_home(tmp_path: Path) -> None:
-    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "empty.yaml").write_text("{}")
     with pytest.raises(CheckpointError) as told:
         node_cache({VARIABLE: f"{tmp_path}/empty.yaml"})
     assert str(told.value) == (
