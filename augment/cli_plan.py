@@ -53,6 +53,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         formats_without_reader,
         idle_copies,
         pool_stock,
+        procedural,
         unknown_training,
         write_manifest,
     )
@@ -64,7 +65,11 @@ def _plan(arguments: argparse.Namespace) -> int:
     planned = plan_job(prepared)
     plan, census = planned.plan, planned.census
     stock = pool_stock(prepared, plan)
-    found = [*unknown_training(prepared), *open_draws(job.spec, census.draws)]
+    found = [
+        *procedural(prepared),
+        *unknown_training(prepared),
+        *open_draws(job.spec, census.draws),
+    ]
     found += formats_without_reader(census)
     idle = idle_copies(job, plan, chances)
     if arguments.write:

@@ -24,6 +24,7 @@ from augment.audit.integrity import RowChecks
 from augment.audit.limits import LimitResult, judge_limits
 from augment.audit.pictures import count_pictures
 from augment.audit.planned import check_planned
+from augment.audit.procedural import Procedural
 from augment.audit.promised import check_committed, live_jobs
 from augment.audit.readers import check_readers
 from augment.audit.recorded import ToJudge, Where, to_judge
@@ -179,6 +180,7 @@ class _Seen:
         self.images = RealImages()
         self.rows = RowChecks(protected)
         self.claims = Claims()
+        self.procedural = Procedural()
         self.of_shards: tuple[str, ...] = ()
         self.class_faults: list[Finding] = []
         self.ours = ours
@@ -195,6 +197,7 @@ class _Seen:
         self.images.add(facts)
         self.rows.add(facts)
         self.claims.add(facts)
+        self.procedural.add(facts)
         self._classes(facts)
         self.ours = self.ours or not facts.lacks(["job_id", "sample_id"])
         if facts.lacks(["pixels_sha256"]):
@@ -223,7 +226,7 @@ def _check(
     parts = [_check_log(data, seen, counts), check_committed(data, jobs, counts)]
     parts.append(check_planned(data, mine, counts))
     parts += [_check_ids(data, seen, counts), _check_classes(seen), seen.rows.results()]
-    parts += [seen.claims.results(), check_readers(mine)]
+    parts += [seen.claims.results(), seen.procedural.results(), check_readers(mine)]
     pictures = count_pictures(data, _rows(counts), seen.nameless)
     protected = frozenset[str]().union(*_protected(mine).values())
     parts.append(check_real(data, seen.images, pictures, protected))

@@ -19,7 +19,7 @@ from augment.run.measuring import measure
 from augment.run.placing import refuse_infeasible
 from augment.run.prepare import FrozenInputs, Planned, Prepared, census_bytes
 from augment.run.synthesis import inspect_pool, wanted
-from augment.sample import MANIFEST_SCHEMA
+from augment.sample import MANIFEST_SCHEMA, DigitalSourceType
 from augment.sources import Census
 from augment.spec import Job
 from augment.storage import writing_file
@@ -88,6 +88,16 @@ def unknown_training(prepared: Prepared) -> list[str]:
         "a protected split cannot come back through it"
         for name, spec in prepared.job.spec.generators.items()
         if prepared.infos[name].checkpoint_sha256 and getattr(spec, "trained_on", None) is None
+    ]
+
+
+def procedural(prepared: Prepared) -> list[str]:
+    """Generators that no model stands behind, of those that the job has."""
+    return [
+        f"generators.{name}: family {info.family} is procedural, there to try a job with: its "
+        "images teach a classifier nothing of its classes"
+        for name, info in prepared.infos.items()
+        if info.digital_source_type == DigitalSourceType.ALGORITHMIC_MEDIA.value
     ]
 
 

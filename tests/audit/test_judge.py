@@ -251,7 +251,8 @@ def test_a_procedural_generator_has_no_checkpoint(changed: Changed) -> None:
         made_by = replace(row.generator, checkpoint_sha256="")
         return replace(row, generator=made_by, digital_source_type=kind)
 
-    assert findings(changed(is_generated, alter)) == []
+    report = audit(changed(is_generated, alter))
+    assert (report.ok, [found.check for found in report.findings]) == (True, ["procedural"])
 
 
 def test_a_protected_split_holds_real_rows_only(changed: Changed) -> None:

@@ -256,6 +256,7 @@ def test_a_check_of_rows_that_are_not_there_is_not_judged(
         "parents": "not judged, there are no rows made from images",
         "marks": "not judged, there are no generated rows",
         "mark": "not judged, there are no generated rows",
+        "procedural": "not judged, there are no generated rows",
         "real_pictures": "not judged, there are no generated rows",
         "different": "not judged, there are no generated rows",
         "copies": "not judged, there are no copies",

@@ -99,10 +99,10 @@ def test_training_images_given_back_are_not_ok(root: Path) -> None:
     assert len({r["pixels_sha256"] for r in made}) == 3
     assert not result.ok
     assert "verdict: ok" not in render(result.audit)
-    found = Counter(f.check for f in result.audit.findings)
-    assert found == {"real_pictures": 3, "different": 3}
+    failing = [f for f in result.audit.findings if not f.warns]
+    assert Counter(f.check for f in failing) == {"real_pictures": 3, "different": 3}
     counts = Counter(r["label_name"] for r in made)
-    for finding in result.audit.findings:
+    for finding in failing:
         label = finding.text.partition("class '")[2][0]
         assert finding.n == counts[label] - (finding.check == "different")
 
@@ -117,5 +117,6 @@ def test_test_images_given_back_are_named_as_such(root: Path) -> None:
 
 def test_a_few_pictures_that_are_nobodys_are_not_ok(root: Path) -> None:
     result = run(load_spec(job(root, few=2, mirrored=True)), engine="local")
-    assert Counter(f.check for f in result.audit.findings) == {"different": 3}
+    failing = [f.check for f in result.audit.findings if not f.warns]
+    assert failing == ["different"] * 3
     assert not result.ok

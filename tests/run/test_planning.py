@@ -19,6 +19,7 @@ from augment.run.planning import (
     formats_without_reader,
     idle_copies,
     pool_stock,
+    procedural,
     unknown_training,
     write_manifest,
 )
@@ -146,6 +147,25 @@ def test_a_trained_generator_says_what_it_has_seen(prepared: Make) -> None:
     seen = [{"source": "digits", "splits": ["train"]}]
     told = prepared(generators={**generators, "vae": {**vae, "trained_on": seen}}, synthesize=rules)
     assert unknown_training(told) == []
+
+
+def test_a_generator_without_a_model_is_told(prepared: Make) -> None:
+    checkpoint = str(Path(__file__).parents[2] / "examples" / "digits" / "checkpoint")
+    generators = {
+        "fake": {"family": "palette", "classes": ["0"]},
+        "vae": {"family": "vae", "checkpoint": checkpoint},
+        "light": {"family": "tint"},
+    }
+    synthesize = [
+        {"generators": ["fake"], "fill": {"to": {"0": 20}}},
+        {"generators": ["vae"], "fill": {"to": {"1": 20}}},
+        {"generators": ["light"], "input": {"per_image": 1}},
+    ]
+    found = procedural(prepared(generators=generators, synthesize=synthesize))
+    assert [text.partition(" is ")[0] for text in found] == [
+        "generators.fake: family palette",
+        "generators.light: family tint",
+    ]
 
 
 def test_a_generator_that_has_seen_another_draw_of_the_splits(
