@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import re
 import sys
@@ -17,10 +16,12 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from augment import __version__, cli_cluster, cli_generators, cli_plan, cli_state
+from augment import __version__, cli_cluster, cli_generators, cli_plan, cli_state, streams
+from augment.cli_common import KEPT, check_all, foldable
 from augment.cli_plan import load
 from augment.cli_submit import add_despite_limits
 from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
+from augment.escaping import LONGEST_LINE, cut
 from augment.places import is_local
 from augment.policy import read_policy
 from augment.secrecy import secrets_of_process, struck
@@ -40,26 +41,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     heed_sigterm()
+    with streams.begun():
+        return _carried_out(given)
+
+
+def _carried_out(given: Sequence[str]) -> int:
+    arguments = argparse.Namespace(kept="", lasting=False)
     try:
         arguments = _parse(given)
+        check_all(arguments)
         if not arguments.tells_policy:  # `doctor` tells what is wrong with it
             read_policy()
-        code: int = arguments.verb(arguments)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 3
+        return _unless_lost(arguments.verb(arguments), arguments)
     except AugmentError as e:
         return _report(e, given)
     except KeyboardInterrupt as e:
-        what = "terminated" if isinstance(e, Terminated) else "interrupted"
-        kept = f"{what}: finished units are kept; the same command resumes"
-        return _report(InterruptedRun(kept), given)
+        what = "stopped by SIGTERM" if isinstance(e, Terminated) else "stopped"
+        return _report(InterruptedRun(f"{what}{arguments.kept}"), given)
     except Exception as e:  # Python's own exit code, 1, would say that a limit failed
-        print(_without_secrets(traceback.format_exc(), given), file=sys.stderr)
+        streams.note(*_without_secrets(traceback.format_exc(), given).splitlines())
         text = f"{type(e).__name__}: {e}; no rule foresaw this: please report it with what is above"
         return _report(InterruptedRun(text), given)
+
+
+def _unless_lost(code: int, arguments: argparse.Namespace) -> int:
+    """The exit code of a verb, where standard output could be written. What a verb has done
+    stands all the same; where all that it does is to print, it broke half-way."""
+    if (why := streams.lost()) is None:
+        return code
+    text = f"standard output could not be written ({getattr(why, 'strerror', None) or why})"
+    if arguments.lasting:
+        streams.note(f"augment: {text}: the report is lost, what it reports of is done")
+        return code
+    streams.note(f"augment: {text}: the same command prints it again")
+    return code or InterruptedRun.exit_code
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,7 +90,7 @@ class _Parser(argparse.ArgumentParser):
             message = f"{message}. {nearest(choice[2], names)}".rstrip(". ")
         verb = self.prog.removeprefix("augment").strip()
         where = f"{verb}: " if verb else ""
-        raise RequestError(f"{where}{message}\n(`{self.prog} --help` tells more)")
+        raise RequestError(f"{where}{message}", f"(`{self.prog} --help` tells more)")
 
     def refuse(self, rest: Sequence[str]) -> NoReturn:
         """For arguments that the grammar has no place for."""
@@ -88,6 +103,15 @@ class _Parser(argparse.ArgumentParser):
         name = odd.partition("=")[0]
         hint = nearest(name, options)
         self.error(f"got {name!r}; expected {one_of(options)}{hint and f'. {hint}'}")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if message:
+            streams.hand_over(message, aside=True)
+        sys.exit(_unless_lost(status, argparse.Namespace(lasting=False)))
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """What argparse prints itself: help and version."""
+        streams.hand_over(message, aside=file is sys.stderr)
 
 
 def _parse(given: Sequence[str]) -> argparse.Namespace:
@@ -122,6 +146,7 @@ def parser() -> argparse.ArgumentParser:
         ("mix", _mix, "commit the data set from what the pool holds"),
     ):
         sub = _job_verb(verbs, name, verb, text)
+        sub.set_defaults(lasting=True, kept=KEPT)
         sub.add_argument("--engine", choices=("ray", "local"), help="default: the job's execution")
         sub.add_argument(
             "--takeover",
@@ -129,6 +154,7 @@ def parser() -> argparse.ArgumentParser:
             help="stop a run of this job that hangs, and go on from what it left",
         )
         add_despite_limits(sub)
+        foldable(sub)
         if name != "mix":
             sub.add_argument(
                 "--measure",
@@ -159,7 +185,7 @@ def _verb(verbs: Any, name: str, verb: Any, text: str) -> argparse.ArgumentParse
         name, help=text, description=text, epilog=EXIT_CODES, allow_abbrev=False
     )
     sub.add_argument("--json", action="store_true", help="print one JSON document")
-    sub.set_defaults(verb=verb, parser=sub, tells_policy=False)
+    sub.set_defaults(verb=verb, parser=sub, tells_policy=False, lasting=False, kept="")
     return sub
 
 
@@ -189,6 +215,7 @@ def _audit_verb(verbs: Any) -> None:
     sub.add_argument("--by", default="", help="class,split,origin,generator")
     sub.add_argument("--verify", action="store_true", help="also decode and hash every image")
     sub.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet")
+    foldable(sub)
     _reading(sub)
 
 
@@ -210,28 +237,24 @@ def _reading(sub: argparse.ArgumentParser) -> None:
 def _report(error: AugmentError, given: Sequence[str]) -> int:
     """Every error that ends a command passes here, and nothing secret passes with it."""
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
-    text = _without_secrets(str(error), given)
+    lines = _without_secrets(str(error), given).split("\n")
     if "--json" in given:
         told = [{k: _without_secrets(v, given) for k, v in p.__dict__.items()} for p in problems]
         body = {
             "error": type(error).__name__,
             "exit_code": error.exit_code,
-            "text": text,
+            "text": "\n".join(cut(line, LONGEST_LINE) for line in lines),
             "problems": told,
         }
-        _print(body)
+        streams.tell(body)
     else:
-        head = f"{len(problems)} problems:\n" if len(problems) > 1 else ""
-        print(f"augment: {head}{text}", file=sys.stderr)
+        first, *rest = [f"{len(problems)} problems:", *lines] if len(problems) > 1 else lines
+        streams.note(f"augment: {first}", *rest)
     return error.exit_code
 
 
 def _without_secrets(text: str, given: Sequence[str]) -> str:
     return struck(text, secrets_of_process(os.environ, given))
-
-
-def _print(document: Any) -> None:
-    print(json.dumps(document, ensure_ascii=False))
 
 
 def _validate(arguments: argparse.Namespace) -> int:
@@ -252,9 +275,9 @@ def _validate(arguments: argparse.Namespace) -> int:
         why = "" if skipped else " (remote; --check-remote lists them)"
         text = f"; not looked at: {', '.join(unseen)}{why}"
     if arguments.json:
-        _print({"ok": True, "job": job.spec.name, **found})
+        streams.tell({"ok": True, "job": job.spec.name, **found})
     else:
-        print(f"{arguments.job}: ok{text}")
+        streams.say(f"{arguments.job}: ok{text}")
     return 0
 
 
@@ -277,16 +300,16 @@ def _mix(arguments: argparse.Namespace) -> int:
 
 
 def _carry_out(arguments: argparse.Namespace, verb: Any) -> int:
-    from augment import console
+    from augment import console_run
 
     with _opened_run(arguments) as (job, engine, log, told):
         measure = {"measure": True} if getattr(arguments, "measure", False) else {}
         asked = {"takeover": arguments.takeover, "despite_limits": arguments.despite_limits}
         result = verb(job, engine, **asked, **measure, **told)
     if arguments.json:
-        _print(result.to_json() | {"log": log})
+        streams.tell(result.to_json() | {"log": log})
     else:
-        console.show_result(result, log)
+        console_run.show_result(result, log, everything=arguments.all)
     return 0 if result.ok else 1
 
 
@@ -310,16 +333,16 @@ def _opened_run(
 
 
 def _synthesize(arguments: argparse.Namespace) -> int:
-    from augment import console
+    from augment import console_run
     from augment.run import fill_pool
 
     with _opened_run(arguments) as (job, engine, log, told):
         asked = {"takeover": arguments.takeover, "despite_limits": arguments.despite_limits}
         result = fill_pool(job, engine, measure=arguments.measure, **asked, **told)
     if arguments.json:
-        _print(console.synthesis_json(result, job.spec.pool, log))
+        streams.tell(console_run.synthesis_json(result, job.spec.pool, log))
     else:
-        console.show_synthesis(result, job.spec.pool, log)
+        console_run.show_synthesis(result, job.spec.pool, log, everything=arguments.all)
     short = any(a.shortfall for a in result.accounts)
     return 1 if result.emptied or (short and job.spec.on_shortfall == "fail") else 0
 
@@ -336,11 +359,11 @@ def _audit(arguments: argparse.Namespace) -> int:
     if arguments.sheet:
         audit.contact_sheet(arguments.dataset, arguments.sheet, **opened)
     if arguments.json:
-        _print(report.to_json())
+        streams.tell(report.to_json())
     else:
-        print(audit.render(report))
+        streams.say(*audit.render(report, everything=arguments.all).split("\n"))
         if arguments.sheet:
-            print(f"contact sheet: {arguments.sheet}")
+            streams.say(f"contact sheet: {arguments.sheet}")
     return 0 if report.ok else 1
 
 
@@ -349,9 +372,9 @@ def _trace(arguments: argparse.Namespace) -> int:
 
     found = audit.trace(arguments.dataset, arguments.sample_id, **_opened(arguments))
     if arguments.json:
-        _print(found.to_json())
+        streams.tell(found.to_json())
     else:
-        print(audit.render_trace(found))
+        streams.say(*audit.render_trace(found).split("\n"))
     return 0
 
 
@@ -366,12 +389,13 @@ def _opened(arguments: argparse.Namespace) -> dict[str, Any]:
 def _schema(arguments: argparse.Namespace) -> int:
     from augment.schemas import published, write_published
 
+    arguments.lasting = bool(arguments.write)
     if arguments.write:
         paths = [str(path) for path in write_published(arguments.write)]
         if arguments.json:
-            _print({"written": paths})
+            streams.tell({"written": paths})
         else:
-            print("\n".join(paths))
+            streams.say(*paths)
         return 0
     if arguments.name is None:
         raise RequestError(
@@ -381,7 +405,7 @@ def _schema(arguments: argparse.Namespace) -> int:
     if arguments.name == "keys":
         from augment.spec.reference import reference
 
-        print(reference(), end="")
+        streams.hand_over(reference())
         return 0
-    print(published()[arguments.name])
+    streams.hand_over(published()[arguments.name])
     return 0

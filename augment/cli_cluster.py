@@ -6,15 +6,16 @@ exit codes; imports are inside.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from augment import cli_submit
+from augment import cli_submit, streams
+from augment.cli_common import foldable
+from augment.escaping import to_json
 
 if TYPE_CHECKING:
+    from augment.doctor import Facts, Finding
     from augment.submit.jobs_api import Submission
 
 Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -25,6 +26,7 @@ def add_verbs(verbs: Any, verb: Verb, job_verb: Verb) -> None:
     """The verbs, as sub-parsers of `augment`."""
     doctor = verb(verbs, "doctor", _doctor, "what machines have and allow, and where they differ")
     doctor.add_argument("--address", metavar="ADDRESS", help="of a Ray cluster; else this machine")
+    foldable(doctor)
     doctor.set_defaults(tells_policy=True)
     cli_submit.add_verb(verbs, job_verb)
     for name, function, text in (("logs", _logs, _LOGS), ("stop", _stop, _STOP)):
@@ -33,7 +35,9 @@ def add_verbs(verbs: Any, verb: Verb, job_verb: Verb) -> None:
 
 def add_jobs(actions: Any, verb: Verb) -> None:
     """The actions of `augment jobs`."""
-    _reaching(verb(actions, "list", _list, "submissions on a cluster, the newest first"))
+    listing = verb(actions, "list", _list, "submissions on a cluster, the newest first")
+    foldable(listing)
+    _reaching(listing)
     _submission_verb(actions, verb, "show", _show, "what became of one")
     _submission_verb(actions, verb, "logs", _logs, _LOGS)
     _submission_verb(actions, verb, "stop", _stop, _STOP)
@@ -79,51 +83,64 @@ def _doctor(arguments: argparse.Namespace) -> int:
     ok = all(f.level != "wrong" for f in found)
     if arguments.json:
         document = {"ok": ok, "nodes": nodes, "findings": [asdict(f) for f in found]}
-        print(json.dumps(document, ensure_ascii=False))
+        streams.tell(document)
     else:
-        for node in nodes:
-            _show_node(node)
-        print("1 node" if len(nodes) == 1 else f"{len(nodes)} nodes")
-        for finding in found:
-            print(f"{finding.level}: {finding.text}")
+        _show_nodes(nodes, found, everything=arguments.all)
     return 0 if ok else 1
 
 
-def _show_node(node: dict[str, Any]) -> None:
+def _show_nodes(nodes: Sequence[Facts], found: Sequence[Finding], *, everything: bool) -> None:
+    """Nodes, some of many: those that could not be asked, and the first of the others."""
+    from augment.tables import first, left_out
+
+    some, more = first(sorted(nodes, key=lambda n: "error" not in n), 10, everything=everything)
+    for node in some:
+        _show_node(node)
+    streams.say(*left_out(more, "nodes"), "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes")
+    told = sorted(found, key=lambda one: one.level != "wrong")
+    shown, more = first(told, everything=everything)
+    streams.say(*(f"{one.level}: {one.text}" for one in shown), *left_out(more, "findings"))
+
+
+def _show_node(node: Facts) -> None:
     where = f" ({node['address']})" if "address" in node else ""
-    print(f"node {node['host']}{where}")
+    streams.say(f"node {node['host']}{where}")
     if "error" in node:
         return
     versions = ", ".join(f"{k} {v or 'none'}" for k, v in node["versions"].items())
-    print(f"  {versions}")
+    streams.say(f"  {versions}")
     gpus = ", ".join(node["gpus"]) or "no GPU"
     free = f"{node['disk']['free_bytes'] / 1e9:.0f} GB free in {node['disk']['folder']}"
-    print(f"  {node['cpus']} CPUs, {node['memory_bytes'] / 1e9:.0f} GB memory, {gpus}, {free}")
+    streams.say(
+        f"  {node['cpus']} CPUs, {node['memory_bytes'] / 1e9:.0f} GB memory, {gpus}, {free}"
+    )
     if "entries" in (cache := node.get("cache", {})):
         held = f"{cache['entries']} entries, {cache['bytes'] / 1e9:.1f} GB of at most "
-        print(f"  cache {cache['folder']}: {held}{cache['max_bytes'] / 1e9:.0f} GB")
+        streams.say(f"  cache {cache['folder']}: {held}{cache['max_bytes'] / 1e9:.0f} GB")
     policy = node["policy"]
     if "error" in policy:
         return
     digest = f"sha256 {policy['sha256']}" if policy["sha256"] else "no file"
-    print(f"  policy {policy['path']}: {digest}")
+    streams.say(f"  policy {policy['path']}: {digest}")
     for key, value in policy["rules"].items():
-        print(f"    {key}: {json.dumps(value, ensure_ascii=False)}")
+        streams.say(f"    {key}: {to_json(value)}")
 
 
 # ---- submissions ---------------------------------------------------------------------
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from augment.console import table
     from augment.submit.jobs_api import Cluster
+    from augment.tables import MOST_LINES, first, left_out, table
 
     found = Cluster(arguments.address, arguments.token).list()
     if arguments.json:
-        print(json.dumps([asdict(s) for s in found], ensure_ascii=False))
+        streams.tell([asdict(s) for s in found])
     else:
-        rows = [(s.id, s.status, s.exit_code, _seconds(s)) for s in found]
-        print("\n".join(table(("submission", "status", "exit code", "seconds"), rows)))
+        some, more = first(found, MOST_LINES, everything=arguments.all)
+        rows = [(s.id, s.status, s.exit_code, _seconds(s)) for s in some]
+        streams.say(*table(("submission", "status", "exit code", "seconds"), rows))
+        streams.say(*left_out(more, "submissions"))
     return 0
 
 
@@ -136,29 +153,31 @@ def _logs(arguments: argparse.Namespace) -> int:
 
     text = Cluster(arguments.address, arguments.token).logs(arguments.id)
     if arguments.json:
-        print(json.dumps({"id": arguments.id, "logs": text}, ensure_ascii=False))
+        streams.tell({"id": arguments.id, "logs": text})
     else:
-        sys.stdout.write(text)
+        with streams.growing() as shown:
+            shown.write(text)
     return 0
 
 
 def _stop(arguments: argparse.Namespace) -> int:
     from augment.submit.jobs_api import Cluster
 
+    arguments.lasting = True
     _tell(Cluster(arguments.address, arguments.token).stop(arguments.id), as_json=arguments.json)
     return 0
 
 
 def _tell(found: Submission, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(asdict(found), ensure_ascii=False))
+        streams.tell(asdict(found))
         return
-    print(f"{found.id}: {found.status}")
-    print(f"  request:   {found.request or 'not of augment'}")
-    print(f"  exit code: {'-' if found.exit_code is None else found.exit_code}")
-    print(f"  seconds:   {'-' if _seconds(found) is None else _seconds(found)}")
+    streams.say(f"{found.id}: {found.status}")
+    streams.say(f"  request:   {found.request or 'not of augment'}")
+    streams.say(f"  exit code: {'-' if found.exit_code is None else found.exit_code}")
+    streams.say(f"  seconds:   {'-' if _seconds(found) is None else _seconds(found)}")
     if found.message:
-        print(f"  Ray says:  {found.message}")
+        streams.say(f"  Ray says:  {found.message}")
 
 
 def _seconds(found: Submission) -> int | None:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from augment import streams
 from augment.errors import RequestError
 
 if TYPE_CHECKING:
+    from augment.generators.catalog import Family
     from augment.generators.contract import Answer
     from augment.generators.importing import Bounds
+    from augment.generators.installed import Missing
 
 Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 """(sub-parsers, name, function, help) -> the parser of one action, with `--json`."""
@@ -22,11 +25,12 @@ Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.A
 
 def add_actions(actions: Any, verb: Verb) -> None:
     """The actions, as sub-parsers of `augment generators`."""
-    verb(actions, "list", _list, "the families that a job can name")
+    verb(actions, "list", _list, "the families that a job can name, and what is installed")
     inspect = verb(actions, "inspect", _inspect, "what a checkpoint is; executes nothing of it")
     _checkpoint(inspect)
     convert = verb(actions, "import", _import, "make a folder of a checkpoint that a job can name")
     _checkpoint(convert)
+    convert.set_defaults(lasting=True)
     convert.add_argument("--out", metavar="DIR", required=True, help="the folder to make")
     convert.add_argument("--classes", metavar="FILE", help="one class name a line, by index")
     convert.add_argument("--license", metavar="SPDX", help="of what it makes")
@@ -88,24 +92,24 @@ def _import(arguments: argparse.Namespace) -> int:
     report = import_checkpoint(request, _bounds(arguments))
     _tell(arguments, {**report, "out": arguments.out})
     if not arguments.json:
-        print(_next_step(report, arguments.out))
+        streams.say(_next_step(report, arguments.out))
     return 0
 
 
 def _tell(arguments: argparse.Namespace, report: dict[str, Any]) -> None:
     if arguments.json:
-        print(json.dumps(report, ensure_ascii=False))
+        streams.tell(report)
         return
     for key, value in report.items():
         if value in (None, [], {}, ""):
             continue
         lines = [f"{k}: {v}" for k, v in value.items()] if isinstance(value, dict) else value
         if not isinstance(lines, list):
-            print(f"{key + ':':<14}{lines}")
+            streams.say(f"{key + ':':<14}{lines}")
         else:
-            print(f"{key}:")
+            streams.say(f"{key}:")
             for line in lines:
-                print(f"  {line}")
+                streams.say(f"  {line}")
 
 
 def _next_step(report: dict[str, Any], out: str) -> str:
@@ -119,16 +123,52 @@ def _next_step(report: dict[str, Any], out: str) -> str:
 
 def _list(arguments: argparse.Namespace) -> int:
     from augment.generators.catalog import FAMILIES
+    from augment.generators.installed import missing
+    from augment.policy import read_policy
 
+    lacks = {f.extra: missing(f.extra) for f in FAMILIES if f.extra}
+    allowed = read_policy().rules.allow_code
     if arguments.json:
-        print(json.dumps([family._asdict() for family in FAMILIES], ensure_ascii=False))
+        streams.tell([_family_json(family, lacks, allowed) for family in FAMILIES])
         return 0
     for family in FAMILIES:
-        extra = f" (needs augment[{family.extra}])" if family.extra else ""
-        print(f"{family.name}{extra}")
+        streams.say(family.name)
         for what in ("loads", "takes", "conditions"):
-            print(f"  {what + ':':<12}{getattr(family, what)}")
+            streams.say(f"  {what + ':':<12}{getattr(family, what)}")
+        streams.say(f"  {'installed:':<12}{_installed(family, lacks, allowed)}")
     return 0
+
+
+Lacks = Mapping[str, "tuple[Missing, ...] | None"]
+"""What is not installed of each extra; None where nobody knows."""
+
+
+def _family_json(family: Family, lacks: Lacks, allowed: Sequence[str]) -> dict[str, Any]:
+    """installed: whether all of its extra is there; null where nobody knows."""
+    missing = lacks[family.extra] if family.extra else ()
+    about = {
+        "installed": None if missing is None else not missing,
+        "missing": [one._asdict() for one in missing or ()],
+    }
+    classes = {"allowed": list(allowed)} if family.name == "custom" else {}
+    return family._asdict() | about | classes
+
+
+def _installed(family: Family, lacks: Lacks, allowed: Sequence[str]) -> str:
+    if family.name == "custom":
+        return f"the policy allows {', '.join(allowed)}" if allowed else "the policy allows none"
+    if family.extra is None:
+        return "yes"
+    install = f"augment[{family.extra}]"
+    missing = lacks[family.extra]
+    if missing is None:
+        state = f"not known; needs {install}"
+    elif missing:
+        packages = [f"{m.wanted} (here: {m.found or 'none'})" for m in missing]
+        state = f"no, there is no {', '.join(packages)}: pip install '{install}'"
+    else:
+        state = f"yes, with {install}"
+    return f"yes; for {family.extra_for}: {state}" if family.extra_for else state
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -147,11 +187,11 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         found = [answer._asdict() for answer in answers]
         about = {"class_path": arguments.class_path, "ok": ok, "questions": found}
-        print(json.dumps(about | {"allowed": allowed, "policy": policy.path}, ensure_ascii=False))
+        streams.tell(about | {"allowed": allowed, "policy": policy.path})
     else:
         _show(answers)
         word = "lists it" if allowed else "does not list it, so no job may use it here"
-        print(f"policy: {policy.path} {word}")
+        streams.say(f"policy: {policy.path} {word}")
     return 0 if ok else 1
 
 
@@ -161,10 +201,12 @@ _SIGNS = {True: "pass", False: "FAIL", None: "--  "}
 def _show(answers: list[Answer]) -> None:
     for answer in answers:
         found = f": {answer.detail}" if answer.detail else ""
-        print(f"{_SIGNS[answer.ok]}  {answer.name}{found}")
+        streams.say(f"{_SIGNS[answer.ok]}  {answer.name}{found}")
     judged = [answer for answer in answers if answer.ok is not None]
     passed, rest = sum(answer.ok is True for answer in judged), len(answers) - len(judged)
-    print(f"{passed} of {len(judged)} questions passed" + (f", {rest} not judged" if rest else ""))
+    streams.say(
+        f"{passed} of {len(judged)} questions passed" + (f", {rest} not judged" if rest else "")
+    )
 
 
 def _init(text: str) -> dict[str, Any]:

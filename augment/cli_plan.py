@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from augment import streams
+from augment.cli_common import foldable
 from augment.errors import RequestError
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def add_verb(verbs: Any, job_verb: Verb) -> None:
                       help="time a few batches of each generator: its cost")  # fmt: skip
     plan.add_argument("--engine", choices=("ray", "local"), help="where --measure runs them")
     plan.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster that measures")
+    foldable(plan)
     plan.add_argument("--write", metavar="MANIFEST.parquet", help="one row per sample to be made")
 
 
@@ -44,7 +47,7 @@ def load(arguments: argparse.Namespace) -> Job:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from augment import console, console_plan
+    from augment import console_plan, console_run
     from augment.plan import broken_limits, open_draws
     from augment.run import plan_job, prepare
     from augment.run.cost import over_budget
@@ -90,13 +93,14 @@ def _plan(arguments: argparse.Namespace) -> int:
             "equal_images": {name: asdict(told) for name, told in census.equal.items()},
         }
         more["costs"] = [one.to_json() for one in costs]
-        _tell(plan.to_json() | more | {"findings": found, "broken_limits": broken})
+        streams.tell(plan.to_json() | more | {"findings": found, "broken_limits": broken})
     else:
-        console_plan.show_plan(plan, found, stock, census.left_out)
-        console_plan.show_copies(idle)
-        console_plan.show_draws(census, job.spec.split_seed)
-        print("\n".join(console.cost_lines(costs)), end="\n" if costs else "")
-        console_plan.show_broken(broken)
+        everything = arguments.all
+        console_plan.show_plan(plan, found, stock, census.left_out, everything=everything)
+        console_plan.show_copies(idle, everything=everything)
+        console_plan.show_draws(census, job.spec.split_seed, everything=everything)
+        streams.say(*console_run.cost_lines(costs, everything=everything))
+        console_plan.show_broken(broken, everything=everything)
     return 1 if broken else 0
 
 
@@ -121,7 +125,3 @@ def _check_effects(arguments: argparse.Namespace) -> None:
             )
     if arguments.address is not None:
         arguments.overrides.append(f"address={json.dumps(arguments.address)}")
-
-
-def _tell(document: Any) -> None:
-    print(json.dumps(document, ensure_ascii=False))

@@ -7,9 +7,11 @@ codes; imports are inside. Whatever removes is a dry run until `--yes` is said.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from augment import streams
+from augment.cli_common import KEPT, foldable
 
 if TYPE_CHECKING:
     from augment.run.litter import Cleaning
@@ -24,8 +26,10 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
     status.add_argument("output", metavar="OUTPUT", help="or, with --address, a submission's id")
     status.add_argument("--address", metavar="URL", help="ask a cluster: http://HEAD:8265")
     status.add_argument("--token", metavar="TOKEN", help="of the cluster; default: RAY_AUTH_TOKEN")
+    foldable(status)
     _options_of(status)
     retry = verb(verbs, "retry", _retry, "make the failed rows of a committed data set again")
+    retry.set_defaults(lasting=True, kept=KEPT)
     retry.add_argument("output", metavar="OUTPUT")
     retry.add_argument("--job", metavar="NAME", help="which job, where there are several")
     retry.add_argument("--job-file", metavar="JOB", help="default: its text as the output keeps it")
@@ -33,12 +37,14 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
     retry.add_argument("--execution", metavar="FILE", help="keys laid over the job's execution")
     retry.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
                        help="one key of execution, for example workers=4")  # fmt: skip
+    foldable(retry)
     _options_of(retry)
     clean = verb(verbs, "clean", _clean, "remove what no version and no unfinished job needs")
     clean.add_argument("output", metavar="OUTPUT")
     clean.add_argument("--keep-days", metavar="N", type=float, default=None,
                        help="keep work records of committed jobs that long (30)")  # fmt: skip
     _removing(clean)
+    foldable(clean)
     _options_of(clean)
 
 
@@ -46,6 +52,7 @@ def add_pool_actions(actions: Any, verb: Verb) -> None:
     """The actions, as sub-parsers of `augment pool`."""
     listing = verb(actions, "ls", _pool_ls, "what a pool holds, and who uses it")
     listing.add_argument("pool", metavar="POOL")
+    foldable(listing)
     _options_of(listing)
     collect = verb(actions, "gc", _pool_gc, "remove what no record and no version names")
     collect.add_argument("pool", metavar="POOL")
@@ -54,6 +61,7 @@ def add_pool_actions(actions: Any, verb: Verb) -> None:
     collect.add_argument("--unused-days", metavar="N", type=float,
                          help="also remove universes that nobody used for so long")  # fmt: skip
     _removing(collect)
+    foldable(collect)
     _options_of(collect)
 
 
@@ -85,14 +93,14 @@ def _status(arguments: argparse.Namespace) -> int:
         )
     found = status(arguments.output, _options(arguments))
     if arguments.json:
-        print(json.dumps(found.to_json(), ensure_ascii=False))
+        streams.tell(found.to_json())
     else:
-        console_state.show_status(found)
+        console_state.show_status(found, everything=arguments.all)
     return 0
 
 
 def _retry(arguments: argparse.Namespace) -> int:
-    from augment import console, console_state
+    from augment import console, console_run
     from augment.api import open_engine
     from augment.run.kept import Laid, job_to_retry
     from augment.run.retry import retry
@@ -113,15 +121,16 @@ def _retry(arguments: argparse.Namespace) -> int:
         result = retry(kept.job, engine, reporter=session.reporter)
     if arguments.json:
         told = {"log": session.log, "elsewhere": kept.elsewhere}
-        print(json.dumps(result.to_json() | told, ensure_ascii=False))
+        streams.tell(result.to_json() | told)
     else:
-        console_state.show_retry(result, session.log)
+        console_run.show_retry(result, session.log, everything=arguments.all)
     return 0 if result.ok else 1
 
 
 def _clean(arguments: argparse.Namespace) -> int:
     from augment.run.clean import KEEP_DAYS, clean
 
+    arguments.lasting = arguments.yes
     keep = KEEP_DAYS if arguments.keep_days is None else arguments.keep_days
     found = clean(arguments.output, yes=arguments.yes, keep_days=keep, options=_options(arguments))
     return _tell(arguments, found)
@@ -133,15 +142,16 @@ def _pool_ls(arguments: argparse.Namespace) -> int:
 
     found = pool_status(arguments.pool, _options(arguments))
     if arguments.json:
-        print(json.dumps(found.to_json(), ensure_ascii=False))
+        streams.tell(found.to_json())
     else:
-        console_state.show_pool(found)
+        console_state.show_pool(found, everything=arguments.all)
     return 0
 
 
 def _pool_gc(arguments: argparse.Namespace) -> int:
     from augment.run.pool import gc
 
+    arguments.lasting = arguments.yes
     found = gc(
         arguments.pool,
         yes=arguments.yes,
@@ -156,7 +166,7 @@ def _tell(arguments: argparse.Namespace, found: Cleaning) -> int:
     from augment import console_state
 
     if arguments.json:
-        print(json.dumps(found.to_json(), ensure_ascii=False))
+        streams.tell(found.to_json())
     else:
-        console_state.show_cleaning(found)
+        console_state.show_cleaning(found, everything=arguments.all)
     return 0

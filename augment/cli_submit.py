@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -17,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from augment import streams
 from augment.errors import RequestError
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ _HELP = {
 def add_verb(verbs: Any, job_verb: Verb) -> None:
     """The verb, as a sub-parser of `augment`."""
     submit = job_verb(verbs, "submit", _submit, "send a job to a cluster")
+    submit.set_defaults(lasting=True)
     submit.add_argument("--address", metavar="URL", help="a Ray dashboard: http://HEAD:8265")
     submit.add_argument("--target", choices=("kuberay",), help="a cluster of its own on Kubernetes")
     submit.add_argument("--attempts", metavar="N", type=int,
@@ -108,7 +108,7 @@ def _submit(arguments: argparse.Namespace) -> int:
         shared=[*(arguments.shared or []), *_claims(arguments.volume or [])],
     )
     if note := judge_limits(asked, despite=arguments.despite_limits):
-        print(f"note: {note}", file=sys.stderr)
+        streams.note(f"note: {note}")
     if arguments.address is not None:
         return _to_address(arguments, asked)
     return _to_kuberay(arguments, asked)
@@ -145,12 +145,14 @@ def _to_address(arguments: argparse.Namespace, asked: Asked) -> int:
         sent = cluster.send(Order(asked.job_id, command, folder, env, bool(arguments.again), there))
     note = "; ".join(_notes(asked, sent, env))
     if not arguments.json:
-        print(f"{_HOW[sent.how]}: {sent.submission.id}")
-        print(f"note: {note}" if note else f"follow it:  {_follow(arguments, sent.submission)}")
+        streams.say(f"{_HOW[sent.how]}: {sent.submission.id}")
+        streams.say(
+            f"note: {note}" if note else f"follow it:  {_follow(arguments, sent.submission)}"
+        )
     if arguments.wait:
         return _waited(arguments, cluster, sent.submission, sent.how)
     if arguments.json:
-        print(json.dumps({"how": sent.how, **asdict(sent.submission), "note": note}))
+        streams.tell({"how": sent.how, **asdict(sent.submission), "note": note})
     return 0
 
 
@@ -199,17 +201,12 @@ def _values(names: list[str]) -> dict[str, str]:
 def _waited(
     arguments: argparse.Namespace, cluster: Cluster, submission: Submission, how: str
 ) -> int:
-    out = sys.stderr if arguments.json else sys.stdout
-
-    def say(text: str) -> None:
-        out.write(text)
-        out.flush()
-
-    ended = cluster.wait(submission.id, say)
+    with streams.growing(aside=arguments.json) as text:
+        ended = cluster.wait(submission.id, text.write)
     if arguments.json:
-        print(json.dumps({"how": how, **asdict(ended)}))
+        streams.tell({"how": how, **asdict(ended)})
     else:
-        print(f"{ended.id}: {ended.status}, exit code {ended.exit_code}")
+        streams.say(f"{ended.id}: {ended.status}, exit code {ended.exit_code}")
     assert ended.exit_code is not None
     return ended.exit_code
 
@@ -226,29 +223,33 @@ def _to_kuberay(arguments: argparse.Namespace, asked: Asked) -> int:
 
     objects = objects_of(_ray_job_request(arguments, asked))
     if arguments.dry_run:
-        print(json.dumps(objects) if arguments.json else as_yaml(objects), end="")
+        arguments.lasting = False
         if arguments.json:
-            print()
+            streams.tell(objects)
+        else:
+            streams.hand_over(as_yaml(objects))
         _note_variables(arguments, asked)
         return 0
     said = apply(as_yaml(objects))
     name = objects[-1]["metadata"]["name"]
     _note_variables(arguments, asked)
     if arguments.json:
-        print(json.dumps({"rayjob": name, "said": said.splitlines()}))
+        streams.tell({"rayjob": name, "said": said.splitlines()})
         return 0
-    print(said)
+    streams.hand_over(said)
     namespace = f" -n {arguments.namespace}" if arguments.namespace else ""
-    print(f"follow it:  kubectl get rayjob {name}{namespace} -w")
+    streams.say(f"follow it:  kubectl get rayjob {name}{namespace} -w")
     if f"rayjob.ray.io/{name} unchanged" in said:
-        print(f"it stands there already; to run it again: kubectl delete rayjob {name}{namespace}")
+        streams.say(
+            f"it stands there already; to run it again: kubectl delete rayjob {name}{namespace}"
+        )
     return 0
 
 
 def _note_variables(arguments: argparse.Namespace, asked: Asked) -> None:
     if asked.bundle.variables and not arguments.env_secret:
         names = ", ".join(asked.bundle.variables)
-        print(f"note: no --env-secret gives the pods {names}", file=sys.stderr)
+        streams.note(f"note: no --env-secret gives the pods {names}")
 
 
 def _ray_job_request(arguments: argparse.Namespace, asked: Asked) -> Any:

@@ -1,4 +1,4 @@
-"""What the command line shows: progress, tables, the last word of a run, and its log file.
+"""What the command line shows while a run goes on: its progress, and its log file.
 
 Draws with rich on a terminal and as plain lines elsewhere; decides nothing.
 """
@@ -13,22 +13,17 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from augment import logs
-from augment.secrecy import secret_values
+from augment import logs, streams
+from augment.secrecy import secret_values, struck
 from augment.storage import Folder
 
 if TYPE_CHECKING:
-    from augment.run import Reporter, RunResult
-    from augment.run.accounts import Account, Synthesis
-    from augment.run.cost import Estimate, Spent
+    from augment.run import Reporter
     from augment.spec import Job
-
-
-_MOST = 20  # lines of one kind before the rest is counted
 
 # ---- progress ------------------------------------------------------------------------
 
@@ -38,7 +33,7 @@ class PlainReporter:
 
     every_s = 5.0
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO | streams.Stream) -> None:
         self._out = out
         self._name, self._total, self._rows = "", 0, 0
         self._began = self._said = time.monotonic()
@@ -59,7 +54,8 @@ class PlainReporter:
             )
 
     def note(self, text: str) -> None:
-        print(text, file=self._out, flush=True)
+        self._out.write(f"{streams.as_line(text)}\n")
+        self._out.flush()
 
 
 class RichReporter:
@@ -72,14 +68,15 @@ class RichReporter:
 
     def stage(self, name: str, total: int) -> None:
         self._rows = 0
-        self._task = self._progress.add_task(name, total=total, rows=0)
+        self._task = self._progress.add_task(streams.as_line(name), total=total, rows=0)
 
     def advance(self, done: int, rows: int) -> None:
         self._rows += rows
         self._progress.update(self._task, completed=done, rows=self._rows)
 
     def note(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False)
+        shown = streams.as_line(text)
+        self._progress.console.print(shown, markup=False, highlight=False, emoji=False)
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ def session(job: Job, *, quiet: bool) -> Iterator[Session]:
     with (
         _open_log(folder, name) as log,
         _open_log(folder, _noise_name(name)) as noise,
-        _terminal(noise) as terminal,
+        _terminal(noise, secrets) as terminal,
         _logging_to(log, logs.formatter(execution.log_format, secrets)),
         _reporter(terminal, quiet=quiet) as reporter,
     ):
@@ -130,27 +127,28 @@ def _logging_to(log: TextIO, formatter: logging.Formatter) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _terminal(log: TextIO) -> Iterator[TextIO]:
+def _terminal(log: TextIO, secrets: Collection[str]) -> Iterator[streams.Stream]:
     """The true standard error; file descriptors 1 and 2 are the log meanwhile, because Ray writes
-    there past every logger, and standard output is for results."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    there past every logger, and standard output is for results. What Python code writes there is
+    made plain."""
+    encoding = sys.stderr.encoding
     kept = {number: os.dup(number) for number in (1, 2)}
-    for number in kept:
-        os.dup2(log.fileno(), number)
-    try:
-        with os.fdopen(os.dup(kept[2]), "w", encoding="utf-8") as terminal:
-            yield terminal
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, before in kept.items():
-            os.dup2(before, number)
-            os.close(before)
+    noise = streams.Plainly(streams.Stream(log), lambda text: struck(text, secrets))
+    with contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
+        for number in kept:
+            os.dup2(log.fileno(), number)
+        try:
+            with os.fdopen(os.dup(kept[2]), "w", encoding=encoding) as terminal:
+                yield streams.Stream(terminal)
+        finally:
+            noise.close()
+            for number, before in kept.items():
+                os.dup2(before, number)
+                os.close(before)
 
 
 @contextlib.contextmanager
-def _reporter(terminal: TextIO, *, quiet: bool) -> Iterator[Reporter]:
+def _reporter(terminal: streams.Stream, *, quiet: bool) -> Iterator[Reporter]:
     """Bars on a terminal, lines elsewhere, nothing where `quiet`."""
     from augment.run import Silent
 
@@ -163,17 +161,24 @@ def _reporter(terminal: TextIO, *, quiet: bool) -> Iterator[Reporter]:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         with Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.total} units, {task.fields[rows]} rows"),
             TimeRemainingColumn(),
-            console=Console(file=terminal),
+            console=Console(file=cast(TextIO, terminal)),
         ) as progress:
             yield RichReporter(progress)
 
 
-def _open_log(folder: Folder, name: str) -> TextIO:
-    return io.TextIOWrapper(folder.appended(name), encoding="utf-8")
+@contextlib.contextmanager
+def _open_log(folder: Folder, name: str) -> Iterator[TextIO]:
+    """A log on a disk that is full ends, and no run with it."""
+    log = io.TextIOWrapper(folder.appended(name), encoding="utf-8", errors="backslashreplace")
+    try:
+        yield log
+    finally:
+        with contextlib.suppress(OSError):
+            log.close()
 
 
 def _log_place(job: Job) -> tuple[Folder, str]:
@@ -190,156 +195,3 @@ def _log_place(job: Job) -> tuple[Folder, str]:
 def _noise_name(log: str) -> str:
     """Where file descriptor 2 goes: among lines of text into the log itself."""
     return f"{log.removesuffix('.jsonl')}.stderr.log" if log.endswith(".jsonl") else log
-
-
-# ---- tables --------------------------------------------------------------------------
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Lines of a table: the first column left, the others right."""
-    texts = [list(head), *([_text(value) for value in row] for row in rows)]
-    widths = [max(len(line[i]) for line in texts) for i in range(len(head))]
-    return [
-        "  ".join(t.ljust(w) if i == 0 else t.rjust(w) for i, (t, w) in enumerate(zip(
-            line, widths, strict=True))).rstrip()
-        for line in texts
-    ]  # fmt: skip
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def size(n: float) -> str:
-    """Bytes in the unit that leaves a whole number of at least two digits, if there is one."""
-    for unit, each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n >= 10 * each:
-            return f"{n / each:.0f} {unit}"
-    return f"{n:.0f} bytes"
-
-
-def duration(seconds: float) -> str:
-    """In the unit that a person would choose."""
-    for unit, each in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * each:
-            return f"{seconds / each:.3g} {unit}"
-    return f"{seconds:.3g} s"
-
-
-def show_result(result: RunResult, log: str) -> None:
-    """The last word of a run: what was made, the shares, and where everything is."""
-    from augment.audit import render
-
-    if result.already:
-        print(f"already committed: {result.job_id} is version {result.version} or older")
-    if result.changes is not None and result.changes.lines:
-        print("\n".join(result.changes.lines))
-    print("\n".join(_cells(result)))
-    if result.accounts:
-        print()
-        print("\n".join(_accounts(result.accounts)))
-    if result.estimates:
-        print()
-        print("\n".join(cost_lines(result.estimates, result.spent)))
-    print()
-    print(render(result.audit))
-    lost = sum(c.quarantined for c in result.cells)
-    print()
-    provenance = f"{result.output}/_provenance/{result.job_id}"
-    print(f"quarantined:   {lost} rows  {provenance}/quarantine.parquet")
-    print(f"data set:      {result.output}  (version {result.version})")
-    if result.accounts:
-        print(f"pool:          {result.pool}  ({result.made_now} samples generated now)")
-    print(f"log:           {log}")
-    print(f"read it:       datasets.load_dataset({result.output!r})")
-    print(f"look at it:    augment audit {result.output} --sheet sheet.png")
-
-
-def _cells(result: RunResult) -> list[str]:
-    kinds = sorted({c.origin for c in result.cells})
-    rows: list[tuple[str, list[int]]] = []
-    for split in sorted({c.split for c in result.cells}):
-        for label in sorted({c.label_name for c in result.cells if c.split == split}):
-            own = [c for c in result.cells if c.split == split and c.label_name == label]
-            by_kind = [sum(c.written for c in own if c.origin == k) for k in kinds]
-            planned, written = sum(c.planned for c in own), sum(c.written for c in own)
-            lost, short = sum(c.quarantined for c in own), sum(c.short for c in own)
-            rows.append((f"{split} {label}", [*by_kind, written, planned, lost, short]))
-    totals = [sum(figures) for figures in zip(*(f for _, f in rows), strict=True)]
-    head = ("split class", *kinds, "written", "planned", "quarantined", "short")
-    return table(head, [(name, *figures) for name, figures in [*rows, ("total", totals)]])
-
-
-def _accounts(accounts: Sequence[Account]) -> list[str]:
-    rows = [
-        (
-            f"{a.generator} {a.label_name}",
-            a.attempted,
-            a.accepted,
-            sum(a.rejected.values()),
-            a.failed,
-            a.target,
-            a.selected,
-            a.shortfall,
-        )
-        for a in accounts
-    ]
-    head = (
-        "generator class", "attempted", "accepted", "rejected", "failed",
-        "target", "selected", "shortfall",
-    )  # fmt: skip
-    return table(head, rows)
-
-
-def cost_lines(
-    estimates: Sequence[Estimate], spent: Mapping[str, Spent] | None = None
-) -> list[str]:
-    """What generators are estimated to cost, and what was spent on them where that is known."""
-    from augment.run.cost import counts
-
-    rows = []
-    for one in estimates:
-        seen = one.measured
-        walls = ", ".join(f"{n}: {duration(one.wall_s(n))}" for n in counts(one.actors))
-        used = (spent or {}).get(one.generator)
-        rows.append(
-            (
-                one.generator,
-                seen.device,
-                one.rows,
-                f"{1e3 * seen.batch_s:.3g} ms of {seen.batch_rows}",
-                size(one.bytes),
-                walls,
-                f"{one.gpu_hours():.3g}",
-                "-" if used is None else f"{used.gpu_hours:.3g}",
-                "-" if used is None else duration(used.busy_s),
-            )
-        )
-    head = ("generator", "device", "to make", "batch", "bytes", "actors: wall time",
-            "GPU hours", "spent", "busy")  # fmt: skip
-    return table(head, rows) if rows else []
-
-
-def show_synthesis(result: Synthesis, pool: str, log: str) -> None:
-    """What `augment synthesize` did."""
-    print("\n".join(_accounts(result.accounts)))
-    for text in result.emptied[:_MOST]:
-        print(f"FAIL  {text}")
-    if (more := len(result.emptied) - _MOST) > 0:
-        print(f"      ... and {more} more cells with nothing (--json names all)")
-    print(f"generated now: {result.made_now} samples")
-    print(f"pool:          {pool}")
-    print(f"log:           {log}")
-
-
-def synthesis_json(result: Synthesis, pool: str, log: str) -> dict[str, Any]:
-    """A synthesis's result for programs."""
-    return {
-        "pool": pool,
-        "made_now": result.made_now,
-        "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in result.accounts],
-        "emptied": result.emptied,
-        "log": log,
-    }

@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+import sys
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from augment.console import duration, table
+from augment.escaping import name
+from augment.streams import say
+from augment.tables import counts, duration, few, first, fold, left_out, table
 
 if TYPE_CHECKING:
-    from augment.run.litter import Cleaning
-    from augment.run.pool import PoolStatus
-    from augment.run.retry import RetryResult
+    from augment.run.litter import Cleaning, Litter
+    from augment.run.pool import PoolStatus, UniverseStatus
     from augment.run.status import JobStatus, Stage, Status
 
-_MOST = 20
 _FEW = 5
 
 
-def show_status(found: Status) -> None:
+def show_status(found: Status, *, everything: bool = False) -> None:
     """Every job: its state, who holds it, how far each stage is, rows, the last error."""
     version = "no version yet" if found.version is None else f"version {found.version}"
-    print(f"{found.output}: {version}")
-    for job in found.jobs:
-        print()
-        print("\n".join(_job(job, found.at)))
+    say(f"{found.output}: {version}")
+    jobs, more = fold(
+        found.jobs,
+        lambda job: job.state != "committed",
+        lambda job: job.started_at or 0.0,
+        everything=everything,
+    )
+    for job in jobs:
+        say("", *_job(job, found.at, everything))
+    say(*left_out(more, "jobs"))
 
 
-def _job(job: JobStatus, now: float) -> list[str]:
+def _job(job: JobStatus, now: float, everything: bool) -> list[str]:
     told = [f"job {job.job_id}: {_state(job)}", *_driver(job), *_holders(job, now), *_verdict(job)]
     told += [f"  {line}" for line in job.changes.lines] if job.changes is not None else []
     told += _trouble(job)
-    lines = (*_stages(job), *_costs(job), *_drawn(job), *_cells(job))
+    lines = (
+        *_stages(job, everything),
+        *_costs(job, everything),
+        *_drawn(job, everything),
+        *_cells(job, everything),
+    )
     return told + ["  " + line for line in lines]
 
 
@@ -40,7 +52,7 @@ def _driver(job: JobStatus) -> list[str]:
         return []
     ended = f", ended {_when(job.ended_at)}" if job.ended_at is not None else ""
     code = f" with exit code {job.exit_code}" if job.exit_code is not None else ""
-    return [f"  last driver: began {_when(job.started_at)}{ended}{code}"]
+    return [f"  last run: began {_when(job.started_at)}{ended}{code}"]
 
 
 def _holders(job: JobStatus, now: float) -> list[str]:
@@ -74,37 +86,63 @@ def _trouble(job: JobStatus) -> list[str]:
     return lines
 
 
-def _stages(job: JobStatus) -> list[str]:
+def _stages(job: JobStatus, everything: bool) -> list[str]:
     head = ("stage", "units", "of", "rows", "of", "rows/min", "left")
-    return table(head, [_stage(s) for s in job.stages]) if job.stages else []
+    some, more = fold(job.stages, _unfinished, lambda s: s.rows, everything=everything)
+    lines = table(head, [_stage(s) for s in some]) if some else []
+    return [*lines, *left_out(more, "stages")]
 
 
-def _costs(job: JobStatus) -> list[str]:
+def _unfinished(stage: Stage) -> float:
+    return max(0.0, (stage.rows_planned or 0) - stage.rows)
+
+
+def _costs(job: JobStatus, everything: bool) -> list[str]:
     """What samples cost so far, and were estimated to cost in all where a run measured."""
     rows = []
-    for stage in job.stages:
+    some, more = fold(
+        [stage for stage in job.stages if stage.spent is not None],
+        lambda _: 0,
+        lambda stage: stage.spent.busy_s if stage.spent is not None else 0.0,
+        everything=everything,
+    )
+    for stage in some:
         if stage.spent is None:
             continue
         busy, gpus = stage.spent.busy_s, stage.spent.gpu_hours
         one = stage.estimate
         ahead = "-" if one is None else duration(one.busy_s(one.actors))
         hours = "-" if one is None else f"{one.gpu_hours():.3g}"
-        rows.append((stage.name, duration(busy), ahead, f"{gpus:.3g}", hours))
-    return table(("cost", "busy", "estimated", "GPU hours", "estimated"), rows) if rows else []
+        rows.append((name(stage.name), duration(busy), ahead, f"{gpus:.3g}", hours))
+    head = ("cost", "busy", "estimated", "GPU hours", "estimated")
+    return [*table(head, rows), *left_out(more, "stages")] if rows else []
 
 
-def _drawn(job: JobStatus) -> list[str]:
+def _drawn(job: JobStatus, everything: bool) -> list[str]:
     head = ("generator class", "target", "made", "accepted", "rejected", "failed")
     rows = [
-        (f"{d.generator} {d.label_name}", d.target, d.made, d.accepted, d.rejected, d.failed)
+        (f"{name(d.generator)} {name(d.label_name)}", d.target, d.made, d.accepted, d.rejected,
+         d.failed)
         for d in job.drawn
-    ]
-    return table(head, rows) if rows else []
+    ]  # fmt: skip
+    shown = counts(head, rows, bad=("failed",), by="rejected", everything=everything)
+    return shown if rows else []
 
 
-def _cells(job: JobStatus) -> list[str]:
-    rows = [(" ".join(key), *counts) for key, counts in job.cells.items()]
-    return table(("rows", "written", "quarantined"), rows) if rows else []
+def _cells(job: JobStatus, everything: bool) -> list[str]:
+    """Rows of every kind of every class of every split."""
+    from augment.sample import KINDS
+
+    words = {str(origin): word for word, origins in KINDS.items() for origin in origins}
+    sums: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for (split, label, origin), (written, lost) in job.cells.items():
+        key = split, label, words.get(origin, origin)
+        before = sums.get(key, (0, 0))
+        sums[key] = before[0] + written, before[1] + lost
+    head = ("split class kind", "written", "quarantined")
+    rows = [(" ".join(map(name, key)), *found) for key, found in sums.items()]
+    shown = counts(head, rows, bad=("quarantined",), by="written", everything=everything)
+    return shown if rows else []
 
 
 def _state(job: JobStatus) -> str:
@@ -118,7 +156,8 @@ def _stage(stage: Stage) -> tuple[object, ...]:
     rate = None if stage.per_minute is None else f"{stage.per_minute:.0f}"
     left = None if stage.left_s is None else duration(stage.left_s)
     return (
-        stage.name, stage.units, stage.units_planned, stage.rows, stage.rows_planned, rate, left,
+        name(stage.name), stage.units, stage.units_planned, stage.rows, stage.rows_planned,
+        rate, left,
     )  # fmt: skip
 
 
@@ -126,79 +165,66 @@ def _when(at: float | None) -> str:
     return "-" if at is None else f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
-# ---- retry ---------------------------------------------------------------------------
-
-
-def show_retry(result: RetryResult, log: str) -> None:
-    """What a retry did, or that there was nothing to do."""
-    if not result.tried:
-        print(f"nothing to retry: job {result.job_id} has no failed row that a cell lacks")
-    else:
-        print(
-            f"{result.tried} failed rows and samples were tried again: {result.healed} rows were "
-            f"added, {result.failing} are still quarantined"
-        )
-    if result.shortfall:
-        print(f"shortfall:     {result.shortfall} samples")
-    new = "" if result.committed else "; nothing was added to it"
-    print(f"data set:      {result.output}  (version {result.version}{new})")
-    print(f"quarantined:   {result.output}/_provenance/{result.job_id}/quarantine.parquet")
-    print(f"log:           {log}")
-    for finding in result.audit.findings:
-        print(f"{'warning' if finding.warns else 'finding'}: {finding.check}: {finding.text}")
-    for limit in result.audit.limits:
-        if limit.ok is False:
-            print(f"limit: {limit.text}")
-
-
 # ---- clean and gc --------------------------------------------------------------------
 
 
-def show_cleaning(found: Cleaning) -> None:
+def show_cleaning(found: Cleaning, *, everything: bool = False) -> None:
     """What went, or would go: some of each kind by name, and how much it is."""
-    kinds = Counter(one.why for one in found.litter)
-    for why, n in sorted(kinds.items()):
-        own = [one for one in found.litter if one.why == why]
-        print(f"{why}: {n} files, {sum(one.size for one in own)} bytes")
-        for one in own[:_MOST]:
-            print(f"  {one.path}")
-        if n > _MOST:
-            print(f"  ... and {n - _MOST} more (--json names all)")
-    for note in found.notes:
-        print(f"note: {note}")
+    by_kind: dict[str, list[Litter]] = defaultdict(list)
+    for one in found.litter:
+        by_kind[one.why].append(one)
+    for why, own in sorted(by_kind.items()):
+        say(f"{why}: {len(own)} files, {sum(one.size for one in own)} bytes")
+        some, more = first(own, everything=everything)
+        say(*(f"  {one.path}" for one in some), *(f"  {x}" for x in left_out(more, "files")))
+    notes, more = first(found.notes, everything=everything)
+    say(*(f"note: {note}" for note in notes), *left_out(more, "notes"))
     files, size = len(found.litter), found.size
     if found.removed:
-        print(f"removed {files} files, {size} bytes from {found.uri}")
+        say(f"removed {files} files, {size} bytes from {found.uri}")
     elif files:
-        print(f"{files} files, {size} bytes would go from {found.uri}; --yes removes them")
+        say(f"{files} files, {size} bytes would go from {found.uri}; --yes removes them")
     else:
-        print(f"{found.uri}: nothing to remove")
+        say(f"{found.uri}: nothing to remove")
 
 
 # ---- pools ---------------------------------------------------------------------------
 
 
-def show_pool(found: PoolStatus) -> None:
+def show_pool(found: PoolStatus, *, everything: bool = False) -> None:
     """Universes as a table, then classes and users of each."""
     version = "no version yet" if found.version is None else f"version {found.version}"
-    print(f"{found.pool}: {version}")
-    for holder in found.working:
-        print(f"{holder} works here")
+    say(f"{found.pool}: {version}")
+    workers, more = first(found.working, everything=everything)
+    say(*(f"{holder} works here" for holder in workers), *left_out(more, "runs"))
     head = ("universe", "family", "made", "failed", "units", "not made", "shards", "bytes",
             "last use")  # fmt: skip
+    some, more = fold(
+        found.universes, lambda u: u.failed, lambda u: u.last_use or 0.0, everything=everything
+    )
     rows = [
         (u.id, u.family, u.made, u.failed, u.units, u.unmade, u.shards, u.bytes, _when(u.last_use))
-        for u in found.universes
+        for u in some
     ]
-    print("\n".join(table(head, rows)))
-    for universe in found.universes:
-        print()
-        names = ", ".join(universe.names) or "-"
-        print(f"{universe.id}: {names}; jobs: {', '.join(universe.jobs) or '-'}")
-        if universe.visible != universe.shards:
-            print(f"  {universe.visible} of {universe.shards} shards are in the pool's table yet")
-        for digest, n in universe.accepted.items():
-            print(f"  accepted by filters {digest[:12]}: {n}")
-        classes = ", ".join(f"{c} {n}" for c, n in list(universe.classes.items())[:_MOST])
-        more = ", ..." if len(universe.classes) > _MOST else ""
-        print(f"  classes: {classes}{more}")
+    say(*table(head, rows), *left_out(more, "universes"))
+    for universe in some:
+        say("", *_universe(universe, everything))
+
+
+def _universe(universe: UniverseStatus, everything: bool) -> list[str]:
+    most = sys.maxsize if everything else _FEW
+    names = few([*map(name, universe.names)], most) or "-"
+    lines = [f"{universe.id}: {names}; jobs: {few([*map(name, universe.jobs)], most) or '-'}"]
+    if universe.visible != universe.shards:
+        seen = f"{universe.visible} of {universe.shards}"
+        lines.append(f"  {seen} shards are in the pool's table yet")
+    for digest, n in list(universe.accepted.items())[:most]:
+        lines.append(f"  accepted by filters {digest[:12]}: {n}")
+    if everything:
+        made = table(("class", "samples"), [(name(c), n) for c, n in universe.classes.items()])
+        return [*lines, *(f"  {line}" for line in made)]
+    classes = list(universe.classes.items())
+    if folds := len(classes) > _FEW:
+        classes.sort(key=lambda one: -one[1])
+    told = few([f"{name(label)} {n}" for label, n in classes], _FEW)
+    return [*lines, f"  classes: {told}{'; --all shows everything' if folds else ''}"]

@@ -23,11 +23,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from augment.escaping import cut, line
+
 
 class AugmentError(Exception):
-    """Base of all errors raised on purpose. `exit_code` is what the command line returns."""
+    """Base of all errors raised on purpose. `exit_code` is what the command line returns.
+
+    Made of one text, or of one a line. Whatever came from outside into a text, an error shows as
+    `escaping.line` has it: no name and no library writes lines of its own into it.
+    """
 
     exit_code = 3
+
+    def __init__(self, *texts: str) -> None:
+        super().__init__(*map(line, texts))
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 class RequestError(AugmentError):
@@ -42,19 +54,14 @@ _MOST_LINES = 40
 _MOST_DETAIL = 400
 
 
-def cut(text: str, most: int) -> str:
-    """A text of at most `most` characters: whatever came, nobody reads a page of it."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong with a request.
 
     place: where it stands, for example `job.yaml:12 synthesize[0].fill.to`.
     found: what came, as text. expected: what would have been right.
-    hint: the way out, for example the nearest valid name; may be empty. Each is cut at 800
-    characters.
+    hint: the way out, for example the nearest valid name; may be empty. Each is one line, as
+    `escaping.line` has it, and cut at 800 characters.
     """
 
     place: str
@@ -64,7 +71,8 @@ class Problem:
 
     def __post_init__(self) -> None:
         for part in ("place", "found", "expected", "hint"):
-            object.__setattr__(self, part, cut(getattr(self, part), _MOST_TEXT))
+            text = cut(line(getattr(self, part)), _MOST_TEXT)  # nobody reads a page of it
+            object.__setattr__(self, part, text)
 
     def __str__(self) -> str:
         text = f"{self.place}: got {self.found}; expected {self.expected}"
@@ -85,7 +93,7 @@ class _ProblemsError(RequestError):
         lines = [str(p) for p in self.problems[:_MOST_LINES]]
         if (rest := len(self.problems) - _MOST_LINES) > 0:
             lines.append(f"... and {rest} more problems")
-        super().__init__("\n".join(lines))
+        super().__init__(*lines)
 
     def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...]]]:
         return type(self), (self.problems,)
@@ -149,8 +157,8 @@ class SampleError(Exception):
 
     def __init__(self, reason: str, detail: str) -> None:
         self.reason = reason
-        self.detail = detail = cut(detail, _MOST_DETAIL)
-        super().__init__(f"{reason}: {detail}")
+        self.detail = cut(detail, _MOST_DETAIL)
+        super().__init__(line(f"{reason}: {self.detail}"))
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.reason, self.detail)

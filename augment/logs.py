@@ -2,7 +2,8 @@
 
 The ids stand in the context of the code that runs, so that nobody hands them on. Two formats
 write them: lines for people, and one JSON object a line for programs. Credentials are struck
-out of both. Knows nothing of files, jobs or Ray.
+out of both, and what somebody has named writes no lines of its own: a line that begins with a time
+is one that was logged. Knows nothing of files, jobs or Ray.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Literal
 
+from augment.escaping import line as one_line
+from augment.escaping import lines, to_json
 from augment.secrecy import struck
 
 LogFormat = Literal["text", "json"]
@@ -112,7 +115,7 @@ class JsonLines(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(facts(record, self._secrets), ensure_ascii=False)
+        return to_json(facts(record, self._secrets))
 
 
 class TextLines(logging.Formatter):
@@ -123,11 +126,11 @@ class TextLines(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        line = facts(record)
+        line = facts(record, self._secrets)
         record.asctime = self.formatTime(record)
         text = self.formatMessage(_with_message(record, line["message"] + _suffix(line)))
-        trace = line.get("traceback")
-        return struck(f"{text}\n{trace}" if trace else text, self._secrets)
+        trace = lines(line.get("traceback", ""))
+        return "\n".join([one_line(text), *(f"    {each}" for each in trace)])
 
 
 def formatter(kind: LogFormat, secrets: Sequence[str] = ()) -> logging.Formatter:

@@ -36,6 +36,12 @@ class Origin(StrEnum):
 
 
 GENERATED_ORIGINS = (Origin.SYNTHETIC, Origin.TRANSLATED)
+KINDS: Mapping[str, tuple[Origin, ...]] = {
+    "real": (Origin.REAL,),
+    "augmented": (Origin.AUGMENTED, Origin.COMPOSITE),
+    "generated": GENERATED_ORIGINS,
+}
+"""Rows as people are told of them: one word for each kind, in every table and picture."""
 
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 

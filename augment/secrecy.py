@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from augment.escaping import line
+
 STRUCK = "***"
 _NAMED = re.compile(r"key|secret|token|passw|passphrase|credential|connection|sas", re.I)
 _OF_THE_MACHINE = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "RAY_AUTH_TOKEN")
@@ -91,9 +93,11 @@ def _is_secret(value: str) -> bool:
 
 
 def struck(text: str, secrets: Collection[str] = ()) -> str:
-    """The text without these values, and without what is a credential by where it stands: in a
-    URL or before its `@`, behind a name such as `secret=`, in a header, or by its own form."""
-    for secret in sorted(secrets, key=len, reverse=True):
+    """The text without these values, as they are and as `escaping.line` shows them, and without
+    what is a credential by where it stands: in a URL or before its `@`, behind a name such as
+    `secret=`, in a header, or by its own form."""
+    for secret in sorted({form for one in secrets for form in (one, line(one))},
+                         key=len, reverse=True):  # fmt: skip
         text = text.replace(secret, STRUCK)
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)

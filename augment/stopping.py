@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from types import FrameType
+
+from augment import streams
 
 GRACE_S = 20.0
 """Kubernetes kills after 30 seconds; leases and Ray are given back within this time."""
@@ -41,5 +42,5 @@ def heed_sigterm(grace_s: float = GRACE_S) -> None:
 
 
 def _give_up() -> None:
-    print("augment: terminated; the same command resumes", file=sys.stderr, flush=True)
+    streams.note("augment: stopped by SIGTERM; the same command resumes")
     os._exit(_RESUMABLE)

@@ -117,7 +117,7 @@ def test_many_broken_limits_are_counted(tmp_path: Path, capfd: Capture) -> None:
     code, out, _ = call(capfd, "plan", str(path))
     assert code == 1
     assert out.count("  FAIL  limits.min_rows_per_class: ") == 20
-    assert out.endswith("  ... and 41 more (--json names all)\n")
+    assert out.endswith("  ... 41 more; --all shows everything\n")
     _, _, err = carried_out(capfd, "run", path)
     assert "61 limits would be broken by what is planned" in err
     assert "; and 56 more. Change the job" in err

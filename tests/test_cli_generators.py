@@ -48,10 +48,22 @@ def test_list_shows_every_family(capsys: Capture) -> None:
     for family in FAMILIES:
         assert f"\n{family.name}" in f"\n{said}"
         assert family.loads in said
+    assert said.count("  installed:  ") == len(FAMILIES)
+    assert "installed:  yes; for AutoencoderKL: yes, with augment[diffusers]\n" in said
+    assert "installed:  the policy allows none\n" in said
     assert main(["generators", "list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in rows] == [f.name for f in FAMILIES]
-    assert set(rows[0]) == {"name", "loads", "takes", "conditions", "extra"}
+    assert set(rows[0]) == {
+        "name", "loads", "takes", "conditions", "extra", "extra_for", "installed", "missing",
+    }  # fmt: skip
+    assert all(row["installed"] and not row["missing"] for row in rows)
+
+
+def test_list_tells_which_classes_the_policy_allows(capsys: Capture, policy: Path) -> None:
+    policy.write_text(f"allow_code: ['{GOOD}']\n")
+    assert main(["generators", "list"]) == 0
+    assert f"installed:  the policy allows {GOOD}\n" in capsys.readouterr().out
 
 
 def test_a_good_class_passes(capsys: Capture, policy: Path) -> None:

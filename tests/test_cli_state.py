@@ -54,9 +54,10 @@ def test_status_for_people_and_programs(home: Path, capfd: Capture) -> None:
     code, out, _ = call(capfd, "status", str(home / "out"))
     assert code == 0
     assert f"{home}/out: version 1\n\njob small-" in out
-    assert ": committed, generation 1 is committed, version 1\n  last driver: began 20" in out
+    assert ": committed, generation 1 is committed, version 1\n  last run: began 20" in out
     assert re.search(r"\n  mix +2 +2 +99 +99 ", out)
-    assert "\n  train 0 real            11            1\n" in out
+    assert re.search(r"\n  train 0 real +11 +1\n", out)
+    assert re.search(r"\n  train 2 generated +22 +0\n", out)
     code, out, _ = call(capfd, "status", str(home / "out"), "--json")
     (job,) = document(out)["jobs"]
     assert (code, job["state"], job["generation"]) == (0, "committed", 1)

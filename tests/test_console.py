@@ -1,4 +1,4 @@
-"""Progress as lines and as bars, tables, and sizes for people."""
+"""Progress as lines and as bars, and what goes to the log."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from augment import console, logs
+from augment import logs
 from augment.api import load_spec
-from augment.console import PlainReporter, RichReporter, session, table
+from augment.console import PlainReporter, RichReporter, session
 from augment.errors import StorageError
 from tests.end_to_end.jobs import job_document
 
@@ -126,23 +126,6 @@ def test_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
     ):
         pytest.fail("nothing runs without its log")
     assert sys.stderr is not None
-
-
-def test_a_table_has_its_names_left_and_figures_right() -> None:
-    assert table(("class", "n", "share"), [("cat", 7, 0.25), ("a dog", 12345, None)]) == [
-        "class      n  share",
-        "cat        7  0.250",
-        "a dog  12345      -",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("n", "text"),
-    [(0, "0 bytes"), (9999, "9999 bytes"), (10_000, "10 kB"), (9.9e6, "9900 kB"),
-     (1e8, "100 MB"), (2.56e11, "256 GB")],
-)  # fmt: skip
-def test_sizes(n: float, text: str) -> None:
-    assert console.size(n) == text
 
 
 def test_what_is_written_past_every_logger_reaches_the_log_not_the_result(

@@ -84,7 +84,7 @@ def test_a_traceback_stands_in_its_line(kept: Kept) -> None:
     assert found["traceback"].endswith("\nZeroDivisionError: ***")
     first, *_, last = text.splitlines()
     assert first.endswith(f"ERROR augment.test broke unit=unit-1 actor={logs.actor()}")
-    assert last == "ZeroDivisionError: ***"
+    assert last == "    ZeroDivisionError: ***"
 
 
 def test_a_text_line_about_no_unit_is_as_it_was(kept: Kept) -> None:

@@ -7,7 +7,8 @@ from augment.audit.findings import Check, Finding
 from augment.audit.judge import AuditReport, audit
 from augment.audit.limits import LimitResult
 from augment.audit.read import open_dataset
-from augment.audit.render import render, render_trace
+from augment.audit.render import render
+from augment.audit.render_trace import render_trace
 from augment.audit.schema import audit_schema
 from augment.audit.shares import Share, parse_groups
 from augment.audit.sheet import contact_sheet

@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
-
-import yaml
+from collections.abc import Iterator, Mapping, Sequence
 
 from augment.audit.judge import AuditReport
 from augment.audit.limits import LimitResult
 from augment.audit.shares import Share
-from augment.audit.table import generator_names
-from augment.audit.trace import Ancestor, Sample, Trace
+from augment.escaping import line as one_line
+from augment.escaping import name as shown
 from augment.sources.left_out import lines
+from augment.tables import first, fold, left_out, table
 
-_FIGURES = ("rows", "real", "augmented", "generated", "synthetic share", "synthetic to real",
+_FIGURES = ("rows", "real", "augmented", "generated", "generated share", "generated to real",
             "unique real")  # fmt: skip
 _SIGNS = {True: "ok  ", False: "FAIL", None: "--  "}
 
 
-def render(report: AuditReport, most: int = 60) -> str:
-    """The report as text. most: lines of the composition that are shown before it is cut."""
-    blocks = [_head(report), _composition(report, most), *_all_limits(report)]
-    blocks.append([line for _, one in report.left_out for line in lines(one)])
+def render(report: AuditReport, *, everything: bool = False) -> str:
+    """The report as text, each line as `escaping.line` has it. everything: whatever is too long
+    to be read, too."""
+    blocks = [_head(report), _composition(report, everything), *_all_limits(report, everything)]
+    sources, more = first(report.left_out, everything=everything)
+    told = [line for _, one in sources for line in lines(one)]
+    blocks.append([*told, *left_out(more, "sources")])
     blocks.append(["checks", *_checks(report)])
     for name, warns in (("findings", False), ("warnings", True)):
-        some = [f"  {f.check}: {f.text}" for f in report.findings if f.warns is warns]
-        blocks.append([name, *some] if some else [])
+        found = [one for one in report.findings if one.warns is warns]
+        some, more = first(found, kind=lambda one: one.check, everything=everything)
+        told = [f"  {one.check}: {one.text}" for one in some]
+        told += [f"  {line}" for line in left_out(more, name)]
+        blocks.append([name, *told] if some else [])
     blocks.append([_verdict(report)])
-    return "\n\n".join("\n".join(block) for block in blocks if block)
-
-
-def render_trace(trace: Trace) -> str:
-    """The sample and all its ancestors, each further to the right than its child."""
-    version = "no version" if trace.version is None else f"version {trace.version}"
-    return "\n".join([f"{trace.uri}, {version}", *_sample(trace.sample, trace.jobs)])
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int) -> list[str]:
-    """Lines of aligned columns; the first `text_columns` stand left, figures right."""
-    lines = [list(header), *(list(row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    return [
-        "  ".join(
-            cell.ljust(width) if i < text_columns else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
+    return "\n\n".join("\n".join(map(one_line, block)) for block in blocks if block)
 
 
 def _head(report: AuditReport) -> list[str]:
@@ -59,27 +44,40 @@ def _head(report: AuditReport) -> list[str]:
     ]
 
 
-def _composition(report: AuditReport, most: int) -> list[str]:
+def _composition(report: AuditReport, everything: bool) -> list[str]:
     words = report.by or ("split", "class")
     parts = list(report.groups if report.by else report.cells)
     if not report.by:  # in the order of the class list
         place = {name: i for i, name in enumerate(report.classes)}
         parts.sort(key=lambda s: (s.group[0][1], place.get(str(s.group[1][1]), len(place))))
-    rows = [_share(share, words, report.generators) for share in parts[:most]]
-    totals = report.splits if not report.by and len(report.splits) > 1 else ()
-    rows += [_share(share, words, report.generators) for share in totals]
-    rows.append(_share(report.whole, words, report.generators))
+    broken = {(one.split, one.class_name) for one in report.limits if one.ok is False}
+    some, more = fold(
+        parts,
+        lambda share: _place(share) in broken,
+        lambda share: share.synthetic_share if report.whole.generated else share.rows,
+        everything=everything,
+    )
+    splits = report.splits if not report.by and len(report.splits) > 1 else ()
+    totals, more_totals = fold(splits, lambda _: 0, lambda share: share.rows, everything=everything)
+    rows = [_share(share, words, report.generators) for share in (*some, *totals, report.whole)]
     lines = table([*words, *_FIGURES], rows, len(words))
-    if (more := len(parts) - most) > 0:
-        lines.insert(most + 1, f"... {more} more, see the JSON report")
-    return lines
+    after = len(some) + 1
+    return [
+        *lines[:after], *left_out(more), *lines[after:-1], *left_out(more_totals, "splits"),
+        lines[-1],
+    ]  # fmt: skip
+
+
+def _place(share: Share) -> tuple[object, object]:
+    group = dict(share.group)
+    return group.get("split"), group.get("class")
 
 
 def _share(share: Share, words: Sequence[str], generators: Mapping[str, str]) -> list[str]:
     group = dict(share.group)
     if "generator" in group:
         group["generator"] = generators.get(str(group["generator"]), group["generator"])
-    names = ["all" if word not in group else group[word] or "-" for word in words]
+    names = ["all" if word not in group else shown(group[word] or "-") for word in words]
     ratio = share.synthetic_to_real
     return [
         *names,
@@ -90,24 +88,35 @@ def _share(share: Share, words: Sequence[str], generators: Mapping[str, str]) ->
     ]
 
 
-def _all_limits(report: AuditReport) -> Iterator[list[str]]:
+def _all_limits(report: AuditReport, everything: bool) -> Iterator[list[str]]:
     """A block for the limits of each job, or for those that were given."""
     if not report.limits:
         yield ["limits: none on its rows were given, and none were left with the table"]
     by_job: dict[str | None, list[LimitResult]] = {}
     for limit in report.limits:
         by_job.setdefault(limit.job, []).append(limit)
-    for job, limits in by_job.items():
+    some, more = fold(
+        list(by_job.items()),
+        lambda one: sum(limit.ok is False for limit in one[1]),
+        lambda _: 0,
+        everything=everything,
+    )
+    for job, limits in some:
         whose = f"as job {job} left them with the table"
         if job is None:
             whose = "as given, in place of any that were left with the table"
-        yield [f"limits, {whose}", *_limits(limits)]
+        yield [f"limits, {whose}", *_limits(limits, everything)]
+    yield left_out(more, "jobs with limits")
 
 
-def _limits(limits: Sequence[LimitResult]) -> list[str]:
-    """Broken limits one by one; kept ones once each, at the place nearest to the bound, and those
-    that were not judged once each."""
-    lines = [f"  FAIL  {limit.text}" for limit in limits if limit.ok is False]
+def _limits(limits: Sequence[LimitResult], everything: bool) -> list[str]:
+    """Broken limits one by one, the worst of many; kept ones once each, at the place nearest to
+    the bound, and those that were not judged once each."""
+    broken = [limit for limit in limits if limit.ok is False]
+    worst = broken if everything else sorted(broken, key=_excess, reverse=True)
+    some, more = first(worst, kind=lambda one: one.limit, everything=everything)
+    lines = [f"  FAIL  {limit.text}" for limit in some]
+    lines += [f"  {line}" for line in left_out(more, "places where limits are broken")]
     for name in dict.fromkeys(limit.limit for limit in limits):
         of_name = [limit for limit in limits if limit.limit == name]
         kept = [limit for limit in of_name if limit.ok]
@@ -115,9 +124,16 @@ def _limits(limits: Sequence[LimitResult]) -> list[str]:
             nearest = min(kept, key=lambda limit: abs(limit.bound - (limit.value or 0.0)))
             lines.append(f"  ok    {nearest.text}; kept in {len(kept)} of {len(of_name)} places")
         if empty := [limit for limit in of_name if limit.ok is None]:
-            more = f", nor in {len(empty) - 1} more places" if len(empty) > 1 else ""
-            lines.append(f"  --    {empty[0].text}{more}")
+            others = f", nor in {len(empty) - 1} more places" if len(empty) > 1 else ""
+            lines.append(f"  --    {empty[0].text}{others}")
     return lines
+
+
+def _excess(limit: LimitResult) -> float:
+    """By how much it is broken, in parts of its bound."""
+    if limit.by_how_much is None:
+        return float("inf")
+    return limit.by_how_much / (abs(limit.bound) or 1.0)
 
 
 def _checks(report: AuditReport) -> list[str]:
@@ -134,103 +150,3 @@ def _verdict(report: AuditReport) -> str:
         found = len(report.findings) - mild
         return f"verdict: FAILED, {found} findings, {broken} limits broken{more}"
     return f"verdict: {report.verdict}{'' if report.ok else ', there are no rows'}{more}"
-
-
-def _sample(sample: Sample, jobs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    row = sample.row
-    job = jobs.get(str(row.get("job_id")), {})
-    facts = [
-        (
-            "class",
-            f"{row.get('label_name')!r} (label {row.get('label')}), split {row.get('split')}",
-        ),
-        ("origin", _origin(row)),
-        ("image", f"{row.get('width')} x {row.get('height')} pixels, sha256 {row.get('sha256')}"),
-        ("marks", ", ".join(row.get("marks") or [])),
-        ("license", row.get("license")),
-        ("source", _source(row, job)),
-        ("generator", _generator(row, job)),
-        ("sampling", _sampling(row)),
-        ("scores", _pairs(row.get("scores"))),
-        ("attributes", _pairs(row.get("attributes"))),
-        *_transforms(row),
-        ("job", _job(row, job)),
-        ("shard", sample.shard),
-    ]
-    lines = [f"sample {row['sample_id']}"]
-    lines += [f"  {name:<10} {value}" for name, value in facts if value]
-    for parent in sample.parents:
-        lines += [f"  {line}" for line in _parent(parent, jobs)]
-    return lines
-
-
-def _parent(parent: Ancestor, jobs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    if parent.found is not None:
-        first, *rest = _sample(parent.found, jobs)
-        return [f"{parent.role}: {first}", *rest]
-    name = f"sample {parent.sample_id}, " if parent.sample_id else ""
-    return [
-        f"{parent.role}: {name}not in this version",
-        *([f"  {'locator':<10} {parent.locator}"] if parent.locator else []),
-        *([f"  {'sha256':<10} {parent.sha256}"] if parent.sha256 else []),
-    ]
-
-
-def _origin(row: Mapping[str, Any]) -> str:
-    made = ", generated" if row.get("generated") else ""
-    kind = row.get("digital_source_type")
-    return f"{row.get('origin')}{made}{f', {kind}' if kind else ''}"
-
-
-def _source(row: Mapping[str, Any], job: Mapping[str, Any]) -> str:
-    source = row.get("source") or {}
-    if not source.get("name"):
-        return ""
-    uri = _written(job, "sources", source["name"]).get("uri")
-    return f"{source['name']}: {source.get('locator')}{f' in {uri}' if uri else ''}"
-
-
-def _generator(row: Mapping[str, Any], job: Mapping[str, Any]) -> str:
-    made = row.get("generator") or {}
-    if not made.get("id"):
-        return ""
-    name = generator_names({"": job}).get(made["id"])
-    checkpoint = made.get("checkpoint_sha256")
-    uri = _written(job, "generators", name).get("checkpoint")
-    where = f" at {uri}" if uri else ""
-    return f"{f'{name}, ' if name else ''}family {made.get('family')}, id {made['id']}, " + (
-        f"checkpoint sha256 {checkpoint}{where}" if checkpoint else "no checkpoint (procedural)"
-    )
-
-
-def _sampling(row: Mapping[str, Any]) -> str:
-    made = row.get("generator") or {}
-    if not made.get("id"):
-        return ""
-    return f"index {made.get('index')}, conditioning {made.get('conditioning')}"
-
-
-def _transforms(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    steps = row.get("transforms") or []
-    return [("transform", f"{step['op']} {step['params']}") for step in steps]
-
-
-def _pairs(pairs: Any) -> str:
-    return ", ".join(f"{pair['name']} = {pair['value']}" for pair in pairs or [])
-
-
-def _job(row: Mapping[str, Any], job: Mapping[str, Any]) -> str:
-    seed = f", seed {job['seed']}" if "seed" in job else ""
-    known = "" if job else ", job.json is missing"
-    return f"{row.get('job_id')}{seed}, planned at {row.get('generated_at')}{known}"
-
-
-def _written(job: Mapping[str, Any], section: str, name: str | None) -> Mapping[str, Any]:
-    """An entry of the job file as it was written, `${VAR}` and all; {} where there is none."""
-    try:
-        text = yaml.safe_load(str(job.get("spec_text") or ""))
-    except yaml.YAMLError:
-        return {}
-    found = text.get(section) if isinstance(text, dict) else None
-    entry = found.get(name) if isinstance(found, dict) else None
-    return entry if isinstance(entry, dict) else {}

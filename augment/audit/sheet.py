@@ -1,4 +1,4 @@
-"""A contact sheet: some images of every class, real, augmented and synthetic side by side.
+"""A contact sheet: some images of every class, real, augmented and generated side by side.
 
 Rows are classes, columns are grouped by origin; each cell shows the row of the next lowest
 rank, so the same version gives the same picture. Reads narrow columns of all shards and
@@ -16,19 +16,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image, ImageDraw, ImageFont
 
+from augment import escaping
 from augment.audit.facts import Facts, read_facts
 from augment.audit.table import DataSet, Options, Shard, image_bytes, open_data_set, open_shard
 from augment.codec import decode
 from augment.errors import RequestError, SampleError
-from augment.sample import Origin
+from augment.sample import KINDS, Origin
 from augment.spec.models import Errors
 from augment.storage import writing_file
 
-COLUMNS = ("real", "augmented", "synthetic")
-"""Groups of columns. synthetic: every generated row, classical copies of them included."""
+COLUMNS = tuple(KINDS)
+"""Groups of columns. generated: classical copies of generated rows included."""
 
 _PAPER, _INK, _EMPTY = (255, 255, 255), (60, 60, 60), (238, 238, 238)
 _GAP, _GROUP_GAP = 2, 14  # pixels
+_LONGEST = 40  # characters of a class's name
 _MOST = 50  # classes that are shown unless others are asked for
 _SEPARATOR = "\0"
 _Key = tuple[str, str]  # class, group of columns
@@ -186,7 +188,8 @@ def _draw(
     tile: int,
 ) -> Image.Image:
     font = ImageFont.load_default(max(10, min(16, tile // 4)))
-    left = min(200, max(round(font.getlength(name)) for name in names)) + 10
+    shown = {name: escaping.name(name, _LONGEST) for name in names}
+    left = min(200, max(round(font.getlength(text)) for text in shown.values())) + 10
     top = round(font.getbbox("Ag")[3]) + 8
     step, band = tile + _GAP, per_class * (tile + _GAP)
     width = left + len(columns) * band + (len(columns) - 1) * _GROUP_GAP + _GAP
@@ -197,7 +200,7 @@ def _draw(
         pen.text((x0, 2), column, fill=_INK, font=font)
         for r, name in enumerate(names):
             y0 = top + r * step
-            pen.text((4, y0 + tile // 2), name, fill=_INK, font=font, anchor="lm")
+            pen.text((4, y0 + tile // 2), shown[name], fill=_INK, font=font, anchor="lm")
             found = tiles.get((name, column), ())
             for c in range(per_class):
                 image = found[c] if c < len(found) else None

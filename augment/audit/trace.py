@@ -11,11 +11,13 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from augment.audit.openable import read_base
 from augment.audit.table import (
     DataSet,
     Options,
@@ -30,6 +32,8 @@ _LEAST_PREFIX = 6  # hex digits
 _BEGINNING = rf"[0-9a-f]{{{_LEAST_PREFIX},32}}"
 _DEPTH = 64  # steps up; ancestors cannot be in a circle, but a foreign table may say so
 _IMAGES = ("image", "mask")
+_Found = tuple[dict[str, Any], str, int]
+"""A row without images, its shard, and its number there."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,11 @@ class Ancestor:
 
 @dataclass(frozen=True)
 class Sample:
-    """A row without its images, where it stands, and its parents."""
+    """A row without its images, where it stands, and its parents. number: in its shard, from 0."""
 
     row: Mapping[str, Any]
     shard: str
+    number: int
     parents: tuple[Ancestor, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -62,6 +67,7 @@ class Sample:
         return {
             "row": row,
             "shard": self.shard,
+            "number": self.number,
             "parents": [parent.to_json() for parent in self.parents],
         }
 
@@ -69,12 +75,14 @@ class Sample:
 @dataclass(frozen=True)
 class Trace:
     """A sample of one version with its whole ancestry. jobs: `job.json` of the jobs that
-    made its rows, by job id; a job that left none is missing."""
+    made its rows, by job id; a job that left none is missing. bases: the folder that relative
+    paths of a job hang on, by job id, where it is known."""
 
     uri: str
     version: int | None
     sample: Sample
     jobs: Mapping[str, Mapping[str, Any]]
+    bases: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON."""
@@ -83,6 +91,7 @@ class Trace:
             "version": self.version,
             "sample": self.sample.to_json(),
             "jobs": dict(self.jobs),
+            "bases": dict(self.bases),
         }
 
 
@@ -98,28 +107,27 @@ def trace(
         StorageError: the log or a shard cannot be read.
     """
     data = open_data_set(uri, version, options)
-    row, shard = _find_one(data, sample_id.strip())
-    known = {row["sample_id"]: (row, shard)}
+    first = _find_one(data, sample_id.strip())
+    row = first[0]
+    known = {row["sample_id"]: first}
     missing = _parent_ids([row])
     for _ in range(_DEPTH):
         missing -= known.keys()
         if not missing:
             break
-        found = {each["sample_id"]: (each, path) for each, path in _rows(data, missing)}
+        found = {each[0]["sample_id"]: each for each in _rows(data, missing)}
         known |= found
-        missing = _parent_ids(each for each, _ in found.values())
+        missing = _parent_ids(each for each, *_ in found.values())
     sample = _sample(row["sample_id"], known, ())
     jobs = read_jobs(data) if data.version is not None else {}
-    made = {str(each.get("job_id")) for each, _ in known.values()}
-    return Trace(
-        data.folder.uri, data.version, sample, {k: v for k, v in jobs.items() if k in made}
-    )
+    made = {str(each.get("job_id")) for each, *_ in known.values()}
+    jobs = {name: job for name, job in jobs.items() if name in made}
+    bases = {name: base for name in jobs if (base := read_base(data, name)) is not None}
+    return Trace(data.folder.uri, data.version, sample, jobs, bases)
 
 
-def _sample(
-    sample_id: str, known: Mapping[str, tuple[dict[str, Any], str]], below: tuple[str, ...]
-) -> Sample:
-    row, shard = known[sample_id]
+def _sample(sample_id: str, known: Mapping[str, _Found], below: tuple[str, ...]) -> Sample:
+    row, shard, number = known[sample_id]
     path = (*below, sample_id)
     parents = []
     for parent in row.get("parents") or []:
@@ -134,7 +142,7 @@ def _sample(
                 found,
             )
         )
-    return Sample(row, shard, tuple(parents))
+    return Sample(row, shard, number, tuple(parents))
 
 
 def _parent_ids(rows: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -146,7 +154,7 @@ def _parent_ids(rows: Iterable[Mapping[str, Any]]) -> set[str]:
     }
 
 
-def _find_one(data: DataSet, wanted: str) -> tuple[dict[str, Any], str]:
+def _find_one(data: DataSet, wanted: str) -> _Found:
     exact = next(_rows(data, {wanted}), None)
     if exact is not None:
         return exact
@@ -173,7 +181,7 @@ def _unknown(data: DataSet, wanted: str) -> str:
         if left_out:
             row = left_out[0]
             why = f"{row['reason']}: {row['detail']}"
-            return f"{text}; it was planned and left out ({why}), see {path}"
+            return f"{text}; it was planned and is quarantined ({why}), see {path}"
     near = sorted(_ids_from(data, wanted[:_LEAST_PREFIX]))
     if near:
         return f"{text}; did you mean {_some(near)}?"
@@ -184,15 +192,17 @@ def _some(ids: list[str]) -> str:
     return ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
 
 
-def _rows(data: DataSet, wanted: set[str]) -> Iterator[tuple[dict[str, Any], str]]:
-    """(row without images, shard) of the wanted ids, each once; stops when all are found."""
+def _rows(data: DataSet, wanted: set[str]) -> Iterator[_Found]:
+    """The wanted ids' rows, each once; stops when all are found."""
     left = set(wanted)
     for shard in data.shards:
         if not left:
             return
         with open_shard(data, shard) as file:
             names = [name for name in file.schema_arrow.names if name not in _IMAGES]
+            start = 0
             for group in range(file.num_row_groups):
+                begins, start = start, start + file.metadata.row_group(group).num_rows
                 low, high = min(left, default=""), max(left, default="")
                 ids = _group_ids(file, group, low, high) if left else None
                 if ids is None:
@@ -201,7 +211,8 @@ def _rows(data: DataSet, wanted: set[str]) -> Iterator[tuple[dict[str, Any], str
                 if len(hits):
                     found = file.read_row_group(group, columns=names).take(hits).to_pylist()
                     left -= {row["sample_id"] for row in found}
-                    yield from ((row, shard.path) for row in found)
+                    numbers = (begins + hit for hit in hits.to_pylist())
+                    yield from zip(found, repeat(shard.path), numbers, strict=False)
 
 
 def _ids_from(data: DataSet, prefix: str) -> set[str]:

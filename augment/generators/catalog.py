@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 class Family(NamedTuple):
     """loads: files or folders, as their makers wrote them. takes: what a sample is made from.
-    conditions: what steers it. extra: to be installed beside augment, as `augment[extra]`."""
+    conditions: what steers it. extra: to be installed beside augment, as `augment[extra]`;
+    extra_for: what of the family needs it, where not all of it does."""
 
     name: str
     loads: str
     takes: str
     conditions: str
     extra: str | None = None
+    extra_for: str = ""
 
 
 FAMILIES = (
@@ -87,8 +89,10 @@ FAMILIES = (
     ),
     Family(
         "vae",
-        "augment's conditional VAE, pythae folders, AutoencoderKL (needs augment[diffusers])",
+        "augment's conditional VAE, pythae folders, AutoencoderKL",
         "noise, or a source image (AutoencoderKL)",
         "class, or the source image and a variation",
+        "diffusers",
+        "AutoencoderKL",
     ),
 )

@@ -10,10 +10,10 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 
+from augment import streams
 from augment.errors import AugmentError
 
 _LOG = logging.getLogger("augment.run")
@@ -40,7 +40,7 @@ class Ending:
         if main is not None and hasattr(signal, "pthread_kill"):
             signal.pthread_kill(main, signal.SIGINT)
         if not self._over.wait(self._grace_s):
-            print(f"augment: {cause}", file=sys.stderr, flush=True)
+            streams.note(f"augment: {cause}")
             os._exit(cause.exit_code)
 
     @contextlib.contextmanager

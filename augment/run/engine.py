@@ -15,6 +15,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from augment import errors, logs
 from augment.errors import AugmentError, UnitFailed
+from augment.escaping import cut
 from augment.policy import read_policy
 
 _LOG = logging.getLogger("augment.run")
@@ -108,16 +109,16 @@ def built(task: Task, alone: bool = False) -> Worker:
 def as_raised(kind: str, text: str, trace: str) -> AugmentError:
     """The error that a worker raised, by the name of its class; texts cross, objects do not.
     trace: its traceback, for the log."""
-    _LOG.error("in a worker: %s", trace, extra={"ids": logs.ids_in(trace)})
+    _LOG.error("in a worker: %s", kind, extra={"ids": logs.ids_in(trace), "traceback": trace})
     found = getattr(errors, kind, UnitFailed)
     if issubclass(found, (errors.SpecError, errors.PlanError)):
-        return errors.RequestError(text)
+        return errors.RequestError(*text.splitlines())
     return cast(AugmentError, found(text))
 
 
 def _failed(what: str, error: Exception) -> UnitFailed:
     _LOG.error("%s", what, exc_info=error)
-    said = errors.cut(str(error), 1000)
+    said = cut(str(error), 1000)
     return UnitFailed(
         f"{what}: {type(error).__name__}: {said}; the log has the traceback; "
         "mend the cause and run the same command again"

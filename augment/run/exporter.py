@@ -74,14 +74,20 @@ def _family(metric: Metric, values: dict[Labels, Value]) -> Family:
         family = HistogramMetricFamily(metric.name, metric.help, labels=labels)
         for key, value in values.items():
             assert isinstance(value, Histogram)
-            family.add_metric(key, _cumulative(value), value.sum)
+            family.add_metric(_labels(key), _cumulative(value), value.sum)
         return family
     kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
     simple = kind(metric.name, metric.help, labels=labels)
     for key, value in values.items():
         assert not isinstance(value, Histogram)
-        simple.add_metric(key, value)
+        simple.add_metric(_labels(key), value)
     return simple
+
+
+def _labels(labels: Labels) -> list[str]:
+    """As they are, for programs: the format has escapes of its own. Halves of characters, which
+    names of files may hold, are no UTF-8."""
+    return [label.encode(errors="backslashreplace").decode() for label in labels]
 
 
 def _cumulative(value: Histogram) -> list[tuple[str, float]]:

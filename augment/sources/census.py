@@ -24,7 +24,7 @@ from augment.sample import CENSUS_SCHEMA
 from augment.seeds import order_key
 from augment.sources.equal import Equal, EqualTold, find_equal
 from augment.sources.imagefolder import list_imagefolder
-from augment.sources.left_out import Cause, LeftOut, as_text, few, summary
+from augment.sources.left_out import Cause, LeftOut, as_text, summary
 from augment.sources.listing import Listing, by_label, codes_of
 from augment.sources.parquet import list_parquet
 from augment.sources.splitting import cap_shares, draw_digest, draw_splits
@@ -32,6 +32,7 @@ from augment.spec import Job, read_classes, read_label_map
 from augment.spec.models import ImageFolderSource, ParquetSource, SourceSpec
 from augment.spec.problems import nearest, one_of, shown
 from augment.storage import Options
+from augment.tables import few
 
 _KEYS_AT_ONCE = 1 << 16
 

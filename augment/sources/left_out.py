@@ -11,12 +11,14 @@ import heapq
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from augment.escaping import name
 from augment.storage import Odd
+from augment.tables import few
 
 _EXAMPLES = 3
 _MOST_ENDINGS = 50
@@ -233,7 +235,6 @@ def as_text(name: str) -> str:
 
 _MOST_SHOWN = 5
 _MOST_EMPTY = 10
-_LONGEST = 60
 
 
 def lines(one: LeftOut) -> list[str]:
@@ -244,7 +245,7 @@ def lines(one: LeftOut) -> list[str]:
         told.append(f"left out of {one.source}: {one.n}, beside {one.taken} that are taken")
         told += [f"  {line}" for line in _by_cause(one)]
     if one.empty:
-        named = few([_name(label) for label in one.empty], _MOST_EMPTY)
+        named = few([name(label) for label in one.empty], _MOST_EMPTY)
         told.append(f"class folders of {one.source} without an image to use: {named}")
     return told
 
@@ -264,7 +265,7 @@ def _by_cause(one: LeftOut) -> Iterator[str]:
         if cause.of_images and any(classes):
             told.append(_classes(classes, one.of))
         if cause.of_images and (examples := [e for loss in losses for e in loss.examples]):
-            told.append(f"for example {_name(min(examples))}")
+            told.append(f"for example {name(min(examples))}")
         if cause in _WAYS_OUT:
             told.append(_WAYS_OUT[cause])
         yield "; ".join(told)
@@ -286,16 +287,5 @@ def _classes(classes: Mapping[str, int], of: Mapping[str, int]) -> str:
     """Those first that lost the largest part."""
     lost = [(label, n, max(n, of.get(label, n))) for label, n in classes.items() if label]
     lost.sort(key=lambda x: (-x[1] / x[2], -x[1], x[0]))
-    shown = [f"{_name(label)}: {n} of {total}" for label, n, total in lost]
+    shown = [f"{name(label)}: {n} of {total}" for label, n, total in lost]
     return f"class {few(shown, _MOST_SHOWN)}"
-
-
-def few(texts: Sequence[str], most: int) -> str:
-    """The first of them, and how many more there are."""
-    more = len(texts) - most
-    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-def _name(name: str) -> str:
-    plain = name if name.isprintable() else name.encode("unicode_escape").decode()
-    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}..."

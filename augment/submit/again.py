@@ -10,6 +10,7 @@ the repeating. Imports nothing of `augment`, so that what broke cannot break it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import subprocess
 import sys
@@ -30,11 +31,9 @@ def main(argv: Sequence[str]) -> int:
         if code != _BROKE or attempts.told_to_stop or number == asked.attempts:
             return code
         pause = min(asked.pause * 2 ** (number - 1), asked.longest)
-        print(
-            f"augment: attempt {number} of {asked.attempts} broke half-way; again in {pause:g} s",
-            file=sys.stderr,
-            flush=True,
-        )
+        said = f"augment: attempt {number} of {asked.attempts} broke half-way; again in {pause:g} s"
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody may be listening
+            print(said, file=sys.stderr, flush=True)
         if attempts.pause(pause):
             return _BROKE
     return _BROKE

@@ -137,7 +137,7 @@ class Cluster:
             self._client.stop_job(submission_id)
         return self.wait(submission_id)
 
-    def wait(self, submission_id: str, say: Callable[[str], None] | None = None) -> Submission:
+    def wait(self, submission_id: str, say: Callable[[str], object] | None = None) -> Submission:
         """The submission once it has ended. say: is given its log as it grows. A cluster that
         does not answer for a while is asked again; the job goes on without whoever waits."""
         began = heard = time.monotonic()

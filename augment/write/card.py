@@ -9,24 +9,30 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from augment.errors import RequestError
-from augment.sample import GENERATED_ORIGINS, Origin
+from augment.escaping import code
+from augment.escaping import markdown as escaped
+from augment.sample import GENERATED_ORIGINS, KINDS, Origin
 from augment.sources import read_left_out
 from augment.sources.left_out import lines as left_out_lines
 from augment.storage import Folder
+from augment.tables import few, fold
 from augment.write.card_jobs import job_facts
 from augment.write.creation import table_classes
-from augment.write.markdown import escaped
 from augment.write.provenance import Cell, read_counts, read_job, read_verdict
 from augment.write.table import live_files, newest_version, open_table
 
 CARD = "README.md"
 MAX_LISTED_FILES = 1000
+_MOST = 20  # of a list that is no table
+_ELSEWHERE = (
+    "All counts are in the `counts` files of `_provenance/`; `augment audit . --all` shows them."
+)
 # Names of files that are not there: `datasets` refuses them, and without any it would load
 # every file that it finds, orphans too.
 _TOO_MANY = "too-many-files-to-list--read-this-table-through-its-delta-log"
@@ -65,7 +71,7 @@ def render_card(folder: Folder, version: int) -> str:
     parts = (
         _front_matter(by_split),
         _title(folder, version, cells, len(rows_by_shard)),
-        *(_counts(split, classes, rows) for split, rows in by_split.items()),
+        *_all_counts(by_split, classes),
         _marking(cells),
         _reading(by_split, len(rows_by_shard)),
         _jobs(folder, cells, version),
@@ -114,23 +120,40 @@ def _front_matter(by_split: Mapping[str, Sequence[Cell]]) -> str:
 def _title(folder: Folder, version: int, cells: Sequence[Cell], files: int) -> str:
     name = folder.uri.rstrip("/").rpartition("/")[2]
     return (
-        f"# {name}\n\nVersion {version} of this table: {_rows(cells):,} rows in {files:,} "
+        f"# {escaped(name)}\n\nVersion {version} of this table: {_rows(cells):,} rows in {files:,} "
         "Parquet files, made by `augment`. This file is remade with every version."
     )
 
 
+def _all_counts(by_split: Mapping[str, Sequence[Cell]], classes: Sequence[str]) -> Iterator[str]:
+    """A section a split; of many splits, those with the most and the fewest rows."""
+    some, more = fold(list(by_split.items()), lambda _: 0, lambda one: _rows(one[1]))
+    for split, cells in some:
+        yield _counts(split, classes, cells)
+    if more:
+        yield f"And {more} more splits. {_ELSEWHERE}"
+
+
 def _counts(split: str, classes: Sequence[str], cells: Sequence[Cell]) -> str:
-    origins = [o.value for o in Origin if any(c["origin"] == o for c in cells)]
+    """Of many classes those without a row, and those with the most and the fewest."""
+    shown = [word for word, of in KINDS.items() if any(c["origin"] in of for c in cells)]
     by_class = _grouped(cells, "label_name")
-    lines = [f"| class | {' | '.join(origins)} | all |", "|---|" + "---:|" * (len(origins) + 1)]
-    lines += [_line(escaped(name), by_class.get(name, []), origins) for name in classes]
-    lines.append(_line("**all**", cells, origins))
-    return f"## Split {split}\n\n" + "\n".join(lines) + "\n\n" + _shares(cells)
+    lines = [f"| class | {' | '.join([*shown, 'all'])} |", "|---|" + "---:|" * (len(shown) + 1)]
+    some, more = fold(
+        list(classes),
+        lambda name: name not in by_class,
+        lambda name: _rows(by_class.get(name, ())),
+    )
+    lines += [_line(escaped(name), by_class.get(name, ()), shown) for name in some]
+    lines.append(_line("**all**", cells, shown))
+    table = "\n".join(lines)
+    if more:
+        table += f"\n\n{len(some)} of {len(classes)} classes are shown. {_ELSEWHERE}"
+    return f"## Split {escaped(split)}\n\n{table}\n\n{_shares(cells)}"
 
 
-def _line(name: str, cells: Sequence[Cell], origins: Sequence[str]) -> str:
-    by_origin = _grouped(cells, "origin")
-    counts = [_rows(by_origin.get(o, [])) for o in origins]
+def _line(name: str, cells: Sequence[Cell], words: Sequence[str]) -> str:
+    counts = [_rows(c for c in cells if c["origin"] in KINDS[word]) for word in words]
     return f"| {' | '.join([name, *map(str, counts), str(sum(counts))])} |"
 
 
@@ -139,16 +162,17 @@ def _shares(cells: Sequence[Cell]) -> str:
     real = _rows(c for c in cells if c["origin"] == Origin.REAL)
     to_real = f"{generated} / {real} = {generated / real:.4f}" if real else f"{generated} / 0"
     return (
-        f"Synthetic share (generated rows of all rows): {generated} / {rows} = "
-        f"{generated / rows:.4f}. Synthetic to untouched real rows: {to_real}."
+        f"Generated rows of all rows (`synthetic_share`): {generated} / {rows} = "
+        f"{generated / rows:.4f}. Generated to untouched real rows (`synthetic_to_real`): "
+        f"{to_real}."
     )
 
 
 def _marking(cells: Sequence[Cell]) -> str:
     if not _generated(cells):
-        return "## Synthetic content\n\nNo row of this version was made by a generator."
+        return "## Generated content\n\nNo row of this version was made by a generator."
     return (
-        "## Synthetic content\n\n"
+        "## Generated content\n\n"
         "Rows with `generated = true` were made by a generator, or have an ancestor that was. "
         "Their images carry an XMP packet with `Iptc4xmpExt:DigitalSourceType`, "
         "`Iptc4xmpExt:AISystemUsed` and the `sample_id` as `dc:identifier`; columns `marks`, "
@@ -182,24 +206,27 @@ def _reading(by_split: Mapping[str, Sequence[Cell]], files: int) -> str:
             "to name, so `datasets.load_dataset` on this folder finds none: read through Delta "
             f"or `augment.api.open_dataset`.\n\n```python\n{_ALWAYS}\n```"
         )
-    renamed = [f"`{s}` is `{n}`" for s in by_split if (n := datasets_split(s)) != s]
-    names = f"\n\nFor `datasets`, split {', '.join(renamed)}." if renamed else ""
+    renamed = [f"{code(s)} is {code(n)}" for s in by_split if (n := datasets_split(s)) != s]
+    names = f"\n\nFor `datasets`, split {few(renamed, _MOST)}." if renamed else ""
     listed = f"\n\n```python\n{_LISTED}\n```" if by_split else ""
     return f"{text}\n\n```python\n{_ALWAYS}\n```{listed}{names}"
 
 
 def _jobs(folder: Folder, cells: Sequence[Cell], version: int) -> str:
     lines, facts = ["## Where it comes from", ""], list[str]()
-    for job_id, rows in _grouped([{**c, "job": _job(c["shard"])} for c in cells], "job").items():
+    by_job = _grouped([{**c, "job": _job(c["shard"])} for c in cells], "job")
+    some, more = fold(list(by_job.items()), lambda _: 0, lambda one: _rows(one[1]))
+    for job_id, rows in some:
         job = read_job(folder, job_id) or {}
         lines.append(
-            f"- `_provenance/{job_id}/`: the job, its counts and what was left out "
-            f"({_rows(rows):,} rows; request digest `{job.get('digest', 'unknown')}`)"
+            f"- {code(f'_provenance/{job_id}/')}: the job, its counts and what was left out "
+            f"({_rows(rows):,} rows; request digest {code(job.get('digest', 'unknown'))})"
         )
         lines += _copies(job)
         lines += _left_out(job)
         if job:
             facts += ["", job_facts(job_id, job, read_verdict(folder, job_id), version)]
+    lines += [f"- and {more} more jobs, each with a folder in `_provenance/`"] if more else []
     lines += ["", "`augment trace` shows the ancestry of a row, `augment audit` judges the table."]
     return "\n".join([*lines, *facts])
 
@@ -208,18 +235,24 @@ def _copies(job: Mapping[str, Any]) -> list[str]:
     """What became of a job's classical copies, an augmentation a line; nothing where it does not
     say."""
     found = job.get("copies")
-    return [
-        f"  - copies by `{name}`: {n.get('made', 0):,}; drawn again because they showed their "
-        f"parent: {n.get('redrawn', 0):,}; equal to their parent all the same: "
-        f"{n.get('unchanged', 0):,}"
+    told = [
+        f"  - copies by {code(name)}: {_number(n.get('made'))}; drawn again because they showed "
+        f"their parent: {_number(n.get('redrawn'))}; equal to their parent all the same: "
+        f"{_number(n.get('unchanged'))}"
         for name, n in (found.items() if isinstance(found, dict) else ())
         if isinstance(n, dict)
     ]
+    more = [f"  - and copies by {len(told) - _MOST} more"] if len(told) > _MOST else []
+    return [*told[:_MOST], *more]
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else "0" if value is None else escaped(value)
 
 
 def _left_out(job: Mapping[str, Any]) -> list[str]:
     """What stood in a job's sources and was not planned, a cause a line."""
-    told = [line for one in read_left_out(job) for line in left_out_lines(one)]
+    told = [line for one in read_left_out(job)[:_MOST] for line in left_out_lines(one)]
     return [f"{'    ' if line.startswith(' ') else '  '}- {escaped(line.strip())}" for line in told]
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from augment.write.markdown import escaped
+from augment.escaping import markdown as escaped
+from augment.tables import few
 
 _MOST = 20  # sources or generators that are listed
+_FEW = 10  # names in one line
 _VERDICTS = {"ok": "ok", "failed": "FAILED", "not judged": "not judged"}
 Json = Mapping[str, Any]
 
@@ -75,22 +77,22 @@ def _seen(facts: Json) -> str:
     if not isinstance(seen, list):
         return "unknown"
     told = [
-        f"{one.get('source')}: {', '.join(map(str, _list(one.get('splits'))))}"
+        f"{one.get('source')}: {few([*map(str, _list(one.get('splits')))], _FEW)}"
         for one in seen
         if isinstance(one, Mapping)
     ]
-    return "; ".join(told) or "unknown"
+    return few(told, _FEW) or "unknown"
 
 
 def _filters(job: Json) -> Iterator[str]:
     if not _entries(job.get("generators")) or "filters" not in job:
         return
     told = [
-        f"{escaped(name)} ({', '.join(f'{k} {v}' for k, v in _mapping(of).items())})"
+        escaped(f"{name} ({', '.join(f'{k} {v}' for k, v in _mapping(of).items())})")
         for one in _list(job["filters"])
         for name, of in _mapping(one).items()
     ]
-    yield f"Filters of generated samples: {'; '.join(told) or 'none'}."
+    yield f"Filters of generated samples: {few(told, _FEW) or 'none'}."
 
 
 # ---- limits --------------------------------------------------------------------------

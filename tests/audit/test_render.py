@@ -9,7 +9,6 @@ import jsonschema
 import pytest
 
 from augment.audit import audit, audit_schema, render
-from augment.audit.render import table
 from augment.spec.models import Limits, ShareLimit
 
 LIMITS = Limits(synthetic_share=ShareLimit(max=0.5, per_class=0.5), min_rows_per_class={"train": 2})
@@ -59,20 +58,6 @@ def test_findings_are_shown(builder: Any, small_rows: Any) -> None:
     assert "  FAIL  counts from the rows and from the log agree: they differ\n" in text
     assert "3 rows, the log says 0" in text
     assert text.endswith("verdict: FAILED, 1 findings, 0 limits broken")
-
-
-def test_a_long_composition_is_cut_and_says_so(digits_set: Any) -> None:
-    lines = render(audit(digits_set.uri), most=2).splitlines()
-    assert lines[5] == "... 4 more, see the JSON report"
-    assert lines[6].split()[:2] == ["test", "all"]
-
-
-def test_columns_of_text_stand_left_and_figures_right() -> None:
-    assert table(["name", "n"], [["a", "5"], ["longer", "10"]], 1) == [
-        "name     n",
-        "a        5",
-        "longer  10",
-    ]
 
 
 @pytest.mark.parametrize("by", ["", "class,generator"])

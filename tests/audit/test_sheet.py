@@ -86,7 +86,7 @@ def test_errors_name_what_is_wrong(digits_set: Any, tmp_path: Path) -> None:
         "sheet: got per_class 0 and tile 64; expected 1 to 64 and 8 to 1024"
     )
     assert told(uri, path, columns=["fake"]) == (
-        "sheet: got column 'fake'; expected real, augmented, synthetic"
+        "sheet: got column 'fake'; expected real, augmented, generated"
     )
     assert told(uri, path, split="val") == (
         f"{uri} (version 0): split 'val' holds no rows to show; "

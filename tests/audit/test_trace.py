@@ -44,8 +44,9 @@ def test_the_text_says_what_an_auditor_asks(digits_set: Any, small_rows: Any) ->
         "class      '0' (label 0), split train",
         "origin     augmented, http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyE",
         'transform  Affine {"rotate": 3.5}',
-        f"  parentOf: sample {rows[0].sample_id}\n",
-        "    source     digits: train/0/0000.png in ${DATA}/digits",
+        f"  parent: sample {rows[0].sample_id}\n",
+        "    source     digits: ${DATA}/digits/train/0/0000.png",
+        f"shard      {digits_set.uri}/{TRAIN_0}, row 4\n",
         "    license    CC-BY-4.0",
         "job        digits-0123456789ab, seed 7, planned at 1970-01-01",
     ):
@@ -53,7 +54,7 @@ def test_the_text_says_what_an_auditor_asks(digits_set: Any, small_rows: Any) ->
     text = render_trace(trace(digits_set.uri, rows[6].sample_id))
     for said in (
         "generator  digits-vae, family vae, id aeae",
-        f"checkpoint sha256 {'cc' * 32} at checkpoints/vae",
+        f"checkpoint sha256 {'cc' * 32} at checkpoints/vae (from the job's folder)",
         'sampling   index 0, conditioning {"class":"0"}',
         "scores     degenerate.std = 41.5",
         "marks      xmp",
@@ -114,8 +115,9 @@ def test_a_row_that_was_left_out_is_found_in_the_quarantine(builder: Any, small_
     }  # fmt: skip
     builder.provenance("quarantine", pa.Table.from_pylist([values], schema=QUARANTINE_SCHEMA))
     assert told(uri, "0" * 12) == (
-        f"{uri} (version 0): no row has the sample id {'0' * 12}; it was planned and left out "
-        "(truncated: the file ends early), see _provenance/digits-0123456789ab/quarantine.parquet"
+        f"{uri} (version 0): no row has the sample id {'0' * 12}; it was planned and is "
+        "quarantined (truncated: the file ends early), "
+        "see _provenance/digits-0123456789ab/quarantine.parquet"
     )
 
 
@@ -126,7 +128,7 @@ def test_a_parent_outside_the_version_is_known_by_its_name(builder: Any, small_r
     found = trace(builder.build({TRAIN_0: [copy]}).uri, copy.sample_id)
     assert found.sample.parents[0].found is None
     text = render_trace(found)
-    assert f"  inputTo: sample {'e' * 32}, not in this version\n" in text
+    assert f"  input: sample {'e' * 32}, not in this version\n" in text
     assert "    locator    labels/7.png\n" in text
     assert text.endswith(f"    sha256     {'d' * 64}")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from augment import errors
+from augment import errors, logs
 from augment.errors import AugmentError, Problem, SpecError, StorageError, UnitFailed
 from augment.generators import Placement
 from augment.run import LocalEngine, Resources, Task, Worker
@@ -121,7 +121,8 @@ def test_an_error_crosses_by_name_and_text(
     assert type(raised) is kind
     assert str(raised) == "what happened"
     assert raised.exit_code == kind.exit_code
-    assert "Traceback: where" in caplog.text
+    (record,) = caplog.records
+    assert logs.facts(record)["traceback"] == "Traceback: where"
 
 
 @pytest.mark.parametrize("kind", ["SpecError", "PlanError"])

@@ -115,10 +115,10 @@ def test_the_card_tells_counts_shares_and_origin(folder: Folder, rows: Rows) -> 
     card = render_card(folder, version)
     assert "# digits\n\nVersion 1 of this table: 10 rows in 2 Parquet files" in card
     train = card[card.index("## Split train") :]
-    assert "| class | real | synthetic | all |\n|---|---:|---:|---:|\n| 0 | 3 | 0 | 3 |" in train
+    assert "| class | real | generated | all |\n|---|---:|---:|---:|\n| 0 | 3 | 0 | 3 |" in train
     assert "| no\\|way | 2 | 0 | 2 |\n| cat | 0 | 2 | 2 |\n| **all** | 5 | 2 | 7 |" in train
-    assert "(generated rows of all rows): 2 / 7 = 0.2857" in train
-    assert "Synthetic to untouched real rows: 2 / 5 = 0.4000." in train
+    assert "Generated rows of all rows (`synthetic_share`): 2 / 7 = 0.2857" in train
+    assert "Generated to untouched real rows (`synthetic_to_real`): 2 / 5 = 0.4000." in train
     assert f"`_provenance/{JOB}/`" in card
     assert "(10 rows; request digest `0123456789abfff" in card
     assert "`Iptc4xmpExt:DigitalSourceType`" in card
@@ -239,7 +239,7 @@ def test_the_card_carries_the_verdict_of_its_own_version(folder: Folder, rows: R
     said = job_section(folder, version)
     assert "- kept in 2, BROKEN in 1 places: x \\| 1\n" in said
     assert said.rstrip().endswith(
-        "Verdict of the audit of version 1: FAILED.\n- log: they differ\n- and 4 more findings"
+        "Verdict of the audit of version 1: FAILED.\n- log: they\\\\ndiffer\n- and 4 more findings"
     )
     write_verdict(folder, JOB, VERDICT | {"version": 0})
     assert "was not audited yet" in job_section(folder, version)
