@@ -51,10 +51,10 @@ def test_the_demo_has_the_counts_that_the_readme_says(home: Path) -> None:
 
 
 def test_there_are_snippets() -> None:
-    assert len(SNIPPETS) == 3
+    assert len(SNIPPETS) == 4
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(4))
 def test_snippets_run(home: Path, number: int, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SNIPPETS[number]],
@@ -68,13 +68,14 @@ def test_snippets_run(home: Path, number: int, tmp_path: Path) -> None:
     expected = {
         0: "{'test': 540, 'train': 1300}\n(32, 32) ['0', '1', '2',",
         1: "synthetic",
-        2: "1300\nTrue True\n540",
+        2: "torch.Size([64, 3, 32, 32]) torch.uint8 torch.Size([64])",
+        3: "1300\nTrue True\n540",
     }
     assert expected[number] in done.stdout
 
 
 @pytest.mark.parametrize("name", ["a b", "ünï # 日本", "100% (new)", "q'q"])
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_snippets_run_wherever_the_data_set_lies(
     home: Path, tmp_path: Path, name: str, number: int
 ) -> None:
@@ -90,7 +91,7 @@ def test_snippets_run_wherever_the_data_set_lies(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    expected = {0: "{'test': 540, 'train': 1300}", 1: r"synthetic +│ +400 │"}
+    expected = {0: "{'test': 540, 'train': 1300}", 1: r"synthetic +│ +400 │", 2: "torch.uint8"}
     assert re.search(expected[number], done.stdout)
 
 
