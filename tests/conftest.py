@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.hostile import Hostile, make
 
 if TYPE_CHECKING:
     from tests.storage.s3_server import S3Server
@@ -16,11 +21,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No checkpoint that a test fetches stays in the cache of whoever runs it."""
+def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing that a test fetches or logs stays in the home of whoever runs it. Processes that are
+    started find the toys of the tests. On a busy machine Ray may take its time, and kills nobody
+    for memory that others use; it sees no other Ray of the machine, nor what one has left."""
+    rays = tempfile.mkdtemp(prefix="t-", dir="/tmp")  # the name of a socket is short
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+        patch.setenv("RAY_TMPDIR", rays)
+        patch.delenv("RAY_ADDRESS", raising=False)
+        patch.setenv("RAY_raylet_start_wait_time_s", "300")
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")
         yield
+    shutil.rmtree(rays, ignore_errors=True)
+
+
+@pytest.fixture
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Hostile:
+    """Where somebody may happen to stand."""
+    return make(tmp_path_factory.mktemp("hostile"))
 
 
 @pytest.fixture(scope="session")

@@ -7,17 +7,20 @@ torch is imported inside functions. Knows no family.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
+from augment.folders import own_folder
 from augment.generators.protocol import GeneratedBatch, GeneratorInfo, Placement
 from augment.spec.generator_base import Precision
 
 if TYPE_CHECKING:
     import torch
 
+_COMPILED = "TORCHINDUCTOR_CACHE_DIR"
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -78,6 +81,8 @@ def compiled(network: Callable[P, R], placement: Placement) -> Callable[P, R]:
     """The network as `torch.compile` makes it in the mode asked for, itself with `off`."""
     if placement.compile == "off":
         return network
+    if _COMPILED not in os.environ:  # torch's own place is known to everybody on the machine
+        os.environ[_COMPILED] = own_folder("cache", "compiled", os.environ)
     import torch
 
     return torch.compile(network, mode=placement.compile, dynamic=False)

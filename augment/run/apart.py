@@ -12,12 +12,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
-import os
 import subprocess
 import sys
 import traceback
 from multiprocessing.connection import Connection
 
+from augment import children
 from augment.errors import AugmentError, UnitFailed
 from augment.run.engine import Task, as_raised, built, call
 
@@ -48,9 +48,8 @@ def _ask(task: Task, unit: str) -> _Answer | None:
     ours, theirs = multiprocessing.Pipe()
     with ours:
         with theirs:
-            command = [sys.executable, "-m", "augment.run.apart", str(theirs.fileno())]
-            env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-            process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=env)
+            command = children.command("augment.run.apart", str(theirs.fileno()))
+            process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
         try:
             ours.send((task, unit))
             answer: _Answer | None = ours.recv()

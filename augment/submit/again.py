@@ -24,7 +24,7 @@ _BROKE = 3
 def main(argv: Sequence[str]) -> int:
     """The exit code of the last attempt; 3 where a signal ended it."""
     asked = _parser().parse_args(argv)
-    command = [sys.executable, "-m", "augment", *asked.command]
+    command = [sys.executable, "-P", "-m", "augment", *asked.command]
     attempts = Attempts()
     for number in range(1, asked.attempts + 1):
         code = attempts.one(command)

@@ -35,7 +35,7 @@ def entrypoint_of(
     """overrides: `key=value` over the job's `execution`. despite_limits: also where its plan
     breaks limits. folder: where the bundle lies, with a
     slash at its end; empty: where the command is run."""
-    words = [python, "-m"]
+    words = [python, "-P", "-m"]  # what travelled is data, whatever it is named
     if retries.attempts > 1:
         words += ["augment.submit.again", "--attempts", str(retries.attempts)]
         words += ["--pause", str(retries.pause_s), "--longest", str(retries.longest_s), "--"]

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import ended as over
+
 ROOT = Path(__file__).parents[2]
 RUN = """
 import os, pathlib, signal, sys, time
@@ -25,7 +27,7 @@ if code == "kill":
 if code == "hang":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     print("hangs", flush=True)
-    time.sleep(60)
+    time.sleep(100_000)
 sys.exit(int(code))
 """
 
@@ -42,7 +44,7 @@ def stand_in(tmp_path: Path) -> Path:
 
 def begun(folder: Path, *more: str, codes: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "augment.submit.again", *more, "--", "log", codes]
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    env = {**os.environ, "PYTHONPATH": str(folder)}
     return subprocess.Popen(command, cwd=folder, env=env, text=True, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE)  # fmt: skip
 
@@ -50,7 +52,7 @@ def begun(folder: Path, *more: str, codes: str) -> subprocess.Popen[str]:
 def ended(folder: Path, codes: str, attempts: int = 3) -> tuple[int, int, str]:
     """Exit code, attempts, what it said."""
     process = begun(folder, "--attempts", str(attempts), "--pause", "0.01", codes=codes)
-    _, said = process.communicate(timeout=60)
+    _, said = over(process)
     return process.returncode, len((folder / "log").read_text().split()), said
 
 
@@ -87,7 +89,7 @@ def test_sigterm_goes_to_the_command_and_ends_the_repeating(stand_in: Path) -> N
     assert process.stdout is not None
     assert process.stdout.readline() == "hangs\n"
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    over(process)
     assert process.returncode == 3
     assert (stand_in / "log").read_text().split() == ["x"]
 
@@ -97,13 +99,13 @@ def test_sigterm_ends_a_pause(stand_in: Path) -> None:
     assert process.stderr is not None
     assert process.stderr.readline() == "augment: attempt 1 of 5 broke half-way; again in 500 s\n"
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    over(process)
     assert process.returncode == 3
 
 
 def test_no_attempt_is_no_number(stand_in: Path) -> None:
     process = begun(stand_in, "--attempts", "0", codes="0")
-    _, said = process.communicate(timeout=30)
+    _, said = over(process)
     assert process.returncode == 2
     assert "--attempts: got 0; expected at least 1" in said
 

@@ -175,14 +175,15 @@ def test_a_bundle_laid_out(tmp_path: Path) -> None:
 def test_the_command() -> None:
     bundle = Bundle("job.json", "execution.yaml", {}, ())
     assert entrypoint_of(bundle, overrides=["address=auto", "a=b c"]) == (
-        "python -m augment run job.json --execution execution.yaml --set address=auto --set 'a=b c'"
+        "python -P -m augment run job.json --execution execution.yaml --set address=auto "
+        "--set 'a=b c'"
     )
     assert entrypoint_of(bundle, despite_limits=True).endswith(" --despite-limits")
     again = entrypoint_of(
         Bundle("job.yaml", None, {}, ()), folder="/etc/job/", retries=Retries(attempts=5)
     )
     assert again == (
-        "python -m augment.submit.again --attempts 5 --pause 15 --longest 600 -- "
+        "python -P -m augment.submit.again --attempts 5 --pause 15 --longest 600 -- "
         "run /etc/job/job.yaml"
     )
 

@@ -96,7 +96,7 @@ def test_without_a_queue_it_grows_and_the_job_knows(tmp_path: Path, capsys: Capt
     assert cluster["enableInTreeAutoscaling"] is True
     assert "suspend" not in job["spec"]
     assert job["spec"]["entrypoint"] == (
-        "python -m augment.submit.again --attempts 5 --pause 15 --longest 600 -- run "
+        "python -P -m augment.submit.again --attempts 5 --pause 15 --longest 600 -- run "
         "/etc/augment/job/job.yaml --set address=auto --set autoscale.cpus=12 "
         "--set autoscale.gpus=6"
     )

@@ -11,14 +11,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from augment import errors
+from augment import children, errors
 from augment.errors import CheckpointError, RequestError, StorageError
 from augment.places import place_of
 from augment.storage import Folder, split_uri
@@ -117,12 +116,12 @@ def _ask(request: Mapping[str, Any], path: Path, bounds: Bounds, source: str) ->
         "cpu_seconds": bounds.cpu_seconds,
     }
     done = subprocess.run(
-        [sys.executable, "-m", "augment.generators.importing.child"],
+        children.command("augment.generators.importing.child"),
         input=json.dumps({**request, **limits}),
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": _search_path()},
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
     if done.returncode or not done.stdout:
         raise _ended(done, source, bounds)
@@ -131,12 +130,6 @@ def _ask(request: Mapping[str, Any], path: Path, bounds: Bounds, source: str) ->
         raise _as_raised(*answer["error"], source=source, bounds=bounds)
     said: dict[str, Any] = answer["ok"]
     return said
-
-
-def _search_path() -> str:
-    """This checkout first, installed or not."""
-    root = str(Path(__file__).resolve().parents[3])
-    return os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
 
 
 def _ended(done: subprocess.CompletedProcess[str], source: str, bounds: Bounds) -> CheckpointError:
