@@ -1,6 +1,7 @@
 """The deep check: every image is read, hashed, decoded, and searched for its mark.
 
-Memory: one batch of images at a time. Costs a full read and decode of the data set. The
+Memory: one batch of images at a time. Costs a full read and decode of the data set; an image that
+takes too long is a fault of its row, and the check goes on (patience.py). The
 mark is found by a plain search for an XMP packet with a DigitalSourceType; what writes
 marks is not known here, so that a fault there cannot hide itself.
 """
@@ -10,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
 
 from augment.audit.findings import NO_ROWS, Check, Finding, not_judged
+from augment.audit.patience import IMAGE_S, MOST_LATE, Patience
 from augment.audit.table import DataSet, Shard, image_bytes, open_shard
 from augment.codec import verify
 from augment.errors import SampleError
@@ -42,14 +43,14 @@ def check_images(data: DataSet, workers: int = 2) -> tuple[list[Check], list[Fin
     """
     rows, unhashed, generated = 0, 0, 0
     bad: dict[str, tuple[int, str]] = {}
-    with ThreadPoolExecutor(workers) as pool:
+    with Patience(_faults, _late, workers) as pool:
         for shard in data.shards:
             for batch in _images(data, shard):
                 lines = batch.to_pylist()
                 rows += len(lines)
                 unhashed += sum(line.get("sha256") is None for line in lines)
                 generated += sum(map(_generated, lines))
-                for line, faults in zip(lines, pool.map(_faults, lines), strict=True):
+                for line, faults in zip(lines, pool.map(lines), strict=True):
                     for name, fault in faults:
                         n, first = bad.get(name, (0, ""))
                         text = f"sample {line.get('sample_id')} in shard {shard.path}: {fault}"
@@ -82,6 +83,11 @@ def _images(data: DataSet, shard: Shard) -> Iterator[pa.RecordBatch]:
         columns = [name for name in _COLUMNS if name in file.schema_arrow.names]
         for group in range(file.num_row_groups):
             yield from file.iter_batches(_BATCH, row_groups=[group], columns=columns)
+
+
+def _late(row: dict[str, Any]) -> list[tuple[str, str]]:
+    why = f"it was given up: it takes longer than {IMAGE_S:g} s, or {MOST_LATE} images before it do"
+    return [("decode", why)]
 
 
 def _faults(row: dict[str, Any]) -> list[tuple[str, str]]:

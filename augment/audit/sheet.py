@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from augment import escaping
 from augment.audit.facts import Facts, read_facts
+from augment.audit.patience import alone
 from augment.audit.table import DataSet, Options, Shard, image_bytes, open_data_set, open_shard
 from augment.codec import decode
 from augment.errors import RequestError, SampleError
@@ -169,15 +170,21 @@ def _read_shard(data: DataSet, shard: Shard, wanted: list[_Pick]) -> dict[_Pick,
 
 
 def _tile(data: bytes, size: int) -> Image.Image | None:
-    """The image inside a square of `size` pixels; None if it cannot be decoded."""
-    try:
-        image = Image.fromarray(decode(data, Errors().max_pixels))
-    except SampleError:
+    """The image inside a square of `size` pixels; None if it cannot be decoded, or not in time."""
+    image = alone(lambda: _decoded(data), None)
+    if image is None:
         return None
     scale = size / max(image.size)
     target = tuple(max(1, round(edge * scale)) for edge in image.size)
     smooth = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
     return image.resize((target[0], target[1]), smooth)
+
+
+def _decoded(data: bytes) -> Image.Image | None:
+    try:
+        return Image.fromarray(decode(data, Errors().max_pixels))
+    except SampleError:
+        return None
 
 
 def _draw(
