@@ -12,12 +12,21 @@ FUZZ_ARGS ?= --seconds 60 --seed 1
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-.venv/ready: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[s3,test,demo]'
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+# what the demo needs is a third of what the tests do, and modules are compiled when they are used
+.venv/demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --no-compile -e '.[demo]'
 	touch $@
 
-demo: .venv/ready  ## extend a long-tailed set of real handwritten digits; prints where the result is
+.venv/ready: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[s3,test,demo]'
+	touch .venv/demo $@
+
+demo: .venv/demo  ## extend a long-tailed set of real handwritten digits; prints where the result is
 	$(BIN)/python examples/digits/prepare.py --out data/digits
 	$(BIN)/augment run jobs/digits.yaml
 	$(BIN)/augment audit out/digits --sheet out/digits-sheet.png

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from augment.audit import AuditReport
     from augment.plan import Plan
-    from augment.run import Engine, Observer, Reporter, RunResult
+    from augment.run import Engine, Reporter, RunResult
     from augment.run.prepare import Clock
     from augment.run.retry import RetryResult
-    from augment.run.status import Status
+    from augment.run.states import Status
     from augment.spec.models import Limits
 
 __all__ = [
@@ -132,7 +132,7 @@ def run(
 
     with (
         observing(job, profile=profile, reporter=reporter) as observers,
-        open_engine(job, engine, observers) as chosen,
+        open_engine(job, engine) as chosen,
     ):
         return run_job(
             job,
@@ -208,13 +208,11 @@ def open_dataset(
 
 @contextlib.contextmanager
 def open_engine(
-    job: Job,
-    engine: Literal["ray", "local"] | Engine | None = None,
-    observers: Sequence[Observer] = (),
+    job: Job, engine: Literal["ray", "local"] | Engine | None = None
 ) -> Iterator[Engine]:
-    """The engine by name (None: as the job says), closed at the end; an Engine stays open.
-    observers: are told how long it takes to start."""
-    from augment.run import LocalEngine, Stage, spanning
+    """The engine by name (None: as the job says), closed at the end; an Engine stays open. It
+    begins where there is work for it, not before."""
+    from augment.run import LocalEngine
 
     kind = job.spec.execution.engine if engine is None else engine
     if kind == "local":
@@ -223,11 +221,7 @@ def open_engine(
         from augment.run.ray_engine import RayEngine
 
         execution = job.spec.execution
-        with spanning(observers, Stage("engine")):
-            opened = RayEngine(execution.address, execution.autoscale)
-        try:
+        with RayEngine(execution.address, execution.autoscale) as opened:
             yield opened
-        finally:
-            opened.close()
     else:
         yield kind

@@ -326,7 +326,7 @@ def _opened_run(
     with (
         console.session(job, quiet=arguments.json) as session,
         observing(job, profile=arguments.profile, reporter=session.reporter) as observers,
-        open_engine(job, arguments.engine, observers) as engine,
+        open_engine(job, arguments.engine) as engine,
     ):
         told = {"reporter": session.reporter, "observers": observers}
         yield job, engine, session.log, told

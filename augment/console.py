@@ -11,72 +11,19 @@ import io
 import logging
 import os
 import sys
-import tempfile
-import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from augment import logs, streams
+from augment.console_progress import PlainReporter, RichReporter
+from augment.folders import own_folder
 from augment.secrecy import secret_values, struck
 from augment.storage import Folder
 
 if TYPE_CHECKING:
     from augment.run import Reporter
     from augment.spec import Job
-
-# ---- progress ------------------------------------------------------------------------
-
-
-class PlainReporter:
-    """Progress as lines, at most one every few seconds a stage."""
-
-    every_s = 5.0
-
-    def __init__(self, out: TextIO | streams.Stream) -> None:
-        self._out = out
-        self._name, self._total, self._rows = "", 0, 0
-        self._began = self._said = time.monotonic()
-
-    def stage(self, name: str, total: int) -> None:
-        self._name, self._total, self._rows = name, total, 0
-        self._began = self._said = time.monotonic()
-        self.note(f"{name}: {total} units")
-
-    def advance(self, done: int, rows: int) -> None:
-        self._rows += rows
-        at = time.monotonic()
-        if done == self._total or at - self._said >= self.every_s:
-            self._said = at
-            left = (at - self._began) / done * (self._total - done)
-            self.note(
-                f"{self._name}: {done} of {self._total} units, {self._rows} rows, {left:.0f} s left"
-            )
-
-    def note(self, text: str) -> None:
-        self._out.write(f"{streams.as_line(text)}\n")
-        self._out.flush()
-
-
-class RichReporter:
-    """Progress as bars with counts and time left."""
-
-    def __init__(self, progress: Any) -> None:
-        self._progress = progress
-        self._task: Any = None
-        self._rows = 0
-
-    def stage(self, name: str, total: int) -> None:
-        self._rows = 0
-        self._task = self._progress.add_task(streams.as_line(name), total=total, rows=0)
-
-    def advance(self, done: int, rows: int) -> None:
-        self._rows += rows
-        self._progress.update(self._task, completed=done, rows=self._rows)
-
-    def note(self, text: str) -> None:
-        shown = streams.as_line(text)
-        self._progress.console.print(shown, markup=False, highlight=False, emoji=False)
 
 
 @dataclass(frozen=True)
@@ -158,15 +105,10 @@ def _reporter(terminal: streams.Stream, *, quiet: bool) -> Iterator[Reporter]:
         yield PlainReporter(terminal)
     else:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress
 
-        with Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total} units, {task.fields[rows]} rows"),
-            TimeRemainingColumn(),
-            console=Console(file=cast(TextIO, terminal)),
-        ) as progress:
+        console = Console(file=cast(TextIO, terminal))
+        with Progress(*RichReporter.columns(), console=console) as progress:
             yield RichReporter(progress)
 
 
@@ -189,7 +131,7 @@ def _log_place(job: Job) -> tuple[Folder, str]:
     output = Folder(job.spec.output.uri, job.spec.execution.storage_options)
     if output.is_local:
         return output, f"_work/logs/{name}"
-    return Folder(tempfile.gettempdir()), f"augment-logs/{name}"
+    return Folder(own_folder("state", "logs", os.environ)), name
 
 
 def _noise_name(log: str) -> str:

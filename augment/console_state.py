@@ -14,7 +14,7 @@ from augment.tables import counts, duration, few, first, fold, left_out, table
 if TYPE_CHECKING:
     from augment.run.litter import Cleaning, Litter
     from augment.run.pool import PoolStatus, UniverseStatus
-    from augment.run.status import JobStatus, Stage, Status
+    from augment.run.states import JobStatus, Stage, Status
 
 _FEW = 5
 
@@ -40,6 +40,7 @@ def _job(job: JobStatus, now: float, everything: bool) -> list[str]:
     told += _trouble(job)
     lines = (
         *_stages(job, everything),
+        *_in_hand(job, everything),
         *_costs(job, everything),
         *_drawn(job, everything),
         *_cells(job, everything),
@@ -52,7 +53,10 @@ def _driver(job: JobStatus) -> list[str]:
         return []
     ended = f", ended {_when(job.ended_at)}" if job.ended_at is not None else ""
     code = f" with exit code {job.exit_code}" if job.exit_code is not None else ""
-    return [f"  last run: began {_when(job.started_at)}{ended}{code}"]
+    lines = [f"  last run: began {_when(job.started_at)}{ended}{code}"]
+    if job.state == "running" and job.at_stage is not None:
+        lines.append(f"  now: {job.at_stage}{job.doing and f': {job.doing}'}")
+    return lines
 
 
 def _holders(job: JobStatus, now: float) -> list[str]:
@@ -95,6 +99,13 @@ def _stages(job: JobStatus, everything: bool) -> list[str]:
 
 def _unfinished(stage: Stage) -> float:
     return max(0.0, (stage.rows_planned or 0) - stage.rows)
+
+
+def _in_hand(job: JobStatus, everything: bool) -> list[str]:
+    """What is being made at this moment, as far as workers say."""
+    words = [f"{stage.name}: {word}" for stage in job.stages for word in stage.in_hand]
+    shown, more = first(words, everything=everything)
+    return [*shown, *left_out(more, "units")]
 
 
 def _costs(job: JobStatus, everything: bool) -> list[str]:

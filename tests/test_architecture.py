@@ -68,10 +68,16 @@ def test_nothing_unpickles_or_runs_what_it_reads() -> None:
         assert not re.search(r"allow_pickle\s*=\s*True", path.read_text(encoding="utf-8")), path
 
 
+RAY = {
+    "run/ray_engine.py", "run/ray_keeper.py", "run/ray_nodes.py", "run/ray_reach.py",
+    "submit/jobs_api.py",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("library", "where"),
     [
-        ("ray", {"run/ray_engine.py", "run/ray_nodes.py", "submit/jobs_api.py"}),
+        ("ray", RAY),
         ("torch", {"generators"}),
         ("albumentations", {"transforms"}),
         ("fsspec", {"storage"}),
@@ -83,6 +89,20 @@ def test_a_library_is_known_in_one_place(library: str, where: set[str]) -> None:
         inside = path.relative_to(ROOT / "augment").as_posix()
         if any(name.split(".")[0] == library for name in imports(path)):
             assert inside in where or inside.split("/")[0] in where, inside
+
+
+def test_no_ray_is_joined_by_chance() -> None:
+    """`ray.init` that is not told which one joins whatever RAY_ADDRESS or an earlier Ray of the
+    machine left: in scripts that tests hold as texts, too."""
+    begun = re.compile(r"\bray\.init\(\s*(\S*)")
+    found = {
+        (path.relative_to(ROOT).as_posix(), told)
+        for folder in ("augment", "tests", "benchmarks", "examples")
+        for path in (ROOT / folder).rglob("*.py")
+        for told in begun.findall(path.read_text(encoding="utf-8"))
+    }
+    assert len(found) > 5
+    assert {one for one in found if not re.match(r'"local"|address=', one[1])} == set()
 
 
 def test_every_module_says_what_it_is() -> None:
@@ -124,7 +144,7 @@ def test_public_names() -> None:
         ("retry", ["job", "engine", "reporter"]),
         ("audit", ["uri", "version", "limits", "by", "verify", "options"]),
         ("open_dataset", ["uri", "version", "split", "options"]),
-        ("open_engine", ["job", "engine", "observers"]),
+        ("open_engine", ["job", "engine"]),
     ],
 )
 def test_parameters_of_the_verbs(verb: str, parameters: list[str]) -> None:

@@ -6,12 +6,13 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from rich.progress import Progress, TextColumn
+from rich.progress import Progress
 
 from augment import logs
 from augment.api import load_spec
@@ -34,6 +35,15 @@ def test_progress_as_lines_says_counts_and_time_left() -> None:
     assert whole == "mix: 2 of 2 units, 15 rows, 0 s left"
 
 
+def test_lines_say_what_a_stage_is_doing_now_and_then() -> None:
+    out, times = io.StringIO(), iter([0.0, 1.0, 5.0, 9.0, 10.0, 11.0])
+    reporter = PlainReporter(out, lambda: next(times))
+    reporter.stage("starting Ray", None)
+    for text in ("4 s", "9 s", "10 s", ""):
+        reporter.doing(text)
+    assert out.getvalue().splitlines() == ["starting Ray", "starting Ray: 9 s"]
+
+
 def test_lines_are_few() -> None:
     out = io.StringIO()
     reporter = PlainReporter(out)
@@ -47,17 +57,27 @@ def test_lines_are_few() -> None:
 def test_progress_as_bars() -> None:
     out = io.StringIO()
     terminal = Console(file=out, force_terminal=True, width=100)
-    columns = TextColumn("{task.description} {task.completed}/{task.total} {task.fields[rows]}")
-    with Progress(columns, console=terminal) as progress:
+    with Progress(*RichReporter.columns(), console=terminal) as progress:
         reporter = RichReporter(progress)
+        reporter.stage("starting Ray", None)
+        reporter.doing("7 s")
+        progress.refresh()
         reporter.stage("synthesize", 2)
         reporter.advance(2, 7)
         reporter.stage("mix", 3)
-        reporter.advance(3, 9)
+        reporter.advance(2, 9)
+        reporter.doing("unit [x]: 1,200 of 4,096 rows")
         reporter.note("a [note] as it is")
-    assert "synthesize 2/2 7" in out.getvalue()
-    assert "mix 3/3 9" in out.getvalue()
-    assert "a [note] as it is" in out.getvalue()
+    text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", out.getvalue())  # the terminal's own commands
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert any(re.match(r"starting Ray .* 7 s$", line) for line in lines)
+    starting, made, mixed = lines[-3:]
+    assert starting.startswith("starting Ray ")
+    assert "7 s" not in starting
+    assert "2/2 units, 7 rows" in made
+    assert "2/3 units, 9 rows" in mixed
+    assert mixed.endswith("unit [x]: 1,200 of 4,096 rows")
+    assert "a [note] as it is" in lines
 
 
 def test_a_session_sends_the_noise_to_its_log(

@@ -15,8 +15,9 @@ import numpy as np
 from augment.intervals import Intervals
 from augment.seeds import hash128
 
-MAX_MIX_ROWS = 100_000
-"""Rows of a data-set unit at most: about ten minutes of work for one core."""
+MAX_MIX_ROWS = 16_384
+"""Rows of a data-set unit at most: some ten seconds of work for one core. Only small images reach
+it; of others a shard has its bytes before."""
 MAX_POOL_ROWS = 4096
 POOL_UNIT_BYTES = 64 << 20
 

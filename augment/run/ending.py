@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
 
 from augment import streams
 from augment.errors import AugmentError
@@ -50,11 +51,29 @@ class Ending:
         Raises:
             AugmentError: as given to `end`.
         """
+        with self._hearing():
+            try:
+                yield
+            except KeyboardInterrupt:
+                if self._cause is None:
+                    raise
+                cause, self._cause = self._cause, None
+                self._over.set()
+                raise cause from None
+
+    @contextlib.contextmanager
+    def _hearing(self) -> Iterator[None]:
+        """Where SIGINT is ignored, as in what a shell starts in the background, ours is heard."""
+        main = threading.current_thread() is threading.main_thread()
+        if not main or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            yield
+            return
+        signal.signal(signal.SIGINT, self._heed)
         try:
             yield
-        except KeyboardInterrupt:
-            if self._cause is None:
-                raise
-            cause, self._cause = self._cause, None
-            self._over.set()
-            raise cause from None
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _heed(self, number: int, frame: FrameType | None) -> None:
+        if self._cause is not None:
+            raise KeyboardInterrupt

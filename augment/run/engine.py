@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast, runtime_checkable
 
@@ -63,6 +63,18 @@ class Engine(Protocol):
     raised comes out of the iterator as the `AugmentError` that it was."""
 
     name: str
+
+    @property
+    def opening(self) -> str:
+        """What `open` has to do, for people; empty where it has nothing to do."""
+
+    def open(self, tell: Callable[[float], None] = ...) -> None:
+        """Begin, unless that is done: called where there is work, and not before. tell: is told
+        now and then for how many seconds it has been going on.
+
+        Raises:
+            InterruptedRun: it cannot begin. RequestError: what it should be is wrong.
+        """
 
     def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]: ...
 

@@ -18,6 +18,7 @@ from augment.filters import build_filters
 from augment.intervals import Intervals
 from augment.plan import Plan, PoolUnit, considered, cut_pool_units, first_of, pool_unit_rows
 from augment.run.accounts import Account, Synthesis, Want, wants_of
+from augment.run.beats import Listening
 from augment.run.cost import Spent
 from augment.run.engine import Engine
 from augment.run.measuring import BATCHES, Wanted, first_points
@@ -267,21 +268,25 @@ class Filling:
         return owner != lease.id and alive(lease_folder(self._pool), owner)
 
     def _make(self, units: Sequence[PoolUnit], crew: Crew, *, mended: bool = False) -> None:
+        crew.reporter.begin(crew.engine)
         resources, _ = place(self._prepared.job.spec.execution.of(self.generator), crew.engine)
         task = self._task(crew.engine, crew.stamp, crew.lease.id)
         task = replace(task, mended=mended)
         crew.reporter.stage(f"synthesize {self.generator}", len(units))
         texts = [json.dumps(unit.to_json()) for unit in units]
         observed = crew.reporter.task(task, "synthesize", self.generator, len(units))
-        for done, result in enumerate(crew.engine.run(observed, texts, resources), start=1):
-            crew.watch()
-            record = crew.reporter.unit("synthesize", self.generator, result)
-            rows = sum(stop - start for _, start, stop in record["ranges"])
-            self._made_now += rows if record["made"] else 0  # else another job was faster
-            self._take(record)
-            crew.reporter.advance(done, rows)
-            if crew.reporter.due():
-                self._tell(crew.reporter)
+        results = crew.engine.run(observed, texts, resources)
+        with Listening(self._prepared.work.folder, crew.lease.id, crew.reporter) as listening:
+            for done, result in enumerate(results, start=1):
+                crew.watch()
+                record = crew.reporter.unit("synthesize", self.generator, result)
+                listening.finished(record["unit"])
+                rows = sum(stop - start for _, start, stop in record["ranges"])
+                self._made_now += rows if record["made"] else 0  # else another job was faster
+                self._take(record)
+                crew.reporter.advance(done, rows)
+                if crew.reporter.due():
+                    self._tell(crew.reporter)
 
     def _task(self, engine: Engine, stamp: Stamp, run: str) -> PoolTask:
         execution = self._prepared.job.spec.execution.of(self.generator)

@@ -21,7 +21,7 @@ from augment.write import Journal
 
 @contextlib.contextmanager
 def journaled(prepared: Prepared, verb: str, reporter: Telling) -> Iterator[Journal]:
-    """What the reporter is told inside, and how the block ends, is kept."""
+    """What the reporter is told inside, and how the block ends, goes into a journal."""
     about = {
         "pool": prepared.pool.uri,
         "filters": filters_digest(prepared),
@@ -39,13 +39,17 @@ class _Told:
     def __init__(self, reporter: Reporter, journal: Journal) -> None:
         self._reporter, self._journal = reporter, journal
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int | None) -> None:
         self._journal.stage(name, total)
         self._reporter.stage(name, total)
 
     def advance(self, done: int, rows: int) -> None:
         self._journal.advance(done)
         self._reporter.advance(done, rows)
+
+    def doing(self, text: str) -> None:
+        self._journal.doing(text)
+        self._reporter.doing(text)
 
     def note(self, text: str) -> None:
         self._reporter.note(text)

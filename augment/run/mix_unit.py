@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -18,14 +18,17 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from augment.errors import SampleError, StorageError
+from augment.errors import SampleError, StorageError, UnitFailed
+from augment.logs import actor
 from augment.mix import MixUnit, PoolSlice, shuffled
+from augment.run.beats import Beat
 from augment.run.copying import count_copies
+from augment.run.ending import Ending
 from augment.run.pool_unit import is_published
 from augment.run.prepare import Frozen, read_census
 from augment.run.refused import in_record
 from augment.run.rows import Made, RowMaker
-from augment.run.suspects import Trail
+from augment.run.suspects import Stage, Trail, Watch
 from augment.sample import (
     GeneratorRef,
     Origin,
@@ -50,15 +53,16 @@ class MixTask:
     run: str = ""
 
     def worker(self, alone: bool = False) -> MixWorker:
-        return MixWorker(self.frozen, self.run)
+        return MixWorker(self.frozen, self.run, alone=alone)
 
 
 @dataclass(frozen=True)
 class Input:
-    """One image and what can be made of it: its rows, or losses with their cause."""
+    """One image and what can be made of it: so many rows, or losses with their cause."""
 
     make: Callable[[], Made]
     lose: Callable[[SampleError], Made]
+    rows: int
 
 
 class Named(Protocol):
@@ -73,12 +77,18 @@ class Named(Protocol):
 class MixWorker:
     """Builds units of one job's data set."""
 
-    def __init__(self, frozen: Frozen, run: str = "") -> None:
+    def __init__(
+        self, frozen: Frozen, run: str = "", stage: str = "mix", *, alone: bool = False
+    ) -> None:
+        """stage: what its progress is told as. alone: see `Task.worker`."""
         limit_threads(1)  # a unit has one CPU; OpenCV would start a thread per core
         self._frozen, self._run = frozen, run
         self._prepared = prepared = frozen.prepared
         self._output, self._pool, self._work = prepared.output, prepared.pool, prepared.work
         self.maker = RowMaker(frozen)
+        self._beat = Beat(prepared.work.folder, run, stage, actor())
+        self._ending = Ending(alone)
+        self._row_s = prepared.job.spec.execution.image_timeout_s
         self._readers: dict[str, SourceReader] = {
             name: open_source(name, source, prepared.options)
             for name, source in prepared.job.spec.sources.items()
@@ -109,16 +119,25 @@ class MixWorker:
 
     def build(self, unit: MixUnit, trail: Trail) -> dict[str, Any]:
         """Write the unit's shard and say what is in it."""
-        return self.keep(unit, self._inputs(unit), trail)
+        census = read_census(self._work, self._frozen.census, *unit.census)
+        found = self._inputs(census, unit.pool)
+        return self.keep(unit, found, trail, lambda: self.rows(census, unit.pool))
 
-    def keep(self, unit: Named, found: Iterable[Input], trail: Trail) -> dict[str, Any]:
-        """Write what was `found` as the unit's shard and say what is in it."""
+    def keep(
+        self, unit: Named, found: Iterable[Input], trail: Trail, rows: Callable[[], int]
+    ) -> dict[str, Any]:
+        """Write what was `found` as the unit's shard and say what is in it. rows: how many there
+        will be; asked where the unit takes so long that somebody wants to know."""
         made = Made()
         inputs = 0
         trail.at("read")
-        for at, one in enumerate(found):
-            inputs += 1
-            made.take(self._taken(at, one, trail))
+        self._beat.begin(unit.name, rows)
+        watch = Watch(self._row_s, lambda stage, late: self._hung(unit, stage, late, trail))
+        with self._ending.told(), watch:
+            for at, one in enumerate(found):
+                inputs += 1
+                made.take(self._taken(at, one, trail, watch))
+                self._beat.at(len(made.rows) + len(made.bad))
         trail.at("keep")
         table = self._table(unit, made)
         record = {
@@ -132,12 +151,29 @@ class MixWorker:
         del made  # a shard's images stand in memory once while it is written, not twice
         return {"entry": self._write(unit, table), **record}
 
-    def _taken(self, at: int, one: Input, trail: Trail) -> Made:
+    def _taken(self, at: int, one: Input, trail: Trail, watch: Watch) -> Made:
         """The rows of input number `at`; one that ended earlier tries is not touched."""
         if reason := trail.known.lost.get(at):
-            return one.lose(SampleError(reason, "every process that made rows of it died"))
+            return one.lose(SampleError(reason, self._why_lost(reason, one)))
         trail.reach(at)
-        return one.make()
+        with watch.over("make", lambda: (at,), self._row_s * one.rows):
+            return one.make()
+
+    def _why_lost(self, reason: str, one: Input) -> str:
+        if reason == "timeout":
+            return f"its rows took longer than image_timeout_s allows ({self._row_s:g} s each)"
+        return "every process that made rows of it died"
+
+    def _hung(self, unit: Named, stage: Stage, late: Sequence[int], trail: Trail) -> None:
+        """An image takes too long: it is noted, and the try ends."""
+        trail.fatal(stage, late, "timeout")
+        self._ending.end(
+            UnitFailed(
+                f"unit {unit.name}: the rows of one image took longer than image_timeout_s allows "
+                f"({self._row_s:g} s each); run the same command again: it is tried apart once "
+                "more and left out then. Raise image_timeout_s if it is only slow"
+            )
+        )
 
     def _table(self, unit: Named, made: Made) -> pa.Table:
         order = shuffled(len(made.rows), self._prepared.job.spec.seed, unit.name)
@@ -157,27 +193,40 @@ class MixWorker:
             ),
         ).to_json()
 
-    def _inputs(self, unit: MixUnit) -> Iterator[Input]:
-        yield from self.real(read_census(self._work, self._frozen.census, *unit.census))
-        for part in unit.pool:
+    def _inputs(self, census: Iterable[RealRow], pool: Iterable[PoolSlice]) -> Iterator[Input]:
+        yield from self.real(census)
+        for part in pool:
             for pool_row, rank in read_slice(self._pool, part):
                 yield self.generated(part, pool_row, rank)
+
+    def rows(self, census: Iterable[RealRow], pool: Iterable[PoolSlice]) -> int:
+        """How many rows these inputs and their copies are."""
+        count = self.maker.rows_of
+        real = sum(count((row.split, row.label_name, None), row.rank) for row in census)
+        return real + sum(
+            count((part.split, label, part.generator), first + i)
+            for part in pool
+            for label, indexes, first in part.selected
+            for i in range(len(indexes))
+        )
 
     def real(self, rows: Iterable[RealRow]) -> Iterator[Input]:
         """Census rows as inputs; each source is read in its own order."""
         by_source: dict[str, list[RealRow]] = {}
         for row in rows:
             by_source.setdefault(row.source, []).append(row)
-        real = self.maker.real
+        real, count = self.maker.real, self.maker.rows_of
         for source, some in by_source.items():
             for row, data in zip(some, self._readers[source].read(some), strict=True):
-                yield Input(partial(real, row, data), partial(real, row))
+                n = count((row.split, row.label_name, None), row.rank)
+                yield Input(partial(real, row, data), partial(real, row), n)
 
     def generated(self, part: PoolSlice, row: PoolRow, rank: int) -> Input:
         """A pool row as an input."""
         one = (part.generator, part.split, row, rank)
         maker = self.maker
-        return Input(partial(maker.generated, *one), partial(maker.lost_generated, *one))
+        rows = maker.rows_of((part.split, row.label_name, part.generator), rank)
+        return Input(partial(maker.generated, *one), partial(maker.lost_generated, *one), rows)
 
     def _cells(self, made: Made) -> list[list[Any]]:
         """[split, class, origin, source, generator's name, augmentation, written, quarantined]."""

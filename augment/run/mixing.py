@@ -7,13 +7,14 @@ unit is built, so that a resume, another engine or another pool cannot change it
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from augment.errors import RequestError
 from augment.mix import MixUnit, cut_mix_units, select
 from augment.run.accounts import Account, Synthesis, account_from_json, account_to_json
+from augment.run.beats import Listening
 from augment.run.cost import Spent
 from augment.run.engine import Resources
 from augment.run.filling import Crew
@@ -119,22 +120,33 @@ def build(
         crew.reporter.written(record)
     losses.check()
     missing = [unit for unit in arrangement.units if unit.name not in records]
-    reporter, engine = crew.reporter, crew.engine
-    workers = frozen.prepared.job.spec.execution.workers or engine.cpus()
     if missing:
-        reporter.stage("mix", len(missing))
-    texts = [json.dumps(unit.to_json()) for unit in missing]
-    task = reporter.task(MixTask(frozen, crew.lease.id), "mix", "", len(missing))
-    results = engine.run(task, texts, Resources(workers=workers))
-    for number, text in enumerate(results, start=1):
-        crew.watch()
-        record = reporter.unit("mix", "", text)
-        records[record["unit"]] = record
-        reporter.written(record)
-        reporter.advance(number, 0 if record["entry"] is None else record["entry"]["rows"])
-        losses.add(record)
-        losses.check()
+        crew.reporter.begin(crew.engine)
+    with crew.reporter.span("mix"):
+        for record in _built(frozen, missing, crew):
+            records[record["unit"]] = record
+            losses.add(record)
+            losses.check()
     return [records[name] for name in sorted(records)]
+
+
+def _built(frozen: Frozen, units: Sequence[MixUnit], crew: Crew) -> Iterator[Record]:
+    """The records of these units as they arrive, once everyone has been told of them."""
+    if not units:
+        return
+    reporter, engine = crew.reporter, crew.engine
+    reporter.stage("mix", len(units))
+    texts = [json.dumps(unit.to_json()) for unit in units]
+    task = reporter.task(MixTask(frozen, crew.lease.id), "mix", "", len(units))
+    workers = frozen.prepared.job.spec.execution.workers or engine.cpus()
+    with Listening(frozen.prepared.work.folder, crew.lease.id, reporter) as listening:
+        for number, text in enumerate(engine.run(task, texts, Resources(workers=workers)), start=1):
+            crew.watch()
+            record = reporter.unit("mix", "", text)
+            listening.finished(record["unit"])
+            reporter.written(record)
+            reporter.advance(number, 0 if record["entry"] is None else record["entry"]["rows"])
+            yield record
 
 
 def finished(frozen: Frozen) -> dict[str, Record]:

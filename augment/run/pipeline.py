@@ -173,8 +173,8 @@ def fill_pool(
     """
     way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure, despite_limits)
     with logged():
-        frozen = _frozen(_prepared(job, way), way)
-        with _turn(frozen, way, "synthesize") as (crew, journal):
+        prepared = _prepared(job, way)
+        with _turn(prepared, way, "synthesize") as (frozen, crew, journal):
             synthesis, emptied = _synthesized(frozen, crew)
             short = any(account.shortfall for account in synthesis.accounts)
             failed = short and job.spec.on_shortfall == "fail"
@@ -249,18 +249,16 @@ def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
         result = _result(prepared, done_before, 0, kept)
         settle(prepared, result)
         return result
-    frozen = _frozen(prepared, way)
-    with _turn(frozen, way, "run" if fill else "mix") as (crew, journal):
+    with _turn(prepared, way, "run" if fill else "mix") as (frozen, crew, journal):
         done = finished(frozen)
         arrangement, made_now = _arranged(frozen, done, crew, fill=fill)
         reporter.accounts(arrangement.accounts)
         known = committed(prepared)
-        with reporter.span("mix"):
-            if known is None:
-                restore = functools.partial(_filled, frozen, crew) if fill else _nothing
-                built = build_all(frozen, arrangement, done, crew, restore)
-            else:
-                built = Built(build(frozen, arrangement, done, Borne(), crew))
+        if known is None:
+            restore = functools.partial(_filled, frozen, crew) if fill else _nothing
+            built = build_all(frozen, arrangement, done, crew, restore)
+        else:
+            built = Built(build(frozen, arrangement, done, Borne(), crew))
         crew.lease.check()
         with reporter.span("commit"):
             done_now = (
@@ -336,25 +334,25 @@ def _card(output: Folder, version: int) -> None:
 
 
 @contextlib.contextmanager
-def _turn(frozen: Frozen, way: Way, verb: str) -> Iterator[tuple[Crew, Journal]]:
-    """Under the job's lease, once nobody holds an older one: nothing is made twice."""
-    prepared = frozen.prepared
-    with (
-        Lease(prepared.work.folder, time.time) as own,
-        journaled(prepared, verb, way.reporter) as journal,
-    ):
-        if way.takeover:
-            _take_over(prepared, own, way.reporter)
-        _wait_for_turn(prepared.work.folder, own, way.reporter)
-        crew = Crew(
-            way.engine,
-            own,
-            way.reporter,
-            frozen.stamp,
-            measure=way.measure,
-            despite_limits=way.despite_limits,
-        )
-        yield crew, journal
+def _turn(prepared: Prepared, way: Way, verb: str) -> Iterator[tuple[Frozen, Crew, Journal]]:
+    """The plan; then under the job's lease, once nobody holds an older one: nothing is made
+    twice."""
+    with journaled(prepared, verb, way.reporter) as journal:
+        frozen = _frozen(prepared, way)
+        with Lease(prepared.work.folder, time.time) as own:
+            journal.keep()
+            if way.takeover:
+                _take_over(prepared, own, way.reporter)
+            _wait_for_turn(prepared.work.folder, own, way.reporter)
+            crew = Crew(
+                way.engine,
+                own,
+                way.reporter,
+                frozen.stamp,
+                measure=way.measure,
+                despite_limits=way.despite_limits,
+            )
+            yield frozen, crew, journal
 
 
 def _wait_for_turn(folder: Folder, own: Lease, reporter: Reporter) -> None:

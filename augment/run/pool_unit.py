@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ from augment.errors import ErrorBudgetExceeded, StorageError, UnitFailed
 from augment.filters import build_filters
 from augment.generators import GeneratorInfo, Halving, Placement, load_host
 from augment.intervals import Intervals
+from augment.logs import actor
 from augment.plan import InputList, PoolUnit
-from augment.run.asking import Asked, Asking, FromClasses, FromImages, Point
+from augment.run.asking import Asking, FromClasses, FromImages, Point
+from augment.run.beats import Beat
 from augment.run.ending import Ending
 from augment.run.prepare import Prepared
-from augment.run.sampling import SCORERS, Recipe, Sampling, encoders
+from augment.run.sampling import SCORERS, Part, Recipe, Sampling, encoders
 from augment.run.suspects import Stage, Trail, Watch
 from augment.run.timing import BatchTimes
 from augment.sample import DigitalSourceType, Origin, Stamp, pool_table
@@ -85,9 +87,11 @@ class PoolWorker:
         self._filters_digest = filters_digest(prepared)
         self._recipe = recipe(task)
         self._ending = Ending(alone)
+        self._beat = Beat(prepared.work.folder, task.run, f"synthesize {task.generator}", actor())
         self._times = BatchTimes(task.placement.device)
         execution = prepared.job.spec.execution.of(task.generator)
         self._timeout_s = execution.batch_timeout_s
+        self._read_s = prepared.job.spec.execution.image_timeout_s
 
     def risky(self, unit: str) -> bool:
         """See `Wary`."""
@@ -168,12 +172,12 @@ class PoolWorker:
         part of its shard, whether or not it fails now."""
         host, points = self._loaded(), unit.samples()
         threads = encoders(self._task.placement.device)
-        watch = Watch(self._timeout_s, lambda stage, asked: self._hung(sampling, stage, asked))
+        watch = Watch(self._timeout_s, lambda stage, late: self._hung(trail, stage, late))
         sampling = Sampling(
-            host, self._ask, self._recipe, points, threads, trail, watch, self._times
+            host, self._ask, self._recipe, points, threads, trail, watch, self._times, self._read_s
         )
         with self._ending.told(), watch:
-            parts = list(sampling.parts(batch_size, given_up))
+            parts = list(self._counted(unit, sampling.parts(batch_size, given_up)))
         trail.at("keep")
         rows = [row for part in parts for row in part.rows]
         failed = [lost for part in parts for lost in part.failed]
@@ -214,12 +218,22 @@ class PoolWorker:
             "verdicts": {self._filters_digest: [_by_reason(g, rejected) for g in groups]},
         }
 
-    def _hung(self, sampling: Sampling, stage: Stage, asked: Sequence[Asked]) -> None:
-        """A batch took too long: it is noted, and the process ends."""
-        sampling.trail.fatal(stage, sampling.positions(asked), "timeout")
+    def _counted(self, unit: PoolUnit, parts: Iterable[Part]) -> Iterator[Part]:
+        """The parts as they come; it is said how many samples they are."""
+        done = 0
+        self._beat.begin(unit.name, lambda: unit.rows)
+        for part in parts:
+            done += len(part.rows) + len(part.failed)
+            self._beat.at(done)
+            yield part
+
+    def _hung(self, trail: Trail, stage: Stage, late: Sequence[int]) -> None:
+        """A batch, or reading its images, took too long: it is noted, and the try ends."""
+        trail.fatal(stage, late, "timeout")
+        what = f"a batch of {len(late)} took" if stage == "make" else "reading its images took"
         self._ending.end(
             UnitFailed(
-                f"generators.{self._info.name}: a batch of {len(asked)} took longer than "
+                f"generators.{self._info.name}: {what} longer than "
                 f"batch_timeout_s ({self._timeout_s:g} s); run the same command again: it finds "
                 "the row at fault and leaves it out; raise batch_timeout_s if there is none"
             )

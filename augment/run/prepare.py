@@ -176,7 +176,8 @@ def plan_job(prepared: Prepared, telling: Telling | None = None) -> Planned:
     for folder in (prepared.output, prepared.pool) if job.spec.synthesize else (prepared.output,):
         folder.require_bucket()
     with telling.span("census"):
-        census = take_census(job, options=prepared.options)
+        telling.stage("census", None)
+        census = take_census(job, options=prepared.options, seen=telling.seen)
     with telling.span("plan"):
         return _planned(prepared, census)
 
@@ -226,7 +227,7 @@ def freeze(
         judge(planned.plan)
         census = planned.census
         table, ranges = order_census(census.table, prepared.job.spec.seed, census.blocks())
-        styles = _styles(prepared, census)
+        styles = _styles(prepared, census, telling or Telling())
         census_name = _keep_census(work, "census", table)
         document = {
             "plan": planned.plan.to_json(),
@@ -358,7 +359,7 @@ def _census_facts(census: Census) -> CensusFacts:
     return CensusFacts(census.classes, counts, float(known.mean()) if known.size else 65536.0)
 
 
-def _styles(prepared: Prepared, census: Census) -> dict[str, tuple[Style, ...]]:
+def _styles(prepared: Prepared, census: Census, telling: Telling) -> dict[str, tuple[Style, ...]]:
     """How up to 32 real images of each class are encoded, where made images follow them."""
     spec = prepared.job.spec
     if spec.output.image.format != "match_real" or not spec.synthesize:
@@ -368,9 +369,12 @@ def _styles(prepared: Prepared, census: Census) -> dict[str, tuple[Style, ...]]:
         for row in _some_rows(census.table, label, spec.seed):
             wanted.setdefault(row.source, []).append(row)
     styles: dict[str, list[Style]] = {}
+    read, total = 0, sum(map(len, wanted.values()))
     for source, rows in wanted.items():
         reader = open_source(source, spec.sources[source], prepared.options)
         for row, data in zip(rows, reader.read(rows), strict=True):
+            read += 1
+            telling.doing(f"the encoding of {read:,} of {total:,} images")
             style = _style(data, spec.errors.max_pixels)
             if style is not None:
                 styles.setdefault(row.label_name, []).append(style)

@@ -12,11 +12,12 @@ as a row, because Ray would retry it or drop its whole block.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import logging
 import os
 import signal
-import socket
+import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
@@ -25,20 +26,17 @@ from typing import Any
 from augment.errors import AugmentError, InterruptedRun, RequestError
 from augment.places import CLIENT, Fault, read_cluster
 from augment.policy import read_policy
+from augment.run import ray_embedded
 from augment.run.capacity import infeasible
+from augment.run.ending import Ending
 from augment.run.engine import Resources, Task, Worker, as_raised, built, call, settle
+from augment.run.ray_embedded import Embedded, Tell
+from augment.run.ray_reach import WAY_S, refuse_unreachable
+from augment.run.suspects import Watch
 from augment.spec.execution import Autoscale
 
 _LOG = logging.getLogger("augment.ray")
 _SPARE_CPUS = 2
-_KEEP_MEMORY = {
-    "MALLOC_ARENA_MAX": "1",  # Ray works in a thread, whose own arena could hold no shard
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
-}
-"""glibc as workers of our own Ray run it: a shard's buffers are kept for the next one, not
-given back and taken again page by page. Measured in one process: 13 -> 1 faults an image, CPU
-1.77 -> 1.48 ms (a busy virtual machine, runs one after the other), the same peak memory."""
 
 
 class _UnitActor:
@@ -65,27 +63,70 @@ class _UnitActor:
 class RayEngine:
     """Runs units on a Ray cluster, or on an embedded one where `address` is None.
 
-    Connects at once; `close` disconnects, and ends a Ray that was started here.
-
-    Raises:
-        RequestError: the address is none, or one that the operator's policy does not allow.
-        InterruptedRun: nobody answers there.
+    Connects when it is opened, or first used; `close` disconnects, and ends a Ray that was
+    started here.
     """
 
     name = "ray"
 
     def __init__(self, address: str | None = None, autoscale: Autoscale | None = None) -> None:
-        """autoscale: what the cluster may grow by, which Ray does not say."""
-        address = allowed_address(address)
+        """autoscale: what the cluster may grow by, which Ray does not say.
+
+        Raises:
+            RequestError: the address is none, or one that the operator's policy does not allow.
+        """
+        self._address = allowed_address(address)
+        self._autoscale = autoscale or Autoscale()
+        self._connected: Any = None
+        self._embedded: Embedded | None = None
+        self._mine = False
+
+    @property
+    def opening(self) -> str:
+        """See `Engine.opening`."""
+        if self._connected is not None:
+            return ""
+        return "starting Ray" if self._address is None else f"connecting to Ray at {self._address}"
+
+    def open(self, tell: Tell = lambda seconds: None) -> None:
+        """Connect, unless that is done. tell: is told every second for how long it has been
+        going on.
+
+        Raises:
+            InterruptedRun: Ray does not start, or cannot be reached.
+            RequestError: the address is not that of a Ray of this version.
+        """
+        if self._connected is not None:
+            return
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        self._mine = not _is_connected()
+        if self._mine and self._address is not None:
+            way_s = ray_embedded.lengthened(WAY_S, os.environ)
+            refuse_unreachable(self._address, tell, way_s=way_s)
+        elif self._mine:
+            _trust()
         import ray
 
-        self._ray = ray
-        self._autoscale = autoscale or Autoscale()
-        self._mine = not ray.is_initialized()
         if self._mine:
-            _start(ray, address)
+            self._begin(ray, tell)
+        self._connected = ray
         _quiet()
+
+    def _begin(self, ray: Any, tell: Tell) -> None:
+        if self._address is None:
+            env = ray_embedded.environment(os.environ)
+            self._embedded = ray_embedded.start((os.cpu_count() or 1) + _SPARE_CPUS, tell, env)
+            _LOG.info("Ray's own logs are in %s; they stay if this fails", self._embedded.logs)
+        try:
+            _connect(ray, self._embedded.address if self._embedded else str(self._address))
+        except BaseException:
+            self.close(keep_logs=True)
+            raise
+
+    @property
+    def _ray(self) -> Any:
+        self.open()
+        return self._connected
 
     def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
         if not units:
@@ -116,9 +157,19 @@ class RayEngine:
     def gpus(self) -> float:
         return float(self._ray.cluster_resources().get("GPU", 0.0))
 
-    def close(self) -> None:
-        if self._mine:
-            self._ray.shutdown()
+    def __enter__(self) -> RayEngine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(keep_logs=kind is not None and issubclass(kind, Exception))
+
+    def close(self, *, keep_logs: bool = False) -> None:
+        """keep_logs: those of an embedded Ray, because somebody may want to read them."""
+        if self._mine and self._connected is not None:
+            self._connected.shutdown()
+        if self._embedded is not None:
+            self._embedded.close(keep_logs=keep_logs)
+        self._connected = self._embedded = None
 
     def _spare(self) -> int:
         return _SPARE_CPUS if self._mine else 1
@@ -170,33 +221,53 @@ def allowed_address(address: str | None) -> str | None:
     return found
 
 
-def _init_arguments(address: str | None) -> dict[str, Any]:
+def _is_connected() -> bool:
+    """Whether somebody in this process has connected to a Ray already: then it is used."""
+    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
+
+
+def _trust() -> None:
+    """This process and the Ray that it starts know one another by a token that nobody else has,
+    unless somebody has settled that. Ray reads both variables when it is imported."""
+    env = ray_embedded.environment(os.environ)
+    new = {name: env[name] for name in ray_embedded.TRUST if name in env.keys() - os.environ.keys()}
+    os.environ |= new
+    if new and "ray" in sys.modules:
+        inner: Any = importlib.import_module("ray._raylet")
+        inner.Config.initialize("")
+        inner.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _connect(ray: Any, address: str) -> None:
+    """Raises:
+    InterruptedRun: Ray says no, or nothing.
+    """
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
-    if address is not None:
-        return {"address": address, **quiet}
-    cpus = (os.cpu_count() or 1) + _SPARE_CPUS
-    # "local", or Ray joins whatever cluster RAY_ADDRESS or an earlier `ray start` left here
-    return {"address": "local", "num_cpus": cpus, "include_dashboard": False, **quiet}
-
-
-def _start(ray: Any, address: str | None) -> None:
+    given = quiet if "://" in address else {**quiet, "job_config": _job_config()}
+    way_out = "run the same command again, or use `--engine local`"
+    ending = Ending(alone=False)
+    limit_s = ray_embedded.wait_of(os.environ)  # it has just been seen to run
+    late = InterruptedRun(f"Ray at {address} let nobody in within {limit_s:.0f} s; {way_out}")
     try:
-        if address is None:
-            for name, value in _KEEP_MEMORY.items():
-                os.environ.setdefault(name, value)
-        else:
-            _reach(address)
-        with _own_signals():
-            context = ray.init(**_init_arguments(address))
-    except (OSError, RuntimeError, ValueError) as e:  # what Ray says in these is all there is
-        where = "embedded" if address is None else f"at {address}"
-        raise InterruptedRun(
-            f"Ray {where}: {type(e).__name__}: {e}; mend it, or choose another "
-            "`execution.address` (none: an embedded one) or `--engine local`"
-        ) from e
-    folder = getattr(context, "address_info", {}).get("session_dir")  # a ray:// client has none
-    if folder:
-        _LOG.info("Ray's own logs are in %s/logs", folder)
+        watch = Watch(limit_s, lambda stage, rows: ending.end(late))
+        with ending.told(), watch, watch.over("load", tuple), _own_signals():
+            ray.init(address=address, **given)
+    except AugmentError:
+        raise
+    except Exception as e:  # Ray raises plain ones too; what it says in them is all there is
+        raise InterruptedRun(f"Ray at {address}: {type(e).__name__}: {e}; {way_out}") from e
+
+
+def _job_config() -> Any:
+    """Workers search where Python itself does. Ray would put the folder in which its driver
+    stands before everything else, unless that folder travels to them."""
+    from ray.job_config import JobConfig
+
+    class Elsewhere(JobConfig):  # type: ignore[misc]  # ray has no types
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True
+
+    return Elsewhere()
 
 
 @contextlib.contextmanager
@@ -210,13 +281,6 @@ def _own_signals() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _reach(address: str) -> None:
-    """Open `[ray://]host:port` once: where nobody listens, Ray itself tries on for ever."""
-    host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _quiet() -> None:

@@ -24,8 +24,9 @@ def ask_nodes(address: str) -> list[Facts]:
     """
     if os.environ.get("RAY_AUTH_TOKEN"):  # Ray looks at it only where the mode says so
         os.environ.setdefault("RAY_AUTH_MODE", "token")
+    engine = RayEngine(address)
     try:
-        engine = RayEngine(address)
+        engine.open()
     except InterruptedRun as error:
         raise InterruptedRun(
             f"{error}. A cluster that asks for a token wants it in RAY_AUTH_TOKEN"

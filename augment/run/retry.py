@@ -112,6 +112,7 @@ def _retried(prepared: Prepared, engine: Engine, told: Telling) -> RetryResult:
         Lease(prepared.work.folder, time.time) as lease,
         journaled(prepared, "retry", told) as journal,
     ):
+        journal.keep()
         _refuse_company(prepared, lease)
         generation = committed_generation(prepared)
         result = _Retry(prepared, generation, engine, told, lease).carry_out()

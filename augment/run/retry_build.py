@@ -6,9 +6,10 @@ Serves retries of a committed job (`retry.py`) and later tries of one that is no
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from augment.run.beats import Listening
 from augment.run.engine import Resources
 from augment.run.filling import Crew
 from augment.run.prepare import Frozen
@@ -38,17 +39,27 @@ def build_units(
     if missing:
         if not _pool_is_whole(frozen.prepared.pool, missing):
             restore()
-        crew.reporter.stage("retry", len(missing))
-    workers = frozen.prepared.job.spec.execution.workers or crew.engine.cpus()
-    texts = [json.dumps(unit.to_json()) for unit in missing]
-    task = RetryTask(frozen, work, crew.lease.id)
-    results = crew.engine.run(task, texts, Resources(workers=workers))
-    for number, text in enumerate(results, start=1):
-        crew.watch()
-        record = json.loads(text)
-        done[record["unit"]] = record
-        crew.reporter.advance(number, (record["entry"] or {}).get("rows", 0))
+        crew.reporter.begin(crew.engine)
+        with crew.reporter.span("mix"):
+            done |= {record["unit"]: record for record in _built(frozen, work, missing, crew)}
     return [done[name] for name in sorted(done)]
+
+
+def _built(frozen: Frozen, work: Work, units: Sequence[RetryUnit], crew: Crew) -> Iterator[Record]:
+    """The records of these units as they arrive."""
+    prepared, reporter = frozen.prepared, crew.reporter
+    reporter.stage("retry", len(units))
+    workers = prepared.job.spec.execution.workers or crew.engine.cpus()
+    texts = [json.dumps(unit.to_json()) for unit in units]
+    task = RetryTask(frozen, work, crew.lease.id, units[0].attempt)
+    with Listening(prepared.work.folder, crew.lease.id, reporter) as listening:
+        results = crew.engine.run(task, texts, Resources(workers=workers))
+        for number, text in enumerate(results, start=1):
+            crew.watch()
+            record = json.loads(text)
+            listening.finished(record["unit"])
+            reporter.advance(number, (record["entry"] or {}).get("rows", 0))
+            yield record
 
 
 def _there(output: Folder, entry: Mapping[str, Any]) -> bool:

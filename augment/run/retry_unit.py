@@ -94,18 +94,21 @@ class RetryTask:
     frozen: Frozen
     work: Work
     run: str = ""
+    number: int = 0
+    """Of this retry."""
 
     def worker(self, alone: bool = False) -> RetryWorker:
-        return RetryWorker(self)
+        return RetryWorker(self, alone)
 
 
 class RetryWorker:
     """Builds units of one retry."""
 
-    def __init__(self, task: RetryTask) -> None:
+    def __init__(self, task: RetryTask, alone: bool = False) -> None:
+        """alone: see `Task.worker`."""
         self._frozen, self._work, self._run = task.frozen, task.work, task.run
         self._prepared = task.frozen.prepared
-        self._mixer = MixWorker(task.frozen)
+        self._mixer = MixWorker(task.frozen, task.run, f"retry {task.number}", alone=alone)
 
     def __call__(self, unit: str) -> str:
         todo = RetryUnit.from_json(json.loads(unit))
@@ -132,9 +135,11 @@ class RetryWorker:
         quarantined ones, so `quarantined` of a cell falls by what is written."""
         if unit.fresh is not None:
             fresh = unit.fresh
-            return {**self._mixer.keep(unit, self._pool(fresh.pool), trail), "tried": []}
+            found = self._pool(fresh.pool)
+            record = self._mixer.keep(unit, found, trail, lambda: self._mixer.rows((), fresh.pool))
+            return {**record, "tried": []}
         tried = sorted(i for part in unit.parts for i in part.ids)
-        record = self._mixer.keep(unit, self._again(unit), trail)
+        record = self._mixer.keep(unit, self._again(unit), trail, lambda: len(tried))
         written = sum(cell[-2] for cell in record["cells"])
         if written + len(record["quarantine"]) != len(tried):
             raise InterruptedRun(
@@ -176,7 +181,8 @@ class RetryWorker:
 
 def _only(one: Input, ids: frozenset[str]) -> Input:
     """The input, of whose rows only these are kept."""
-    return Input(lambda: _kept(one.make(), ids), lambda error: _kept(one.lose(error), ids))
+    make, lose = one.make, one.lose
+    return Input(lambda: _kept(make(), ids), lambda error: _kept(lose(error), ids), one.rows)
 
 
 def _kept(made: Made, ids: frozenset[str]) -> Made:

@@ -19,7 +19,7 @@ from augment import codec
 from augment.codec import Header, Picture, Style
 from augment.errors import SampleError
 from augment.run.copied import copied, decoding, maker, rule
-from augment.run.copying import Drawn, Wanted, copies_wanted, copyings
+from augment.run.copying import Drawn, Place, Wanted, copies_wanted, copyings
 from augment.run.losses import lost_copy, lost_copy_of_real, lost_pool_row, lost_real
 from augment.run.pool_unit import system_name
 from augment.run.prepare import Frozen
@@ -246,6 +246,10 @@ class RowMaker:
         yield row.sample_id
         for wanted in copies_wanted(self._copying, (split, row.label_name, generator), rank):
             yield from self._copy_ids(wanted, row.sample_id)
+
+    def rows_of(self, place: Place, rank: int) -> int:
+        """How many rows the image of this rank and its copies are."""
+        return 1 + sum(wanted.n for wanted in copies_wanted(self._copying, place, rank))
 
     # ---- copies ----------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,8 @@ class Sampling:
     trail: Trail
     watch: Watch
     times: BatchTimes
+    read_s: float
+    """How long it may take to read what one sample is made from, once reading is suspected."""
 
     def parts(self, batch_size: int, given_up: Mapping[int, str]) -> Iterator[Part]:
         """All samples in finished parts; of batches with several keys, out of turn. given_up:
@@ -177,9 +180,11 @@ class Sampling:
         """Make the suspects apart from all others; what comes of it is thrown away."""
         for piece in self.trail.known.pieces():
             self.trail.at("probe", piece)
-            asked = list(self._readable([self.points[at] for at in piece], []))
+            suspects = partial(tuple, piece)
+            with self.watch.over("probe", suspects, self.read_s * len(piece)):
+                asked = list(self._readable([self.points[at] for at in piece], []))
             for batch in batches(asked, self._key, size):
-                with self.watch.over("probe", batch), self.times.batch():
+                with self.watch.over("probe", suspects), self.times.batch():
                     made = self.host.generate([a.request for a in batch])
                 notes = made.notes or (None,) * len(batch)
                 self.recipe.finish(batch, to_uint8(made.images), made.failed, notes)
@@ -192,9 +197,11 @@ class Sampling:
         turn = {point: at for at, point in enumerate(self.points)}
         for i in range(0, len(points), _READ):
             some = points[i : i + _READ]
-            self.trail.at("read", [turn[point] for point in some])
-            for _ in self.ask(some):
-                pass
+            positions = [turn[point] for point in some]
+            self.trail.at("read", positions)
+            with self.watch.over("read", partial(list, positions), self.read_s * len(some)):
+                for _ in self.ask(some):
+                    pass
 
     def _made(self, points: Sequence[Point], size: int) -> Iterator[Part]:
         lost: list[Failed] = []
@@ -208,7 +215,7 @@ class Sampling:
                 if self.trail.careful:
                     wait(waiting)  # else the last batch's end would be this one's fault
                     self.trail.at("make", self.positions(asked))
-                with self.watch.over("make", asked), self.times.batch():
+                with self.watch.over("make", partial(self.positions, asked)), self.times.batch():
                     batch = self.host.generate([a.request for a in asked])
                 broken += sum(reason in HOST_REASONS for reason in batch.failed)
                 made += sum(reason not in HOST_REASONS for reason in batch.failed)
@@ -232,7 +239,7 @@ class Sampling:
     def _next(self, upcoming: Future[list[Asked] | None]) -> list[Asked] | None:
         if upcoming.done():
             return upcoming.result()
-        with self.watch.over("read", ()):
+        with self.watch.over("read", tuple):
             return upcoming.result()
 
     def _check(self, made: int, broken: int) -> None:

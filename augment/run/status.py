@@ -10,17 +10,19 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from augment.errors import AugmentError, StorageError
 from augment.plan import Plan
 from augment.run.attempts import Attempts
+from augment.run.beats import STALE_S, Progress, heard
 from augment.run.changes import OF_STATUS, Changes, changes
-from augment.run.cost import Estimate, Spent, kept_estimates
+from augment.run.cost import Spent, kept_estimates
 from augment.run.generations import CLEANED
 from augment.run.kept import Laid, job_ids, kept_job
+from augment.run.states import Drawn, Failure, Holding, JobStatus, Stage, Status, Verdict
 from augment.run.stock import Moment, Stock, read_stock, rows_per_minute
 from augment.secrecy import struck
 from augment.storage import Folder, Options
@@ -33,126 +35,10 @@ from augment.write import (
     read_job,
     read_journals,
     read_verdict,
+    runs,
 )
 
 Clock = Callable[[], float]
-
-
-@dataclass(frozen=True)
-class Holding:
-    """Somebody who holds the job, or held it and died. since, touched: seconds since the epoch."""
-
-    who: str
-    since: float
-    touched: float
-    alive: bool
-
-
-@dataclass(frozen=True)
-class Stage:
-    """units, rows: done and planned, planned None where it is not known yet. per_minute: rows,
-    lately. left_s: at that rate, None where it cannot be told."""
-
-    name: str
-    units: int
-    units_planned: int | None
-    rows: int
-    rows_planned: int | None
-    per_minute: float | None
-    left_s: float | None
-    spent: Spent | None = None
-    """On samples, by this job."""
-    estimate: Estimate | None = None
-    """What was measured before, where a run measured."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One class of one generator: what the plan draws, and what the pool holds of it for these
-    filters. accepted, rejected: None where the pool was filled under filters that are not
-    known here."""
-
-    generator: str
-    label_name: str
-    target: int
-    made: int
-    accepted: int | None
-    rejected: int | None
-    failed: int
-
-
-@dataclass(frozen=True)
-class Failure:
-    """How a driver ended that did not end well."""
-
-    kind: str
-    text: str
-    at: float
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the audit after a commit found. word: ok, failed or not judged. exit_code: of the run.
-    broken: limits, by their texts; findings: the first ones."""
-
-    version: int | None
-    word: str
-    exit_code: int | None
-    broken: tuple[str, ...]
-    findings: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class JobStatus:
-    """One job. state: committed, running, failed, died, or stopped (nothing says how it ended).
-    version: that it committed, where the log says so. generation: 1 for the first commit and 1
-    more for each retry; 0 for none. cells: (split, class, origin) -> written and quarantined."""
-
-    job_id: str
-    state: str
-    version: int | None
-    generation: int
-    pool: str | None
-    holders: tuple[Holding, ...]
-    stages: tuple[Stage, ...]
-    drawn: tuple[Drawn, ...]
-    cells: Mapping[tuple[str, str, str], tuple[int, int]]
-    started_at: float | None
-    ended_at: float | None
-    exit_code: int | None
-    at_stage: str | None
-    last_error: Failure | None
-    verdict: Verdict | None
-    """Of the newest version that was audited after its commit; None before that."""
-    changes: Changes | None
-    """Of its sources since the census, where it is committed."""
-    trouble: str | None
-    """What of this job could not be read, if anything."""
-
-    def to_json(self) -> dict[str, Any]:
-        cells = [
-            {"split": s, "class": c, "origin": o, "written": w, "quarantined": q}
-            for (s, c, o), (w, q) in self.cells.items()
-        ]
-        return asdict(self) | {"cells": cells}
-
-
-@dataclass(frozen=True)
-class Status:
-    """Everything that was begun under one output."""
-
-    output: str
-    version: int | None
-    at: float
-    jobs: tuple[JobStatus, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "output": self.output,
-            "version": self.version,
-            "at": self.at,
-            "jobs": [job.to_json() for job in self.jobs],
-        }
 
 
 def status(output: str, options: Options | None = None, clock: Clock = time.time) -> Status:
@@ -174,11 +60,14 @@ class _Job:
         self._output, self._id, self._now = output, job_id, now
         self._work = Work(output.child(f"_work/{job_id}"))
         self._journals = sorted(read_journals(self._work.folder), key=lambda e: e["started_at"])
+        self._words: list[Progress] = []
 
     def status(self) -> JobStatus:
         generation, version = committed_as(self._output, self._id)
         last = self._journals[-1] if self._journals else {}
         leases = look(self._work.folder)
+        state = self._state(generation, leases, last)
+        self._words = self._heard() if state == "running" else []
         stages, drawn, cells, trouble = self._progress(generation)
         if not generation and (known := read_verdict(self._output, self._id)) is not None:
             trouble = trouble or (
@@ -187,7 +76,7 @@ class _Job:
             )
         return JobStatus(
             job_id=self._id,
-            state=self._state(generation, leases, last),
+            state=state,
             version=version,
             generation=generation,
             pool=last.get("pool"),
@@ -199,6 +88,7 @@ class _Job:
             ended_at=last.get("ended_at"),
             exit_code=last.get("exit_code"),
             at_stage=last.get("stage"),
+            doing=last.get("doing"),
             last_error=self._last_error(),
             verdict=_verdict(self._output, self._id) if generation else None,
             changes=self._changes() if generation else None,
@@ -221,11 +111,20 @@ class _Job:
     def _state(self, generation: int, leases: Sequence[Seen], last: Mapping[str, Any]) -> str:
         if any(seen.alive(self._now) for seen in leases) or self._fills(last):
             return "running"
+        if not leases and last and last.get("ended_at") is None and runs(last, self._now):
+            return "running"  # it takes a census, and has no lease yet
         if generation:
             return "committed"
         if last.get("ended_at") is not None:
             return "failed" if last.get("exit_code") else "stopped"
         return "died" if last else "stopped"
+
+    def _heard(self) -> list[Progress]:
+        """What workers have said lately."""
+        return [w for w in heard(self._work.folder) if self._now - w.at < STALE_S]
+
+    def _in_hand(self, stage: str, finished: Collection[str]) -> tuple[Progress, ...]:
+        return tuple(w for w in self._words if w.stage == stage and w.unit not in finished)
 
     def _fills(self, last: Mapping[str, Any]) -> bool:
         """Whether a driver that only fills the pool lives: it holds its lease there."""
@@ -301,7 +200,8 @@ class _Job:
             mine = [_drawn(stock, generator, c, n, filters) for c, n in sorted(targets.items())]
             spent = stock.spent.get(self._id, Spent())
             stage = _filling(stock, generator, mine)
-            stages.append(replace(stage, spent=spent, estimate=estimates.get(generator)))
+            in_hand, estimate = self._in_hand(stage.name, stock.units), estimates.get(generator)
+            stages.append(replace(stage, in_hand=in_hand, spent=spent, estimate=estimate))
             drawn += mine
         return tuple(stages), tuple(drawn)
 
@@ -310,39 +210,42 @@ class _Job:
     def _mix(
         self, plan: Plan | None
     ) -> tuple[tuple[Stage, ...], Mapping[tuple[str, str, str], tuple[int, int]]]:
-        moments, cells, done = self._records(self._work)
+        moments, cells, recorded = self._records(self._work)
         frozen = self._work.frozen("units.json")
         planned = None if frozen is None else len(json.loads(frozen)["units"])
         rows_planned = None if plan is None else sum(cell.n for cell in plan.cells)
         rows = sum(w + q for w, q in cells.values())
-        stages = [_stage("mix", (done, planned), (rows, rows_planned), moments)]
+        mix = _stage("mix", (len(recorded), planned), (rows, rows_planned), moments)
+        stages = [replace(mix, in_hand=self._in_hand("mix", recorded))]
         for attempt in Attempts(self._work).all():
-            moments, more, done = self._records(attempt.work)
+            moments, more, recorded = self._records(attempt.work)
             for cell, (written, lost) in more.items():
                 before = cells.get(cell, (0, 0))
                 cells[cell] = (before[0] + written, before[1] + lost)
             units = attempt.units_planned()
             rows = sum(n for _, n in moments)
-            stages.append(_stage(f"retry {attempt.number}", (done, units), (rows, None), moments))
+            name = f"retry {attempt.number}"
+            stage = _stage(name, (len(recorded), units), (rows, None), moments)
+            stages.append(replace(stage, in_hand=self._in_hand(name, recorded)))
         return tuple(stages), dict(sorted(cells.items()))
 
     def _records(
         self, work: Work
-    ) -> tuple[list[Moment], dict[tuple[str, str, str], tuple[int, int]], int]:
+    ) -> tuple[list[Moment], dict[tuple[str, str, str], tuple[int, int]], set[str]]:
         moments: list[Moment] = []
         written: Counter[tuple[str, str, str]] = Counter()
         lost: Counter[tuple[str, str, str]] = Counter()
         times = {info.path: info.modified for info in work.folder.stored("units")}
-        done = 0
+        recorded: set[str] = set()
         for unit, record in work.records():
-            done += 1
+            recorded.add(unit)
             at = times.get(f"units/{unit}.json")
             if at is not None:
                 moments.append((at, (record["entry"] or {}).get("rows", 0)))
             for split, label, origin, _, _, _, wrote, quarantined in record["cells"]:
                 written[split, label, origin] += wrote
                 lost[split, label, origin] += quarantined
-        return moments, {c: (written[c], lost[c]) for c in {*written, *lost}}, done
+        return moments, {c: (written[c], lost[c]) for c in {*written, *lost}}, recorded
 
 
 def committed_as(output: Folder, job_id: str) -> tuple[int, int | None]:

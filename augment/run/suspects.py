@@ -135,16 +135,17 @@ class Trail:
 
 class Watch:
     """Notices that something takes longer than `seconds`. expired is called once, in another
-    thread, with what was being done; clock: seconds, monotonic."""
+    thread, with what was being done and the positions that it was done with; clock: seconds,
+    monotonic."""
 
     def __init__(
         self,
         seconds: float,
-        expired: Callable[[Stage, Sequence[Any]], None],
+        expired: Callable[[Stage, Sequence[int]], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._seconds, self._expired, self._clock = seconds, expired, clock
-        self._busy: tuple[float, Stage, Sequence[Any]] | None = None
+        self._busy: tuple[float, Stage, Callable[[], Sequence[int]]] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look, name="augment-watch", daemon=True)
 
@@ -156,9 +157,13 @@ class Watch:
         self._stop.set()
 
     @contextlib.contextmanager
-    def over(self, stage: Stage, rows: Sequence[Any]) -> Iterator[None]:
-        """What is done inside must not take longer. rows: what it is done with."""
-        self._busy = (self._clock() + self._seconds, stage, rows)
+    def over(
+        self, stage: Stage, positions: Callable[[], Sequence[int]], seconds: float | None = None
+    ) -> Iterator[None]:
+        """What is done inside must not take longer. positions: what it would be the fault of;
+        asked where it is late. seconds: None for those that hold where nothing else is said."""
+        limit = self._seconds if seconds is None else seconds
+        self._busy = (self._clock() + limit, stage, positions)
         try:
             yield
         finally:
@@ -168,5 +173,6 @@ class Watch:
         while not self._stop.wait(min(1.0, self._seconds / 4)):
             busy = self._busy
             if busy is not None and self._clock() > busy[0]:
-                self._expired(*busy[1:])
+                _, stage, positions = busy
+                self._expired(stage, positions())
                 return

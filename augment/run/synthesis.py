@@ -41,6 +41,8 @@ def synthesize(frozen: Frozen, crew: Crew) -> Synthesis:
         filling.read_records()
     lacking = [filling for filling in fillings if filling.needs()]
     names = [filling.generator for filling in lacking]
+    if lacking:
+        crew.reporter.begin(crew.engine)
     refuse_infeasible(frozen.prepared.job.spec.execution, names, crew.engine)
     _measure(frozen, crew, lacking, {f.generator: f.spent for f in fillings})
     for filling in fillings:

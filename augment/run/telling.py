@@ -24,15 +24,16 @@ from augment.secrecy import secret_values
 if TYPE_CHECKING:
     from augment.plan import Plan
     from augment.run.accounts import Account
-    from augment.run.engine import Task
+    from augment.run.engine import Engine, Task
     from augment.run.prepare import Prepared
 
 _LOG = logging.getLogger("augment.run")
 Record = dict[str, Any]
 _EVERY_S = 5.0
-STAGES = ("engine", "prepare", "census", "plan", "measure", "synthesize", "arrange", "mix",
+STAGES = ("prepare", "census", "plan", "engine", "measure", "synthesize", "arrange", "mix",
           "commit", "card", "audit")  # fmt: skip
-"""Every stage that a run can be in. A stage lies in no other."""
+"""Every stage that a run can be in. A stage lies in no other; the engine begins before the first
+stage that has work for it."""
 
 
 class Stage(NamedTuple):
@@ -133,11 +134,18 @@ class Telling:
 
     # ---- as a reporter ---------------------------------------------------------------
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int | None) -> None:
         self._reporter.stage(name, total)
 
     def advance(self, done: int, rows: int) -> None:
         self._reporter.advance(done, rows)
+
+    def doing(self, text: str) -> None:
+        self._reporter.doing(text)
+
+    def seen(self, images: int) -> None:
+        """A census has found so many up to now."""
+        self.doing(f"{images:,} images")
 
     def note(self, text: str) -> None:
         self._reporter.note(text)
@@ -174,6 +182,17 @@ class Telling:
     def span(self, name: str, generator: str = "") -> contextlib.AbstractContextManager[None]:
         """What runs within is this stage, one of `STAGES`."""
         return spanning(self._observers, Stage(name, generator), self._clock)
+
+    def begin(self, engine: Engine) -> None:
+        """The engine begins, where it has not: there is work for it.
+
+        Raises:
+            InterruptedRun, RequestError: see `Engine.open`.
+        """
+        if what := engine.opening:
+            with self.span("engine"):
+                self.stage(what, None)
+                engine.open(lambda seconds: self.doing(f"{seconds:.0f} s"))
 
     def committed(self, version: int) -> None:
         for observer in self._observers:

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import assert_never
 
 import numpy as np
@@ -25,7 +26,7 @@ from augment.seeds import order_key
 from augment.sources.equal import Equal, EqualTold, find_equal
 from augment.sources.imagefolder import list_imagefolder
 from augment.sources.left_out import Cause, LeftOut, as_text, summary
-from augment.sources.listing import Listing, by_label, codes_of
+from augment.sources.listing import Listing, SoFar, by_label, codes_of, nobody
 from augment.sources.parquet import list_parquet
 from augment.sources.splitting import cap_shares, draw_digest, draw_splits
 from augment.spec import Job, read_classes, read_label_map
@@ -71,8 +72,9 @@ class Census:
         return f"{file}#{bisect_right(files[file], int(row)) - 1}"
 
 
-def take_census(job: Job, *, options: Options | None = None) -> Census:
-    """Lists every source of the job. options: fsspec options by protocol.
+def take_census(job: Job, *, options: Options | None = None, seen: SoFar = nobody) -> Census:
+    """Lists every source of the job. options: fsspec options by protocol. seen: is told now and
+    then how many images were found up to now.
 
     Raises:
         PlanError: with everything found wrong: missing folders, files or columns, unknown
@@ -82,10 +84,11 @@ def take_census(job: Job, *, options: Options | None = None) -> Census:
     """
     spec = job.spec
     given = read_classes(spec.classes, job.base, options) if spec.classes else None
-    parts, problems = [], list[Problem]()
+    parts, problems = list[_Part](), list[Problem]()
     for name, source in spec.sources.items():
         try:
-            listing = list_source(name, source, options)
+            before = sum(part.listing.table.num_rows for part in parts)
+            listing = list_source(name, source, options, partial(_counted, seen, before))
             known = given if source.use == "rows" else None
             parts.append(_Part(name, source, listing).build(job, known, options))
         except PlanError as error:
@@ -102,13 +105,20 @@ def take_census(job: Job, *, options: Options | None = None) -> Census:
     return replace(rows, left_out=left_out, draws=draws, equal=equal, **inputs)
 
 
-def list_source(name: str, spec: SourceSpec, options: Options | None = None) -> Listing:
+def _counted(seen: SoFar, before: int, n: int) -> None:
+    """n: of this source. before: of those before it."""
+    seen(before + n)
+
+
+def list_source(
+    name: str, spec: SourceSpec, options: Options | None = None, seen: SoFar = nobody
+) -> Listing:
     """What one source holds, by its format. Raises: PlanError, StorageError."""
     match spec:
         case ImageFolderSource():
-            return list_imagefolder(name, spec, options)
+            return list_imagefolder(name, spec, options, seen)
         case ParquetSource():
-            return list_parquet(name, spec, options)
+            return list_parquet(name, spec, options, seen)
         case _:
             assert_never(spec)
 

@@ -17,7 +17,7 @@ from augment.sample import RealRow
 from augment.sources.fence import fenced
 from augment.sources.kinds import IMAGES, ending_of, is_hidden, surely_none
 from augment.sources.left_out import Cause
-from augment.sources.listing import Listing, ListingBuilder
+from augment.sources.listing import Listing, ListingBuilder, SoFar, nobody
 from augment.sources.reading import about_one_file, in_order, read_file
 from augment.spec.models import ImageFolderSource
 from augment.spec.problems import nearest
@@ -26,7 +26,9 @@ from augment.storage import FileInfo, Folder, Left, Options
 _LOOKED_AT_ONCE = 4096
 
 
-def list_imagefolder(name: str, spec: ImageFolderSource, options: Options | None = None) -> Listing:
+def list_imagefolder(
+    name: str, spec: ImageFolderSource, options: Options | None = None, seen: SoFar = nobody
+) -> Listing:
     """Every image below the folders of the splits, and what is left out.
 
     Raises: PlanError where a folder is missing; StorageError.
@@ -35,7 +37,7 @@ def list_imagefolder(name: str, spec: ImageFolderSource, options: Options | None
     places = {s: _clean(t) for s, t in spec.splits.items() if isinstance(t, str)} or {"": ""}
     if problems := _problems(name, spec, folder, places):
         raise PlanError(problems)
-    found = ListingBuilder()
+    found = ListingBuilder(seen)
     for split, place in places.items():
         _Walk(folder, split, place, found).list()
     return found.finish()

@@ -5,6 +5,7 @@ of files never stands in Python objects. Knows nothing of formats.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,10 +39,20 @@ class Listing:
     folders: frozenset[str] = frozenset()
 
 
-class ListingBuilder:
-    """Collects rows and keeps them as Arrow batches."""
+SoFar = Callable[[int], None]
+"""Told now and then how many images were found up to now."""
+_EVERY = 1024
 
-    def __init__(self) -> None:
+
+def nobody(n: int) -> None:
+    """Nobody wants to know."""
+
+
+class ListingBuilder:
+    """Collects rows and keeps them as Arrow batches. seen: is told how many."""
+
+    def __init__(self, seen: SoFar = nobody) -> None:
+        self._seen, self._count = seen, 0
         self.losses = Losses()
         self.row_groups: dict[str, tuple[int, ...]] = {}
         self.folders: set[str] = set()
@@ -50,6 +61,9 @@ class ListingBuilder:
 
     def add(self, locator: str, label: str, split: str, size: int, token: str) -> None:
         self._rows.append((locator, label, split, size, token))
+        self._count += 1
+        if self._count % _EVERY == 0:
+            self._seen(self._count)
         if len(self._rows) >= _BATCH:
             self._flush()
 
@@ -57,6 +71,8 @@ class ListingBuilder:
         """Rows that stand in Arrow already; columns as in `LISTING_SCHEMA`."""
         arrays = [columns[f.name].cast(f.type) for f in LISTING_SCHEMA]
         self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=LISTING_SCHEMA))
+        self._count += len(self._batches[-1])
+        self._seen(self._count)
 
     def finish(self) -> Listing:
         self._flush()

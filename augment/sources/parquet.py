@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from augment.errors import PlanError, Problem
 from augment.sources.left_out import Cause
-from augment.sources.listing import Listing, ListingBuilder
+from augment.sources.listing import Listing, ListingBuilder, SoFar, nobody
 from augment.sources.parquet_columns import check_columns, check_images
 from augment.sources.parquet_file import one_array, open_parquet, said
 from augment.sources.parquet_files import partition, tables_of
@@ -34,13 +34,15 @@ _LOOKED_AT = 100
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
-def list_parquet(name: str, spec: ParquetSource, options: Options | None = None) -> Listing:
+def list_parquet(
+    name: str, spec: ParquetSource, options: Options | None = None, seen: SoFar = nobody
+) -> Listing:
     """Every row with a label, from the label and split columns alone.
 
     Raises: PlanError for missing files, columns or types that hold no label, files that
         disagree on what labels mean, images that are none; StorageError.
     """
-    source = _Source(name, spec, options)
+    source = _Source(name, spec, options, seen)
     problems: list[Problem] = []
     for info, split in source.files:
         try:
@@ -78,9 +80,11 @@ def _seen(problem: Problem) -> Seen:
 class _Source:
     """The files of a source on their way into a listing."""
 
-    def __init__(self, name: str, spec: ParquetSource, options: Options | None) -> None:
+    def __init__(
+        self, name: str, spec: ParquetSource, options: Options | None, seen: SoFar = nobody
+    ) -> None:
         self.place, self.spec = f"sources.{name}", spec
-        self.found = ListingBuilder()
+        self.found = ListingBuilder(seen)
         self.folder, self.files = tables_of(name, spec, options, self.found.losses)
         self.agreement = Agreement(f"{self.place}.columns.label")
         self._texts = {t: s for s, t in spec.splits.items() if isinstance(t, str)}

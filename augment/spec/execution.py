@@ -95,6 +95,9 @@ class Execution(Spec):
     operator's policy lists it; not given: Ray is started on this machine."""
     workers: Annotated[int, Field(ge=1, le=65536)] | None = None
     """Units of the mix at once; not given: one per CPU."""
+    image_timeout_s: Annotated[float, Field(gt=0.0, le=86_400.0)] = 60.0
+    """A row of the data set that takes longer to make (its image decoded, changed, encoded) is
+    given up, and so is a source image of a generator, once reading one is suspected."""
     generators: dict[Name, GeneratorExecution] = {}
     """Name of a generator -> how it is run."""
     autoscale: Autoscale | None = None

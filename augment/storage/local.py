@@ -67,6 +67,17 @@ def publish(top: Top, path: str, data: Content, size: int) -> None:
         _put(folder, name, data)
 
 
+def tell(top: Top, path: str, data: bytes) -> None:
+    """As `replace`, but nothing is synced: after a crash the file may be old, empty or gone."""
+    above, name = _split(path)
+    with opened(top, above, make=True) as folder:
+        folder.refuse_link(name)
+        with _removed_unless_renamed(folder) as temporary:
+            with os.fdopen(folder.new_file(temporary), "wb") as file:
+                file.write(data)
+            folder.rename(temporary, name)
+
+
 @contextlib.contextmanager
 def replacing(top: Top, path: str) -> Iterator[BinaryIO]:
     """A file to write to, which takes the place of the one at `path` when the block ends well.

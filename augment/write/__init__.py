@@ -7,7 +7,7 @@ from augment.write.card import card_is_current, write_card
 from augment.write.claims import Claim, Claims
 from augment.write.creation import ensure_table
 from augment.write.journal import Journal, read_journals
-from augment.write.lease import Holder, Lease, Seen, alive, holders, look
+from augment.write.lease import Holder, Lease, Seen, alive, holders, look, runs
 from augment.write.marks import XmpMark, add_xmp, has_marks, read_xmp, verify_mark
 from augment.write.provenance import (
     count_cells,
@@ -74,6 +74,7 @@ __all__ = [
     "read_verdict",
     "read_xmp",
     "refuse_foreign_rows",
+    "runs",
     "verify_mark",
     "withdraw",
     "write_card",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import traceback
 import uuid
@@ -21,14 +20,15 @@ from typing import Any
 from augment.errors import AugmentError, StorageError
 from augment.secrecy import struck
 from augment.storage import Folder
+from augment.write.lease import driver
 
 FOLDER = "state"
 EVERY_S = 5.0
 _MOST_TEXT = 2000
 
 Entry = dict[str, Any]
-"""driver, host, pid, verb, started_at, at, ended_at, exit_code, stage, done, total, error
-({class, text, at} or None), and what `about` said."""
+"""driver, host, place, pid, born, verb, started_at, at, ended_at, exit_code, stage, doing, done,
+total, error ({class, text, at} or None), and what `about` said."""
 
 
 class Journal:
@@ -49,26 +49,32 @@ class Journal:
         self._folder, self._clock = folder, clock
         self._secrets = secrets
         self._name = uuid.uuid4().hex
-        self._told = 0.0
+        self._kept, self._told = False, clock()
         self._code = 0
         self._entry: Entry = {
             **{key: self._clean(value) for key, value in about.items()},
             "driver": self._name,
             "host": socket.gethostname(),
-            "pid": os.getpid(),
+            **driver(),
             "verb": verb,
             "started_at": clock(),
             "ended_at": None,
             "exit_code": None,
             "stage": None,
+            "doing": "",
             "done": 0,
             "total": 0,
             "error": None,
         }
 
     def __enter__(self) -> Journal:
-        self._write()
         return self
+
+    def keep(self) -> None:
+        """From now on there is a file; before, there is one only where it takes long. So a request
+        that is refused at once leaves nothing behind."""
+        self._kept = True
+        self._write()
 
     def __exit__(
         self,
@@ -83,22 +89,32 @@ class Journal:
             text = str(error) or traceback.format_exception_only(error)[0].strip()
             told = {"class": type(error).__name__, "text": self._clean(text), "at": now}
             self._entry["error"] = told
-        self._write()
+        if self._kept:
+            self._write()
 
     def ends_with(self, code: int) -> None:
         """The exit code of the driver, if no error comes."""
         self._code = code
 
-    def stage(self, name: str, total: int) -> None:
-        """A stage of `total` units begins."""
-        self._entry |= {"stage": name, "done": 0, "total": total}
-        self._write()
+    def stage(self, name: str, total: int | None) -> None:
+        """A stage begins, of `total` units where it is counted in units."""
+        self._entry |= {"stage": name, "doing": "", "done": 0, "total": total}
+        if self._kept:
+            self._write()
+
+    def doing(self, text: str) -> None:
+        """What the stage is doing at this moment; written every few seconds only."""
+        self._entry["doing"] = self._clean(text)
+        self._now_and_then()
 
     def advance(self, done: int) -> None:
         """`done` units of the stage are finished; written every few seconds only."""
         self._entry["done"] = done
+        self._now_and_then()
+
+    def _now_and_then(self) -> None:
         if self._clock() - self._told >= EVERY_S:
-            self._write()
+            self.keep()
 
     def _clean(self, value: Any) -> Any:
         return struck(value, self._secrets)[:_MOST_TEXT] if isinstance(value, str) else value

@@ -15,10 +15,11 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from augment.errors import InterruptedRun, StorageError
 from augment.storage import Folder
@@ -177,6 +178,19 @@ def _store_now(folder: Folder) -> float:
     now = folder.touch_time(probe)
     folder.remove(probe)
     return now
+
+
+def driver() -> dict[str, str | int]:
+    """This process, so that a reader can tell whether it still runs."""
+    return {"place": _host(), "pid": os.getpid(), "born": _started(os.getpid())}
+
+
+def runs(said: Mapping[str, Any], now: float, stale_after_s: float = STALE_AFTER_S) -> bool:
+    """Whether the process that `driver` described runs. said: with `at`, when it last gave a
+    sign of life, in seconds since the epoch; that decides where it cannot be asked."""
+    if said.get("place") == _host() and said.get("born"):
+        return bool(_started(int(said["pid"])) == said["born"])
+    return now - float(said["at"]) < stale_after_s
 
 
 def _host() -> str:

@@ -18,6 +18,7 @@ def ray_engine() -> Iterator[RayEngine]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own imports warn; ours must not
         engine = RayEngine()
+        engine.open()
     yield engine
     engine.close()
 

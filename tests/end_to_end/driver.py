@@ -46,12 +46,14 @@ class Moments:
         if event not in FILES:
             return
         paths = [p for p in _paths(event, arguments) if p.startswith(self._root)]
-        if paths and "/leases/" not in paths[-1]:  # a heartbeat depends on time
+        if paths and not re.search("/(leases|beats)/", paths[-1]):  # heartbeats depend on time
             path = re.sub(r"\.tmp-\d+-\w+", ".tmp", paths[-1].removeprefix(self._root))
             self.happen(f"{event} {path}")
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int | None) -> None:
         self.happen(f"told stage {name}: {total}")
+
+    def doing(self, text: str) -> None: ...
 
     def advance(self, done: int, rows: int) -> None:
         self.happen(f"told advance {done}")

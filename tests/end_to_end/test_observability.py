@@ -34,8 +34,9 @@ from augment.seeds import stream
 from augment.storage import Folder
 from augment.write import live_files
 from tests.end_to_end.jobs import CLASSES, job_document, write_digits, write_job
-from tests.end_to_end.runs import records, until
+from tests.end_to_end.runs import records
 from tests.end_to_end.toys import toy_info
+from tests.waiting import STILL_S, ended, wait_until
 
 REAL = {"0": 150, "1": 120, "2": 100}
 FILLED = {label: 2 * n + 14 for label, n in REAL.items()}
@@ -76,8 +77,10 @@ class Scraper:
         self.mixed = self.made = 0
         self.last: Families = {}
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int | None) -> None:
         self._stage, self._total = name, total
+
+    def doing(self, text: str) -> None: ...
 
     def advance(self, done: int, rows: int) -> None:
         found = scraped(self.url)
@@ -105,7 +108,7 @@ Families = Mapping[str, Any]
 
 
 def scraped(url: str) -> Families:
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=STILL_S) as answer:
         text = answer.read().decode()
     return {family.name: family for family in text_string_to_metric_families(text)}
 
@@ -251,29 +254,18 @@ def test_records_hold_nothing_of_how_they_were_observed(whole: Whole) -> None:
         assert not {"observed", "batches", "made"} & set(record)
 
 
-class Stopping:
+class Stopping(LocalEngine):
     """The local engine, until so many units have come back."""
 
-    name = "local"
-
     def __init__(self, units: int) -> None:
-        self._left, self._engine = units, LocalEngine()
+        self._left = units
 
     def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
-        for result in self._engine.run(task, units, resources):
+        for result in super().run(task, units, resources):
             if not self._left:
                 raise InterruptedRun("the machine is gone")
             self._left -= 1
             yield result
-
-    def cpus(self) -> int:
-        return 1
-
-    def gpus(self) -> float:
-        return 0.0
-
-    def infeasible(self, resources: Resources) -> str | None:
-        return None
 
 
 @pytest.mark.parametrize("units", [1, 4])
@@ -389,12 +381,13 @@ def test_the_command_with_everything(root: Path) -> None:
             stderr=err, stdout=err,
         )  # fmt: skip
         try:
-            until(lambda: "there for 600 s more" in notes.read_text() or process.poll())
+            wait_until(lambda: "there for 600 s more" in notes.read_text() or process.poll())
             url = notes.read_text().partition("metrics: ")[2].split()[0]
             assert_of_the_commit(scraped(url), root / "out", root / "pool")
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 3, notes.read_text()
+            ended(process)
+        assert process.returncode == 3, notes.read_text()
     units = len([*records(root / "out"), *records(root / "pool")])
     assert_a_timeline(json.loads((root / "t.json").read_text()), units)
     (log,) = (root / "out/_work/logs").glob("*.jsonl")

@@ -27,6 +27,8 @@ from augment.run.retry import RetryResult, retry
 from augment.seeds import digest, stream
 from augment.storage import Folder
 from augment.write import live_files
+from tests import waiting
+from tests.end_to_end.engines import Never
 from tests.end_to_end.jobs import fingerprint, job_document, rows_of, write_digits, write_job
 from tests.end_to_end.runs import EPOCH, published
 
@@ -164,13 +166,9 @@ MOMENTS = (
 def kill(path: Path, moment: str) -> subprocess.CompletedProcess[str]:
     """A retry in its own process, killed at a moment."""
     driver = Path(__file__).with_name("retry_driver.py")
-    return subprocess.run(
+    return waiting.run(
         [sys.executable, str(driver), str(path), moment, str(int(signal.SIGKILL))],
         env=os.environ | EPOCH | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
     )
 
 
@@ -249,7 +247,7 @@ def test_samples_whose_parent_was_bad_are_made_again(tmp_path: Path) -> None:
         (r["label"], r["origin"]) for r in whole
     )
     assert audit(str(tmp_path / "out"), verify=True).ok
-    assert again(document).tried == 0
+    assert retry(load_spec(document), Never()).tried == 0  # no engine begins
     later = run(load_spec(document), engine="local")
     assert (later.already, later.shortfall, later.ok) == (True, 0, True)
 

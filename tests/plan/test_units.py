@@ -32,7 +32,7 @@ def test_a_split_gets_as_many_units_as_its_bytes_need() -> None:
     assert mix_unit_count(1000, 10_000_000, 1 << 20) == 10
     assert mix_unit_count(1, 1, 1 << 20) == 1
     assert mix_unit_count(0, 0, 1 << 20) == 1
-    assert mix_unit_count(1_000_000, 1_000_000, 1 << 30) == 10  # at most 100,000 rows each
+    assert mix_unit_count(1_000_000, 1_000_000, 1 << 30) == 62  # at most 16,384 rows each
     assert mix_unit_count(3, 1 << 40, 1 << 20) == 3  # at most one per row
 
 

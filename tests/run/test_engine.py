@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,7 +14,6 @@ from augment.generators import Placement
 from augment.run import LocalEngine, Resources, Task, Worker
 from augment.run.engine import as_raised, call
 from augment.run.placing import place
-from augment.run.ray_engine import _init_arguments
 from augment.spec.execution import GeneratorExecution
 
 
@@ -139,11 +138,6 @@ def test_an_unknown_kind_of_error_crosses_as_a_failed_unit() -> None:
     assert str(raised) == "what happened"
 
 
-def test_an_embedded_ray_joins_no_cluster_that_happens_to_be_there() -> None:
-    assert _init_arguments(None)["address"] == "local"
-    assert _init_arguments("head:6379")["address"] == "head:6379"
-
-
 # ---- where workers live -------------------------------------------------------------
 
 
@@ -153,6 +147,9 @@ class Machine:
 
     has_gpus: float
     name: str = "machine"
+    opening: str = ""
+
+    def open(self, tell: Callable[[float], None] = lambda seconds: None) -> None: ...
 
     def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
         return iter(())

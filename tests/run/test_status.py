@@ -5,20 +5,27 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from augment.api import load_spec, run, status
+from augment.cli import main
 from augment.errors import InterruptedRun
 from augment.run import LocalEngine, fill_pool
-from augment.run.status import JobStatus
+from augment.run.beats import Progress
+from augment.run.states import JobStatus
 from augment.run.status import status as status_at
 from augment.run.stock import rows_per_minute
+from augment.storage import Folder
+from augment.write import Journal, read_journals
 from tests.end_to_end.jobs import job_document, write_digits, write_job
-from tests.end_to_end.runs import Driver, drive, until
+from tests.end_to_end.runs import Driver, drive
 from tests.run.test_clean import files
+from tests.waiting import wait_until
 
 COUNTS = {"0": 12, "1": 5, "2": 4}
 
@@ -76,7 +83,7 @@ def test_a_job_that_died_in_the_middle(path: Path) -> None:
 
 def test_a_job_that_runs(path: Path) -> None:
     driver = Driver(path, "told stage mix", signal.SIGSTOP)
-    until(lambda: "signal at: told stage mix" in driver.notes())
+    wait_until(lambda: "signal at: told stage mix" in driver.notes())
     try:
         job = only(path)
         assert job.state == "running"
@@ -87,6 +94,52 @@ def test_a_job_that_runs(path: Path) -> None:
     finally:
         driver.process.send_signal(signal.SIGCONT)
     assert driver.end().code == 0
+
+
+def test_rows_inside_a_unit(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A worker's word of a unit that is not finished; old ones and finished units say nothing."""
+    driver = Driver(path, r"os.link out/.*units/train-00000\.json", signal.SIGSTOP)
+    wait_until(lambda: "signal at: os.link" in driver.notes())
+    try:
+        (work,) = (p for p in (path.parent / "out/_work").iterdir() if (p / "plan").exists())
+        (work / "beats").mkdir(exist_ok=True)
+        now = time.time()
+        said = [
+            ("train-00000", "mix", now),
+            ("test-00000", "mix", now),
+            ("train-00001", "mix", 9.0),
+        ]
+        for i, (unit, stage, at) in enumerate(said):
+            word = Progress("run-1", unit, stage, 1200, 4096, at, "node-3:14020")
+            (work / f"beats/run-1.{i}.json").write_text(json.dumps(asdict(word)))
+        (work / "beats/run-1.cut.json").write_text('{"unit": "tr')
+        recorded = {p.stem for p in (work / "units").glob("*.json")}
+        mix = only(path).stages[-1]
+        assert {w.unit for w in mix.in_hand} == {"train-00000", "test-00000"} - recorded
+        assert main(["status", str(path.parent / "out")]) == 0
+        assert "  mix: unit train-00000: 1,200 of 4,096 rows\n" in capsys.readouterr().out
+    finally:
+        driver.process.send_signal(signal.SIGCONT)
+    assert driver.end().code == 0
+    assert not list((work / "beats").glob("*.json")) or only(path).stages[-1].in_hand == ()
+
+
+def test_a_job_that_takes_its_census(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has no lease yet, and nothing but a journal."""
+    work = Folder(str(path.parent / "out/_work/small-0123456789ab"))
+    with Journal(work, "run", time.time, {}) as journal:
+        journal.keep()
+        journal.stage("census", None)
+        job = only(path)
+        assert (job.state, job.at_stage, job.holders) == ("running", "census", ())
+        entry = next(iter(read_journals(work)))
+        far = {**entry, "place": "far/boot/ns", "doing": "12,000 images"}
+        work.replace(f"state/{entry['driver']}.json", json.dumps(far).encode())
+        assert main(["status", str(path.parent / "out")]) == 0
+        assert "  now: census: 12,000 images\n" in capsys.readouterr().out
+        later = status_at(str(path.parent / "out"), clock=lambda: time.time() + 61)
+        assert later.jobs[0].state == "died"
+    assert only(path).state == "stopped"
 
 
 def test_the_last_error_and_how_the_driver_ended(tmp_path: Path) -> None:

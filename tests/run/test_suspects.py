@@ -13,6 +13,7 @@ from augment.errors import UnitFailed
 from augment.run.suspects import Stage, Suspicion, Trail, Watch, suspicion
 from augment.storage import Folder
 from augment.write import Work
+from tests.waiting import STILL_S
 
 
 def note(stage: str, *positions: int, run: str = "now", **more: Any) -> dict[str, Any]:
@@ -140,12 +141,12 @@ def test_a_watch_tells_of_what_takes_too_long_once() -> None:
 
     time = [0.0]
     with Watch(0.04, expired, clock=lambda: time[0]) as watch:
-        with watch.over("make", [1]):
+        with watch.over("make", lambda: [1]):
             time[0] = 0.03
         time[0] = 9.0  # nothing is being done
-        with watch.over("make", [2]):
+        with watch.over("make", lambda: [2]):
             assert not told.wait(0.1)
             time[0] = 9.05
-            assert told.wait(60)
+            assert told.wait(STILL_S)
             time[0] = 99.0
     assert calls == [("make", [2])]

@@ -61,8 +61,10 @@ class Heard(Silent):
     def __init__(self) -> None:
         self.all: list[tuple[Any, ...]] = []
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int | None) -> None:
         self.all.append((name, total))
+
+    def doing(self, text: str) -> None: ...
 
     def advance(self, done: int, rows: int) -> None:
         self.all.append((done, rows))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from augment.policy import PATH
 from augment.submit.jobs_api import Cluster, Order
 from tests.end_to_end.jobs import augment, job_document, write_digits, write_job
 from tests.submit.conftest import ROOT, TOKEN, Head
+from tests.waiting import wait_until
 
 Capture = pytest.CaptureFixture[str]
 
@@ -136,13 +136,11 @@ def test_a_broken_run_is_3(head: Head, data: Path, capsys: Capture) -> None:
 
 
 def until_it_says(head: Head, submission: str, text: str, capsys: Capture) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
+    def says() -> bool:
         assert main(["logs", submission, "--address", head.url]) == 0
-        if text in capsys.readouterr().out:
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"{submission} never said {text!r}")
+        return text in capsys.readouterr().out
+
+    wait_until(says, every_s=0.2)
 
 
 def rows(output: Path) -> dict[str, bytes]:
@@ -262,6 +260,22 @@ def test_an_address_that_is_no_dashboard(capsys: Capture, address: str) -> None:
         f"augment: --address: got {address!r}; expected the cluster's dashboard, for example "
         "http://HEAD:8265"
     )
+
+
+def test_the_dashboards_port_is_not_the_clusters(head: Head, capsys: Capture) -> None:
+    """Ray itself tries on for minutes there, without a word."""
+    dashboard = head.url.removeprefix("http://")
+    assert refused(["doctor", "--address", dashboard], capsys).startswith(
+        f"augment: Ray at {dashboard}: got a web server; expected the port of a head's GCS"
+    )
+
+
+def test_a_token_that_is_not_the_clusters(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "of another cluster")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    asked = augment("doctor", "--address", head.address, "--json", cwd=ROOT)
+    assert asked.returncode == 3, asked.stderr
+    assert "token is missing or incorrect" in json.loads(asked.stdout)["text"]
 
 
 def test_the_doctor_asks_every_node(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +30,14 @@ def journal(folder: Folder, clock: Clock) -> Journal:
     return Journal(folder, "run", clock, {"pool": "s3://b/pool"}, {SECRET, "x"})
 
 
+@contextlib.contextmanager
+def kept(folder: Folder, clock: Clock) -> Iterator[Journal]:
+    """A journal of a driver that has begun to work."""
+    with journal(folder, clock) as told:
+        told.keep()
+        yield told
+
+
 def only(folder: Folder) -> dict[str, object]:
     (entry,) = read_journals(folder)
     return entry
@@ -34,7 +45,7 @@ def only(folder: Folder) -> dict[str, object]:
 
 def test_it_says_who_what_and_how_far(tmp_path: object) -> None:
     folder, clock = Folder(str(tmp_path)), Clock()
-    with journal(folder, clock) as told:
+    with kept(folder, clock) as told:
         entry = only(folder)
         assert (entry["verb"], entry["started_at"], entry["ended_at"]) == ("run", 100.0, None)
         assert (entry["pool"], entry["exit_code"]) == ("s3://b/pool", None)
@@ -63,7 +74,7 @@ def test_the_last_error_is_kept_without_secrets(
     tmp_path: object, error: BaseException, code: int, kind: str
 ) -> None:
     folder = Folder(str(tmp_path))
-    with pytest.raises(type(error)), journal(folder, Clock()):
+    with pytest.raises(type(error)), kept(folder, Clock()):
         raise error
     entry = only(folder)
     assert entry["exit_code"] == code
@@ -76,7 +87,7 @@ def test_the_last_error_is_kept_without_secrets(
 
 def test_two_drivers_leave_two_entries(tmp_path: object) -> None:
     folder = Folder(str(tmp_path))
-    with journal(folder, Clock()), journal(folder, Clock()):
+    with kept(folder, Clock()), kept(folder, Clock()):
         assert len(list(read_journals(folder))) == 2
 
 
@@ -90,5 +101,36 @@ def test_what_is_no_entry_is_left_out(tmp_path: object) -> None:
 def test_a_journal_that_cannot_be_written_stops_nobody(tmp_path: object) -> None:
     folder = Folder(str(tmp_path))
     folder.replace("state", b"a file where the folder would be")
-    with journal(folder, Clock()) as told:
+    with kept(folder, Clock()) as told:
         told.stage("mix", 1)
+
+
+def test_a_request_that_is_refused_at_once_leaves_nothing(tmp_path: Path) -> None:
+    def refused() -> None:
+        with journal(Folder(str(tmp_path)), Clock()) as told:
+            told.stage("census", None)
+            told.doing("1,024 images")
+            raise RequestError("no such class")
+
+    with pytest.raises(RequestError):
+        refused()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_takes_long_is_kept_before_the_work_begins(tmp_path: Path) -> None:
+    folder, clock = Folder(str(tmp_path)), Clock()
+    with journal(folder, clock) as told:
+        told.stage("census", None)
+        clock.now += 4.9
+        told.doing("1,024 images")
+        assert list(read_journals(folder)) == []
+        clock.now += 0.2
+        told.doing(f"2,048 images, {SECRET}")
+        entry = only(folder)
+        assert (entry["stage"], entry["doing"], entry["total"]) == (
+            "census", "2,048 images, ***", None,
+        )  # fmt: skip
+        clock.now += 1
+        told.doing("3,072 images")
+        assert only(folder) == entry
+    assert only(folder)["doing"] == "3,072 images"
