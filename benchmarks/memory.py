@@ -92,7 +92,7 @@ def measure(images: int, store: int, unit_bytes: int) -> None:
         folder = Path(name)
         total = write_images(folder / "data", images)
         ray.init(
-            num_cpus=4, object_store_memory=store, include_dashboard=False,
+            "local", num_cpus=4, object_store_memory=store, include_dashboard=False,
             logging_level="ERROR", log_to_driver=False,
         )  # fmt: skip
         job = {

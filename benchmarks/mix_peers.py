@@ -240,7 +240,7 @@ def ray_data(paths: Sequence[str], out: Path, mark: Callable[[str], None]) -> No
     import ray
 
     mark("imports")
-    ray.init(num_cpus=PROCESSES, include_dashboard=False, logging_level="ERROR")
+    ray.init("local", num_cpus=PROCESSES, include_dashboard=False, logging_level="ERROR")
     ray.data.DataContext.get_current().enable_progress_bars = False
     mark("start")
     try:

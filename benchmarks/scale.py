@@ -193,7 +193,7 @@ def main() -> None:
     arguments = parser.parse_args()
     most = max(arguments.actors, default=4)
     ray.init(
-        num_cpus=4, num_gpus=max(8, most), include_dashboard=False,
+        "local", num_cpus=4, num_gpus=max(8, most), include_dashboard=False,
         logging_level="ERROR", log_to_driver=False,
     )  # fmt: skip
     engine = RayEngine()

@@ -24,13 +24,14 @@ import numpy as np
 from PIL import Image
 
 BARE = """
-import sys
+import os, sys
 import augment.cli, augment.console, augment.api, augment.run, augment.run.ray_engine
 import augment.run.pipeline, augment.audit, rich.progress
 {driver}
 import ray
-from augment.run.ray_engine import _init_arguments, _quiet
-ray.init(**_init_arguments(None))
+from augment.run.ray_engine import _quiet
+quiet = dict(include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+ray.init("local", num_cpus=os.cpu_count() + 2, **quiet)
 _quiet()
 
 @ray.remote(num_cpus=1)

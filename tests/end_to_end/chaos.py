@@ -33,6 +33,7 @@ from augment.api import open_dataset
 from augment.policy import VARIABLE
 from tests.end_to_end.jobs import job_document, rows_of, write_digits, write_job
 from tests.end_to_end.runs import EPOCH, published, records, state
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 CLASS = "tests.end_to_end.poison:Poisoned"
@@ -41,8 +42,6 @@ PARTS = ("driver", "actor", "node", "takeover")
 PER_JOB = 5
 """Moments in one job."""
 _FILL = 90
-_POLL_S = 0.02
-_TOO_LONG_S = 300.0
 
 
 @dataclass
@@ -140,6 +139,7 @@ class Run:
     """The command in a process of its own."""
 
     def __init__(self, root: Path, address: str, *more: str) -> None:
+        self._root = root
         self._notes = root / f"notes-{time.monotonic_ns()}.txt"
         with self._notes.open("w") as notes:
             command = [sys.executable, "-m", "augment", "run", "job.yaml", *more]
@@ -155,7 +155,8 @@ class Run:
         return self.process.poll() is not None
 
     def wait(self) -> int:
-        return self.process.wait(timeout=_TOO_LONG_S)
+        wait_until(self.ended, lambda: (_count(self._root), self.notes()))
+        return int(self.process.returncode)
 
     def notes(self) -> str:
         return self._notes.read_text()
@@ -215,16 +216,17 @@ class Chaos:
 
     def _reach(self, run: Run, cluster: Cluster, when: int) -> Run:
         """Wait until so many files are there; a run that broke is started again."""
-        deadline = time.monotonic() + _TOO_LONG_S
-        while _count(self._root) < when:
-            if run.ended():
-                if run.process.returncode == 0:
-                    return run
-                run = self._start(cluster)
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"no progress: {run.notes()[-2000:]}")
-            time.sleep(_POLL_S)
-        return run
+        runs = [run]
+
+        def reached() -> bool:
+            if _count(self._root) >= when or runs[-1].process.poll() == 0:
+                return True
+            if runs[-1].ended():
+                runs.append(self._start(cluster))
+            return False
+
+        wait_until(reached, lambda: (_count(self._root), len(runs)))
+        return runs[-1]
 
     def _disturb(self, run: Run, cluster: Cluster, part: str) -> Run:
         """Kill something; the run that goes on."""
@@ -246,11 +248,7 @@ class Chaos:
             case _:
                 run.process.send_signal(signal.SIGSTOP)
                 second = self._start(cluster, "--takeover")
-                deadline = time.monotonic() + _TOO_LONG_S
-                while "took over" not in second.notes() and not second.ended():
-                    if time.monotonic() > deadline:
-                        raise RuntimeError(f"no takeover: {second.notes()[-2000:]}")
-                    time.sleep(_POLL_S)
+                wait_until(lambda: "took over" in second.notes() or second.ended(), second.notes)
                 run.process.send_signal(signal.SIGCONT)
                 run.wait()
                 return second

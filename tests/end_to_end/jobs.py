@@ -17,6 +17,8 @@ import yaml
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from tests.waiting import run
+
 CLASSES = ("0", "1", "2")
 
 
@@ -65,15 +67,7 @@ def write_job(path: Path, document: Mapping[str, Any]) -> Path:
 
 def augment(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """The console command, as a user runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "augment", *arguments],
-        cwd=cwd,
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
+    return run([sys.executable, "-m", "augment", *arguments], cwd=cwd, env=os.environ | env)
 
 
 def rows_of(table: pa.Table) -> list[dict[str, Any]]:

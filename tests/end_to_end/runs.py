@@ -7,12 +7,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
@@ -21,10 +20,10 @@ from augment.api import open_dataset
 from augment.storage import Folder
 from augment.write import live_files, newest_version
 from tests.end_to_end.jobs import fingerprint, rows_of
+from tests.waiting import ended, wait_until
 
 DRIVER = Path(__file__).with_name("driver.py")
 EPOCH = {"SOURCE_DATE_EPOCH": "1760000000"}
-Got = TypeVar("Got")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Driver:
         return self._notes.read_text()
 
     def end(self) -> Done:
-        out, _ = self.process.communicate(timeout=300)
+        out, _ = ended(self.process)
         return Done(self.process.returncode, out, self.notes())
 
 
@@ -117,7 +116,7 @@ class Command:
                 _started(pid) == start for pid, start in self._seen.items()
             )
 
-        until(gone, 240)
+        wait_until(gone)
         return int(self._process.returncode)
 
     def _look(self) -> None:
@@ -155,15 +154,6 @@ def _title(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
     except OSError:
         return ""
-
-
-def until(found: Callable[[], Got], seconds: float = 120.0) -> Got:
-    """The first true answer; fails after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < deadline, f"{found} did not become true"
-        time.sleep(0.02)
-    return answer
 
 
 # ---- tables --------------------------------------------------------------------------

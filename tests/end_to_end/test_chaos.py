@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
+
+from tests.waiting import run
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def test_a_job_that_is_killed_again_and_again_ends_as_if_nothing_had_happened() -> None:
     command = [sys.executable, "-m", "tests.end_to_end.chaos", "--moments", "4", "--json"]
-    done = subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=580, check=False
-    )
+    done = run(command, cwd=REPOSITORY)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
     assert sum(report["kills"].values()) == 4  # of each kind one, unless no actor lived

@@ -29,8 +29,8 @@ from tests.end_to_end.runs import (
     made_indexes,
     published,
     state,
-    until,
 )
+from tests.waiting import wait_until
 
 Moment = Callable[[list[str]], int]
 
@@ -306,10 +306,10 @@ def test_a_second_driver_waits_for_the_first(
 ) -> None:
     path = job(data, tmp_path)
     first = Driver(path, "told stage mix", signal.SIGSTOP)
-    until(lambda: "signal at: told stage mix" in first.notes())
+    wait_until(lambda: "signal at: told stage mix" in first.notes())
     second = Driver(path)
     try:
-        until(lambda: "runs this job already, since" in second.notes())
+        wait_until(lambda: "runs this job already, since" in second.notes())
         assert f"process {first.process.pid} on " in second.notes()
         assert published(tmp_path / "out") == {}
     finally:
@@ -337,7 +337,7 @@ def test_a_killed_ray_worker_costs_one_try(data: Path, tmp_path: Path) -> None:
     path = job(data, killed, **slow, output={"uri": str(killed / "out")})
     pool = path.parent / "pool"
     command = Command(["run", str(path), "--engine", "ray"], path.parent)
-    until(lambda: command.running() and list(pool.glob("_work/*/units/*.try-1")))
+    wait_until(lambda: command.running() and list(pool.glob("_work/*/units/*.try-1")))
     victim = command.descendant("ray::MapWorker")
     assert not list(pool.glob("_work/*/units/*.json"))
     os.kill(victim, signal.SIGKILL)

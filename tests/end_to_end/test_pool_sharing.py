@@ -30,7 +30,8 @@ from tests.end_to_end.jobs import (
     write_digits,
     write_job,
 )
-from tests.end_to_end.runs import Driver, made_indexes, published, records, state, until
+from tests.end_to_end.runs import Driver, made_indexes, published, records, state
+from tests.waiting import wait_until
 
 COUNTS = {"0": 12, "1": 5, "2": 4}
 FILLS = (24, 40, 30, 36)
@@ -167,10 +168,10 @@ def test_a_job_waits_for_claimed_samples_as_long_as_their_owner_lives(
         jobs.append(write_job(tmp_path / name / "job.yaml", body | {"name": name}))
     claim = "told stage synthesize"
     first = Driver(jobs[0], claim, signal.SIGSTOP)
-    until(lambda: f"signal at: {claim}" in first.notes())
+    wait_until(lambda: f"signal at: {claim}" in first.notes())
     second = Driver(jobs[1])
     try:
-        until(lambda: "waiting for samples of pale that another job makes" in second.notes())
+        wait_until(lambda: "waiting for samples of pale that another job makes" in second.notes())
         assert not list(records(tmp_path / "pool"))
     finally:
         first.process.send_signal(ending)

@@ -21,6 +21,7 @@ from tests.end_to_end import stores
 from tests.end_to_end.jobs import augment, write_job
 from tests.end_to_end.stores import document, images, pool_rows, write_inputs
 from tests.storage.s3_server import SECRET, Nth, Request, S3Server
+from tests.waiting import ended
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def test_two_drivers_at_once(
         )
         for _ in range(2)
     ]  # fmt: skip
-    ends = [driver.communicate(timeout=120) for driver in drivers]
+    ends = [ended(driver) for driver in drivers]
     assert [driver.returncode for driver in drivers] == [0, 0], ends
     assert images(base, s3.options()) == local
     rows = pool_rows(base, s3.options())

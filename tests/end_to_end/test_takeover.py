@@ -11,7 +11,8 @@ import pytest
 
 from tests.end_to_end.disturbed import job
 from tests.end_to_end.jobs import augment, write_digits
-from tests.end_to_end.runs import EPOCH, Command, Done, Driver, State, drive, state, until
+from tests.end_to_end.runs import EPOCH, Command, Done, Driver, State, drive, state
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[D
 def stopped_at(path: Path, moment: str) -> Driver:
     """A run that a signal stopped at a moment: alive, with its lease, but it does nothing."""
     driver = Driver(path, moment, signal.SIGSTOP)
-    until(lambda: "signal at:" in driver.notes())
+    wait_until(lambda: "signal at:" in driver.notes())
     return driver
 
 
@@ -72,7 +73,7 @@ def test_the_second_driver_is_told_who_runs_since_when_and_the_way_out(
     second = Command(["run", "job.yaml", "--engine", "local"], tmp_path)
     told = rf"process {first.process.pid} on \S+ runs this job already, since \d{{4}}-\d\d-\d\d "
     told += r"\d\d:\d\d UTC; waiting for it to end \(if it hangs, --takeover goes on without it\)"
-    until(lambda: second.running() and re.search(told, " ".join(second.notes().split())))
+    wait_until(lambda: second.running() and re.search(told, " ".join(second.notes().split())))
     os.kill(first.process.pid, signal.SIGCONT)
     assert first.end().code == 0
     assert second.end() == 0
@@ -90,7 +91,7 @@ def test_a_machine_that_is_taken_away_says_so_first(
     job(data, tmp_path)
     command = Command(["run", "job.yaml", "--engine", engine], tmp_path)
     units = tmp_path / "pool" / "_work"
-    until(lambda: command.running() and list(units.glob("*/units/*.json")))
+    wait_until(lambda: command.running() and list(units.glob("*/units/*.json")))
     command.signal(signal.SIGTERM)
     assert command.end() == 3
     assert "augment: terminated: finished units are kept; the same command resumes" in (

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +14,7 @@ import pytest
 
 from augment.api import load_spec
 from augment.spec.generators import GeneratorSpec
+from tests.waiting import run
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits"
@@ -121,9 +121,8 @@ def test_preparing_twice_writes_the_same_bytes(
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_two_steps_of_training_make_a_checkpoint(script: str, tmp_path: Path) -> None:
     command = [sys.executable, str(DIGITS / script), "--steps", "2", "--each", "0"]
-    subprocess.run(
-        [*command, "--out", str(tmp_path)], check=True, capture_output=True, cwd=ROOT, timeout=60
-    )
+    done = run([*command, "--out", str(tmp_path)], cwd=ROOT)
+    assert done.returncode == 0, done.stderr
     config = json.loads((tmp_path / "generator.json").read_text())
     shipped = json.loads((DIGITS / SCRIPTS[script] / "generator.json").read_text())
     assert config["trained_on"] == shipped["trained_on"] | {"steps": 2}

@@ -17,12 +17,13 @@ from augment.run.exporter import serving
 from augment.run.metrics import METRICS, Metrics
 from augment.run.telling import Stage, UnitDone
 from augment.spec.execution import MetricsExport
+from tests.waiting import STILL_S
 
 ODD = 'a "class"\nwith \\ everything'
 
 
 def scraped(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=STILL_S) as answer:
         return str(answer.read().decode())
 
 

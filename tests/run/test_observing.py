@@ -14,6 +14,7 @@ from augment.errors import RequestError
 from augment.run import Silent, Stage, observing, spanning
 from augment.spec import Job
 from tests.end_to_end.jobs import job_document
+from tests.waiting import STILL_S
 
 
 class Notes(Silent):
@@ -29,7 +30,7 @@ def job(root: Path, **execution: Any) -> Job:
 
 
 def up(url: str) -> bool:
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=STILL_S) as answer:
         return bool(answer.status == 200)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from typing import Any
+
+from tests.waiting import run
 
 HEAD = """
 import json, os, signal, sys, time
@@ -40,7 +41,7 @@ quiet = {"logging_level": "ERROR", "log_to_driver": False}
 """
 
 FULL = """
-ray.init(num_cpus=4, object_store_memory=80 << 20, include_dashboard=False, **quiet)
+ray.init("local", num_cpus=4, object_store_memory=80 << 20, include_dashboard=False, **quiet)
 held = [ray.put(np.zeros(8 << 20, np.uint8)) for _ in range(12)]  # more than there is room for
 found = [json.loads(r) for r in RayEngine().run(Task(sys.argv[1]), units, Resources(2, 0.5))]
 print(json.dumps({"held": len(held), "found": found}))
@@ -64,10 +65,7 @@ cluster.shutdown()
 
 
 def carried_out(script: str, folder: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", HEAD + script, folder],
-        capture_output=True, text=True, timeout=400, check=False,
-    )  # fmt: skip
+    done = run([sys.executable, "-c", HEAD + script, folder])
     assert done.returncode == 0, done.stderr
     [result] = [line for line in done.stdout.splitlines() if line.startswith("{")]  # and raylet's
     return dict(json.loads(result))

@@ -19,6 +19,7 @@ from augment.errors import StorageError
 from augment.storage import Folder
 from augment.storage.cache import Cache, CacheState
 from tests.storage.s3_server import Nth, Request, S3Server
+from tests.waiting import STILL_S, ended
 
 NAMED = "`cache` in /etc/augment/policy.yaml"
 FILES = {"config.json": b"{}", "unet/weights": bytes(range(256)) * 64}
@@ -113,7 +114,7 @@ def child(cache: Path, source: Folder, s3: S3Server) -> subprocess.Popen[str]:
 
 def test_processes_at_once_fetch_once(s3: S3Server, source: Folder, tmp_path: Path) -> None:
     children = [child(tmp_path / "cache", source, s3) for _ in range(4)]
-    ends = [process.communicate(timeout=60)[0] for process in children]
+    ends = [ended(process)[0] for process in children]
     assert ends == [f"{len(FILES['unet/weights'])}\n"] * 4
     assert fetched(s3) == 1
 
@@ -144,11 +145,11 @@ def test_one_that_is_killed_half_way_leaves_nothing(
     def stall(request: Request) -> None:
         if request.method == "GET" and request.path.endswith("weights"):
             reached.set()
-            go.wait(30)
+            go.wait(STILL_S)
 
     with s3.breaking(stall):
         process = child(tmp_path / "cache", source, s3)
-        assert reached.wait(30)
+        assert reached.wait(STILL_S)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         go.set()

@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-tests-and-of-nothing-else"
@@ -55,6 +56,7 @@ def node(
     ports = dict(zip(kinds, free_ports(len(kinds)), strict=True))
     mine = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     mine |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "PYTHONPATH": str(ROOT), **env}
+    mine |= {"RAY_memory_monitor_refresh_ms": "0"}
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", "--block",
@@ -90,25 +92,29 @@ def another_node(head: Head, tmp_path: Path) -> Iterator[Path]:
     policy.write_text("limits: {gpus: 1}\n")
     given = [f"--address={head.address}", "--num-cpus=1"]
     with node(log, _OF_NODES, given, {"AUGMENT_POLICY": str(policy)}) as (process, _):
-        until = time.monotonic() + 60
-        while "Ray runtime started" not in log.read_text():
-            assert process.poll() is None, log.read_text()[-3000:]
-            assert time.monotonic() < until, log.read_text()[-3000:]
-            time.sleep(0.2)
+        wait_until(lambda: "Ray runtime started" in said(process, log))
         yield policy
 
 
 def wait_until_it_answers(url: str, ray: subprocess.Popen[bytes], log: Path) -> None:
     """`api/gcs_healthz` needs no token."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        assert ray.poll() is None, log.read_text()[-3000:]
+
+    def answers() -> bool:
+        said(ray, log)
         try:
-            with urllib.request.urlopen(f"{url}/api/gcs_healthz", timeout=5):
-                return
+            with urllib.request.urlopen(f"{url}/api/gcs_healthz", timeout=30):
+                return True
         except OSError:
-            time.sleep(0.5)
-    raise AssertionError(f"{url} did not answer: {log.read_text()[-3000:]}")
+            return False
+
+    wait_until(answers, every_s=0.5)
+
+
+def said(ray: subprocess.Popen[bytes], log: Path) -> str:
+    """What a node has said up to now; fails where it has ended."""
+    text = log.read_text()
+    assert ray.poll() is None, text[-3000:]
+    return text
 
 
 def end(ray: subprocess.Popen[bytes]) -> None:

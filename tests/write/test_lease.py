@@ -14,6 +14,7 @@ import pytest
 from augment.errors import InterruptedRun
 from augment.storage import Folder
 from augment.write.lease import Lease, alive, holders
+from tests.waiting import STILL_S
 
 
 def clock() -> float:
@@ -65,7 +66,7 @@ def test_the_heart_beats_until_told_to_stop(tmp_path: Path) -> None:
         return False
 
     with Lease(folder, clock, interval_s=7.0, wait=wait):
-        assert beaten.wait(30)
+        assert beaten.wait(STILL_S)
     assert waits == [7.0]
 
 

@@ -17,6 +17,7 @@ from augment.write.creation import ensure_table
 from augment.write.lease import alive
 from augment.write.table import Commit, commit_once, live_files, newest_version
 from tests.storage.s3_server import Nth, S3Server
+from tests.waiting import STILL_S
 
 SCHEMA = pa.schema([("a", pa.string())])
 
@@ -81,7 +82,7 @@ def test_a_lease_is_held_and_beats(folder: Folder) -> None:
     with Lease(folder, lambda: 1.0, wait=wait) as lease:
         first = folder.touch_time(f"leases/lease-{lease.id}.json")
         beats.release()
-        seen.wait(10)
+        assert seen.wait(STILL_S)
         assert holders(folder) == [lease.holder]
         assert alive(folder, lease.id)
         assert folder.touch_time(f"leases/lease-{lease.id}.json") >= first > 1e9
