@@ -63,8 +63,8 @@ class Report:
         return not (self.lost or self.doubled or self.changed or self.wrong)
 
 
-def document(root: Path) -> dict[str, Any]:
-    """Four generators whose samples are rejected half of the time, so that each takes rounds;
+def document(root: Path, generators: int) -> dict[str, Any]:
+    """So many generators whose samples are rejected half of the time, so that each takes rounds;
     some samples are NaN, some raise."""
     own = {
         f"own-{k}": {
@@ -78,7 +78,7 @@ def document(root: Path) -> dict[str, Any]:
                 "name": str(k),
             },
         }
-        for k in range(4)
+        for k in range(generators)
     }
     each = {"batch_size": 8, "replicas": {"min": 1, "max": 2}, "resources": {"cpus": 0.5}}
     return job_document(
@@ -165,14 +165,14 @@ class Run:
 class Chaos:
     """Disturbs jobs in `root` at moments drawn from `seed`."""
 
-    def __init__(self, root: Path, seed: int) -> None:
+    def __init__(self, root: Path, seed: int, generators: int) -> None:
         self._root, self._draw = root, random.Random(seed)
         self._parts: list[str] = []
         self.report = Report()
         orders = {"slow": 0.1, "nan": [["0", 1]], "raise": [["1", 2], ["2", 0]]}
         write_digits(root / "data", {"0": 12, "1": 6, "2": 4})
         (root / "orders.json").write_text(json.dumps(orders))
-        write_job(root / "job.yaml", document(root))
+        write_job(root / "job.yaml", document(root, generators))
 
     def undisturbed(self, address: str) -> None:
         """The run that all others must be equal to."""
@@ -317,12 +317,12 @@ def _sums(root: Path) -> Iterator[str]:
         yield "shards and records of the pool differ in number"
 
 
-def chaos(root: Path, moments: int, seed: int) -> Report:
+def chaos(root: Path, moments: int, seed: int, generators: int = 4) -> Report:
     """Disturb jobs at so many moments."""
     (root / "policy.yaml").write_text(f"allow_code: ['{CLASS}']\n")
     os.environ[VARIABLE] = str(root / "policy.yaml")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
-    found = Chaos(root, seed)
+    found = Chaos(root, seed, generators)
     cluster = Cluster()
     try:
         found.undisturbed(cluster.address)
@@ -338,10 +338,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--moments", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--generators", type=int, default=4)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
-        report = chaos(Path(root), arguments.moments, arguments.seed)
+        report = chaos(Path(root), arguments.moments, arguments.seed, arguments.generators)
     if arguments.json:
         print(json.dumps(vars(report)))
         return 0 if report.ok else 1

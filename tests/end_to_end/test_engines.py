@@ -126,7 +126,7 @@ def test_any_number_of_sources_generators_and_transforms_ends(
         sources[name] = {"format": "imagefolder", "uri": str(tmp_path / name), "splits": splits}
     generators = {
         f"fake-{k}": {"family": "palette", "classes": list(CLASSES), "size": 8 + k}
-        for k in range(8)
+        for k in range(4)
     }
     document = job_document(
         data,
@@ -136,7 +136,7 @@ def test_any_number_of_sources_generators_and_transforms_ends(
             {"name": f"rule-{k}", "copies": 1, "ops": [{"Affine": {"rotate": [-k, k], "p": 1.0}}]}
             for k in range(1, 6)
         ],
-        synthesize=[{"generators": list(generators), "fill": {"to": 200}}],
+        synthesize=[{"generators": list(generators), "fill": {"to": 120}}],
         pool=str(tmp_path / "pool"),
         output={"uri": str(tmp_path / "out"), "shard": {"target_bytes": 65536}},
         execution={
@@ -150,4 +150,4 @@ def test_any_number_of_sources_generators_and_transforms_ends(
     result = run(load_spec(document), engine=ray_engine, clock=clock)
     assert result.shortfall == 0
     train = sum(cell.written for cell in result.cells if cell.split == "train")
-    assert train == 3 * 200
+    assert train == 3 * 120

@@ -112,7 +112,7 @@ LOST = {
 
 
 def test_all_that_can_go_wrong_on_ray(poison: Poison) -> None:
-    assert poison.run("ray").returncode == 0
+    assert poison.run("local").returncode == 0
     undisturbed = poison.rows()
     poison.forget()
     poison.order(**ORDERS)
@@ -152,7 +152,7 @@ def test_more_rows_that_kill_than_the_job_allows(tmp_path: Path) -> None:
     assert "2 samples of unit" in done.stderr
     assert "errors allows 1. First: ('0', 0): killed; ('0', 1): killed" in done.stderr
     poison.order()
-    assert poison.run("ray").returncode == 0
+    assert poison.run("local").returncode == 0
 
 
 def test_a_generator_that_makes_nothing_is_no_bad_row(poison: Poison) -> None:

@@ -11,14 +11,14 @@ from tests.end_to_end.jobs import augment
 from tests.end_to_end.test_poison import FILL, LOST, ORDERS, REPOSITORY, Poison
 
 
-def retried(poison: Poison) -> dict[str, Any]:
+def retried(poison: Poison, engine: str) -> dict[str, Any]:
     environment = {VARIABLE: str(poison.root / "policy.yaml"), "PYTHONPATH": str(REPOSITORY)}
-    done = augment("retry", "out", "--engine", "ray", "--json", cwd=poison.root, **environment)
+    done = augment("retry", "out", "--engine", engine, "--json", cwd=poison.root, **environment)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_whatever_went_wrong_is_made_again_on_ray(tmp_path: Path) -> None:
+def test_whatever_went_wrong_on_ray_is_made_again(tmp_path: Path) -> None:
     poison = Poison(tmp_path)
     text = poison.job.read_text()
     poison.job.write_text(text + "max_attempts_per_sample: 1\non_shortfall: warn\n")
@@ -26,14 +26,14 @@ def test_whatever_went_wrong_is_made_again_on_ray(tmp_path: Path) -> None:
     assert poison.run("ray").returncode == 0
     assert poison.failed() == LOST
     poison.order(kill=ORDERS["kill"])
-    first = retried(poison)
+    first = retried(poison, "ray")
     assert (first["tried"], first["healed"], first["generation"]) == (5, 4, 2)
     poison.order()
-    second = retried(poison)
+    second = retried(poison, "local")
     assert (second["tried"], second["healed"], second["generation"]) == (1, 1, 3)
-    assert retried(poison)["tried"] == 0
+    assert retried(poison, "ray")["tried"] == 0
     healed = poison.rows()
     poison.forget()
-    assert poison.run("ray").returncode == 0
+    assert poison.run("local").returncode == 0
     assert healed == poison.rows()
     assert len(healed) == FILL * 3 - 12

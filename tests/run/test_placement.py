@@ -53,9 +53,9 @@ def stage(n, resources, together):
 
 found = {"gpus": engine.gpus()}
 found["whole"] = stage(16, Resources(4, 0.5, 1.0), 4)
-found["halves"] = stage(24, Resources(8, 0.1, 0.5), 8)
+found["halves"] = stage(16, Resources(4, 0.1, 0.5), 4)
 found["pairs"] = stage(6, Resources(2, 0.5, 2.0), 2)
-found["grows"] = stage(30, Resources(1, 0.5, 1.0, most=4), 3)
+found["grows"] = stage(12, Resources(1, 0.5, 1.0, most=4), 3)
 found["memory"] = stage(1, Resources(1, 0.5, 1.0, memory=1 << 20), 1)
 found["refused"] = engine.infeasible(Resources(5, 0.5, 1.0))
 while ray.available_resources().get("GPU") != 4.0:
@@ -90,8 +90,8 @@ def test_whole_gpus_are_each_one_actors(found: dict[str, Any]) -> None:
 
 
 def test_halves_are_packed_two_to_a_gpu(found: dict[str, Any]) -> None:
-    """The second stage starts only because the first let go of its GPUs."""
-    assert Counter(devices(found["halves"]).values()) == {"0": 2, "1": 2, "2": 2, "3": 2}
+    """Four of them on two of the four GPUs; the stage starts only because the first let go."""
+    assert sorted(Counter(devices(found["halves"]).values()).values()) == [2, 2]
 
 
 def test_an_actor_of_two_gpus_sees_two_that_no_other_sees(found: dict[str, Any]) -> None:
