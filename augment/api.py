@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from augment.audit import AuditReport
     from augment.plan import Plan
     from augment.run import Engine, Reporter, RunResult
-    from augment.run.prepare import Clock
+    from augment.run.clock import Clock
     from augment.run.retry import RetryResult
     from augment.run.states import Status
     from augment.spec.models import Limits

@@ -153,6 +153,28 @@ def test_a_time_that_is_none_is_exit_2(
     assert f"SOURCE_DATE_EPOCH in the environment: got {epoch!r}; expected whole seconds" in err
 
 
+def test_a_time_that_is_none_is_exit_2_of_what_goes_on(
+    done: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers read it too, and a job that has begun reads no clock."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "x")
+    job, out = str(done / "job.yaml"), str(done / "out")
+    for words in (("run", job), ("synthesize", job), ("mix", job), ("retry", out)):
+        code, _, err = call(capfd, *words, "--engine", "local")
+        assert (code, err.count("\n")) == (2, 1)
+        assert "SOURCE_DATE_EPOCH in the environment: got 'x'; expected whole seconds" in err
+
+
+@pytest.mark.parametrize("name", ["RAY_raylet_start_wait_time_s", "RAY_health_check_period_ms"])
+def test_a_setting_of_ray_that_is_nonsense_is_exit_2(fresh: Path, name: str) -> None:
+    """Ray itself ends the process that imports it with a signal."""
+    for words in (("run", str(fresh), "--engine", "ray"), ("doctor", "--address", "127.0.0.1:1")):
+        ran = augment(*words, cwd=fresh.parent, **{name: "abc"})
+        assert ran.returncode == 2, ran.stderr
+        said = ran.stderr.splitlines()[-1]
+        assert said.startswith(f"augment: {name} in the environment: ray could not be imported (")
+
+
 # ---- errors of every verb as JSON ---------------------------------------------------
 
 ERRORS = {

@@ -15,21 +15,19 @@ before the commit, and nothing is lost after it.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import functools
-import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from augment.errors import PlanError, RequestError
+from augment.errors import PlanError
 from augment.plan import Plan, broken_limits, unknown_classes
 from augment.run.accounts import Account, Synthesis
 from augment.run.again import Built, build_all
 from augment.run.changes import OF_RUN, Changes, changes
+from augment.run.clock import Clock, now
 from augment.run.commit import (
     CellResult,
     commit,
@@ -56,7 +54,7 @@ from augment.run.mixing import (
     refuse_short_pool,
 )
 from augment.run.outcome import Outcome
-from augment.run.prepare import Clock, Frozen, Prepared, freeze, prepare
+from augment.run.prepare import Frozen, Prepared, freeze, prepare
 from augment.run.progress import Reporter
 from augment.run.synthesis import (
     inspect_pool,
@@ -195,6 +193,7 @@ class Way:
 
 
 def _prepared(job: Job, way: Way) -> Prepared:
+    way.clock()  # one that is set wrong is told of before anything begins, also on a later try
     with way.reporter.span("prepare"):
         prepared = prepare(job)
     way.reporter.named(prepared, way.engine.name)
@@ -384,21 +383,3 @@ def _take_over(prepared: Prepared, own: Lease, reporter: Reporter) -> None:
 def _first(found: Sequence[Holder], own: Lease) -> Holder | None:
     """Who is before `own`: nobody is where it has been lost itself."""
     return found[0] if found and found[0].id != own.id else None
-
-
-def now() -> dt.datetime:
-    """The time in UTC; `SOURCE_DATE_EPOCH` (seconds) stands in for it where it is set, as
-    reproducible-builds.org specifies.
-
-    Raises:
-        RequestError: that variable holds something else.
-    """
-    fixed = os.environ.get("SOURCE_DATE_EPOCH")
-    if not fixed:
-        return dt.datetime.now(dt.UTC)
-    if not re.fullmatch("[0-9]{1,11}", fixed):
-        raise RequestError(
-            f"SOURCE_DATE_EPOCH in the environment: got {fixed!r:.40}; expected whole seconds "
-            "since 1970. Set it so, or unset it"
-        )
-    return dt.datetime.fromtimestamp(int(fixed), dt.UTC)

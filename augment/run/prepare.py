@@ -33,6 +33,7 @@ from augment.plan import (
     other_draws,
     read_manifest,
 )
+from augment.run.clock import Clock
 from augment.run.telling import Telling
 from augment.sample import LATER_COLUMNS, SAMPLE_SCHEMA, Origin, RealRow, Stamp
 from augment.seeds import digest, order_key
@@ -41,8 +42,6 @@ from augment.spec import Job, request_digest
 from augment.spec.files import MAX_MANIFEST_BYTES, read_bytes
 from augment.storage import Folder
 from augment.write import Work
-
-Clock = Callable[[], dt.datetime]
 
 _FIRST_COLUMNS = tuple(n for n in SAMPLE_SCHEMA.names if n not in LATER_COLUMNS)
 _STYLES_PER_CLASS = 32

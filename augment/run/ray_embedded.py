@@ -86,7 +86,8 @@ def start(
 
     Raises:
         InterruptedRun: it did not start in time, or not at all; nothing of it runs any more.
-        RequestError: a variable of the environment is no number of seconds.
+        RequestError: a variable of the environment is no number of seconds, or names no folder
+            that can be written.
     """
     wait_s = wait_of(env)
     begun = time.monotonic()
@@ -119,7 +120,7 @@ class _NotStarted(Exception):
 
 
 def _attempt(command: Sequence[str], tell: Tell, env: Mapping[str, str], until: float) -> Embedded:
-    folder = Path(tempfile.mkdtemp(prefix="augment-ray-", dir=_base(env)))  # for nobody else
+    folder = _made(_base(env))
     log = folder / "start.log"
     begun = time.monotonic()
     with log.open("wb") as out:
@@ -206,6 +207,18 @@ def wait_of(env: Mapping[str, str]) -> float:
 def lengthened(seconds: float, env: Mapping[str, str]) -> float:
     """Seconds that hold where Ray waits as long as it usually does, by what it waits more."""
     return max(seconds, seconds + wait_of(env) - _RAYS_WAIT_S)
+
+
+def _made(base: str) -> Path:
+    """A new folder for nobody else."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="augment-ray-", dir=base))
+    except OSError as error:
+        raise RequestError(
+            f"{base}: no folder for Ray's sockets and logs could be made there "
+            f"({error.strerror}); expected a folder that this user can write. Name one in "
+            "RAY_TMPDIR or TMPDIR"
+        ) from None
 
 
 def _base(env: Mapping[str, str]) -> str:

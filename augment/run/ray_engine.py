@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from augment.errors import AugmentError, InterruptedRun, RequestError
+from augment.importable import RAY_SETTINGS, refuse_unimportable
 from augment.places import CLIENT, Fault, read_cluster
 from augment.policy import read_policy
 from augment.run import ray_embedded
@@ -94,10 +95,12 @@ class RayEngine:
 
         Raises:
             InterruptedRun: Ray does not start, or cannot be reached.
-            RequestError: the address is not that of a Ray of this version.
+            RequestError: the address is not that of a Ray of this version, or a setting of Ray in
+                the environment is nonsense.
         """
         if self._connected is not None:
             return
+        refuse_unimportable("ray", RAY_SETTINGS)
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         self._mine = not _is_connected()
         if self._mine and self._address is not None:

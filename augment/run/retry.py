@@ -19,6 +19,7 @@ from augment.errors import InterruptedRun, RequestError
 from augment.plan import PoolUnit
 from augment.run.accounts import Account, Synthesis, account_from_json, account_to_json
 from augment.run.attempts import Attempt, Attempts
+from augment.run.clock import now
 from augment.run.commit import (
     cell_results,
     check_counts,
@@ -97,9 +98,11 @@ def retry(job: Job, engine: Engine, *, reporter: Reporter | None = None) -> Retr
     """Make the failed rows of a committed job again.
 
     Raises:
-        RequestError: the job is not committed, or somebody works on it.
+        RequestError: the job is not committed, somebody works on it, or SOURCE_DATE_EPOCH, which
+            workers read too, is nonsense.
         InterruptedRun: it broke half-way; calling again resumes.
     """
+    now()
     with logged():
         return _retried(prepare(job), engine, Telling(reporter))
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from augment.errors import InterruptedRun, RequestError
+from augment.importable import RAY_SETTINGS, refuse_unimportable
 from augment.places import Fault, read_dashboard
 from augment.policy import read_policy
 from augment.secrecy import struck
@@ -89,6 +90,7 @@ class Cluster:
         self.address = address = found
         secret = token if token is not None else os.environ.get("RAY_AUTH_TOKEN")
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        refuse_unimportable("ray", RAY_SETTINGS)
         with self._told(), _addressed(address):
             from ray.job_submission import JobSubmissionClient
 

@@ -61,6 +61,12 @@ def test_what_it_logged_stays_where_somebody_asks_for_it(temporary: Path) -> Non
     assert list(temporary.iterdir()) == [found.folder]
 
 
+def test_a_folder_for_it_that_is_not_there_is_named(temporary: Path) -> None:
+    gone = {**env(temporary), "RAY_TMPDIR": str(temporary / "gone")}
+    with pytest.raises(RequestError, match=r"/gone: no folder .* \(No such file or directory\);"):
+        start(1, silent, gone, keeper=keeper(ANSWERS))
+
+
 def test_a_ray_that_says_nothing_is_given_up_with_the_way_out(temporary: Path) -> None:
     beats: list[float] = []
     hangs = keeper("import time; time.sleep(10_000)")
