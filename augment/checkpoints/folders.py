@@ -1,18 +1,18 @@
 """What of a model folder may be used: a diffusers pipeline, one model, a pythae VAE.
 
-Only `.safetensors`, `.json`, `.txt`, `.model` and `.md` files are ever needed, and of pythae
-one `model.pt` that torch_file reads. What public folders hold besides (other frameworks'
-weights, pickles beside safetensors, pictures) is listed as skipped. Refused, with the
-reason: Python files, JSON that asks for code of the folder, pickles where there is no
-safetensors, pickled networks of pythae, shards that lie elsewhere, and what `tree` refuses.
-Which classes are allowed is the caller's business: they are returned as the folder names
-them. Nothing is imported.
+Of a component of diffusers or transformers only files of a closed list of names are taken:
+its weights as safetensors, its settings, its tokenizer's words. Of one model and of pythae
+all JSON and the weights are. Whatever else stands there, hidden entries among it, is listed
+as skipped: no library gets to see it. Refused, with the reason: Python files, settings that
+ask for code of the folder, adapters inside a component (a library would follow them to
+another model), pickles where there is no safetensors, pickled networks of pythae, shards
+that lie elsewhere, and what `tree` refuses. Which classes and settings are allowed is the
+caller's business: classes are returned as the folder names them. Nothing is imported.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,25 +20,35 @@ from pathlib import Path
 from typing import Any
 
 from augment.checkpoints.blob import Blob, open_blob, shown
-from augment.checkpoints.limits import MAX_FILE_BYTES, MAX_JSON_BYTES
-from augment.checkpoints.safetensors_file import read_safetensors
-from augment.checkpoints.sniff import FolderKind, sniff
+from augment.checkpoints.folder_weights import CONVERT, choose, is_weights
+from augment.checkpoints.limits import (
+    MAX_FILE_BYTES,
+    MAX_FOLDER_BYTES,
+    MAX_JSON_BYTES,
+    MAX_SETTINGS_BYTES,
+)
+from augment.checkpoints.sniff import PARTS, FolderKind, sniff
 from augment.checkpoints.strict_json import read_object
 from augment.checkpoints.tree import File, list_files, refused
+from augment.errors import UnsafeCheckpoint
 
-_SETTINGS = {".json", ".txt", ".model", ".md"}
-_PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
-_CODE = {".py", ".pyc", ".pyo", ".pyd", ".pyx", ".so", ".dll", ".dylib", ".ipynb"}
-_REMOTE = ("auto_map", "trust_remote_code", "custom_pipeline")
-_VOCABULARIES = {"tokenizer.json", "vocab.json", "added_tokens.json"}
+SETTINGS = frozenset({"config.json", "scheduler_config.json", "preprocessor_config.json"})
+"""How a component is built."""
+WORDS = frozenset({
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.json",
+    "vocab.json", "merges.txt", "spiece.model",
+})  # fmt: skip
+"""What a tokenizer knows."""
+STEMS = ("diffusion_pytorch_model", "model")
+"""How weights of diffusers and of transformers are called."""
+
+_VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
 """Their keys are words, not settings."""
-
-_WEIGHTS = re.compile(
-    r"(?P<stem>.+?)(\.(?P<variant>[a-z][a-z0-9_]*))?(?P<shard>-\d{5}-of-\d{5})?\.safetensors"
-)
-_INDEX = re.compile(r".+\.safetensors\.index(\.(?P<variant>[a-z][a-z0-9_]*))?\.json")
-_PICKLED_WEIGHTS = re.compile(r"((diffusion_)?pytorch_model|model)\.(bin|pt)")
-_CONVERT = "convert it to .safetensors where you trust it"
+_PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
+CODE = {".py", ".pyc", ".pyo", ".pyd", ".pyx", ".so", ".dll", ".dylib", ".ipynb"}
+_REMOTE = ("auto_map", "trust_remote_code", "custom_pipeline", "custom_pipelines")
+_PICKLED_WEIGHTS = ("pytorch_model.bin", "diffusion_pytorch_model.bin", "model.bin", "model.pt",
+                    "pytorch_model.pt", "diffusion_pytorch_model.pt")  # fmt: skip
 _NO_CODE = "take a model that needs no code of its own"
 
 
@@ -99,38 +109,44 @@ class _Scan:
         for file in self._files.values():
             self._check(file)
         classes = self._classes()
-        folders = {"", *classes} if self._kind == "diffusers" else {""}
+        homes = self._homes(classes)
         groups: dict[str, list[File]] = defaultdict(list)
         for file in self._files.values():
-            if file.folder in folders:
+            if file.folder in homes:
                 groups[file.folder].append(file)
-            else:
+            elif file.inside != "model_index.json":
                 self.skipped[file.inside] = "not of a component"
         for inside, group in sorted(groups.items()):
             self._sort(inside, group)
+        if sum(file.size for file in self._needed.values()) > MAX_FOLDER_BYTES:
+            raise UnsafeCheckpoint(
+                f"{self._path.name}: more than {MAX_FOLDER_BYTES} bytes are needed of it; expected "
+                "a smaller model"
+            )
         return FolderScan(self._kind, self._needed, self.skipped, classes, tuple(self._notes))
 
     # ---- one file ------------------------------------------------------------------
 
-    def _refused(self, file: File, came: str, expected: str, way_out: str) -> Exception:
+    def _refused(self, file: File, came: str, expected: str, way_out: str) -> UnsafeCheckpoint:
         return refused(self._path, file.inside, came, expected, way_out)
 
     def _check(self, file: File) -> None:
         """What is refused wherever it lies."""
         suffix = Path(file.name).suffix.lower()
-        if suffix in _CODE:
+        if suffix in CODE:
             raise self._refused(file, "a program", "weights and settings", _NO_CODE)
-        limit = self._limit(file)
-        if file.size > limit:
-            raise self._refused(file, f"{file.size} bytes", f"at most {limit}", "raise the limit")
         if self._kind == "pythae" and suffix in _PICKLES and file.name != "model.pt":
             came = "a pickled class of pythae, which is a program"
             raise self._refused(file, came, "the default networks", _NO_CODE)
-        if suffix == ".json" and file.name not in _VOCABULARIES:
+
+    def _take(self, file: File) -> None:
+        self._check_size(file, self._limit(file))
+        if file.name.endswith(".json") and file.name not in _VOCABULARIES:
             for key, value in _entries(self._json(file)):
                 if key in _REMOTE and value not in (None, False):
                     came = f"{key} asks for code of the model"
                     raise self._refused(file, came, "none", _NO_CODE)
+        self._needed[file.inside] = file
 
     def _json(self, file: File) -> dict[str, Any]:
         """A list is JSON that no loader takes settings from; it is passed over."""
@@ -139,94 +155,98 @@ class _Scan:
             return {}
         return read_object(blob)
 
-    def _open(self, file: File) -> Blob:
-        return open_blob(file.path, f"{self._path.name}/{file.inside}", self._limit(file))
+    def _open(self, file: File, limit: int = 0) -> Blob:
+        limit = limit or self._limit(file)
+        self._check_size(file, limit)
+        return open_blob(file.path, f"{self._path.name}/{file.inside}", limit)
+
+    def _check_size(self, file: File, limit: int) -> None:
+        if file.size > limit:
+            raise self._refused(file, f"{file.size} bytes", f"at most {limit}", "raise the limit")
 
     def _limit(self, file: File) -> int:
+        if file.name in SETTINGS | {"model_index.json"}:
+            return MAX_SETTINGS_BYTES
         return MAX_JSON_BYTES if file.name.endswith(".json") else self._max_bytes
 
     # ---- one component -------------------------------------------------------------
 
-    def _sort(self, inside: str, group: list[File]) -> None:
-        beside = self._kind == "diffusers" and inside == ""
-        weights = [] if beside else [file for file in group if _WEIGHTS.fullmatch(file.name)]
-        taken = self._take_weights(inside, weights)
-        for file in group:
-            suffix = Path(file.name).suffix.lower()
-            index = _INDEX.fullmatch(file.name)
-            if file in weights:
-                continue
-            if index is not None and not beside:
-                self._take_index(file, index["variant"], taken)
-            elif suffix in _SETTINGS or (self._kind == "pythae" and file.name == "model.pt"):
-                self._needed[file.inside] = file
-            elif beside:
-                self.skipped[file.inside] = "not of a component"
-            elif suffix not in _PICKLES:
-                self.skipped[file.inside] = "not used"
-            elif taken:
-                self.skipped[file.inside] = "a pickle beside safetensors"
-            elif self.pickled:
-                self._take_pickle(file)
-            else:
-                came = "a pickle, and no safetensors beside it"
-                raise self._refused(file, came, ".safetensors weights", _CONVERT)
+    def _homes(self, classes: Mapping[str, tuple[str, str]]) -> set[str]:
+        """The folders that hold components. A pipeline of one network may have it, and its
+        settings, at the root, as diffusers looks for what has no folder of its own."""
+        if self._kind not in ("diffusers", "parts"):
+            return {""}
+        names = {name for name in classes if name}
+        folders = {file.folder for file in self._files.values()}
+        at_root = not names <= folders and "config.json" in self._files
+        if self._kind == "diffusers":
+            self._take(self._files["model_index.json"])
+        return (names & folders) | ({""} if at_root else set())
 
-    def _take_pickle(self, file: File) -> None:
-        if _PICKLED_WEIGHTS.fullmatch(file.name):
-            self._needed[file.inside] = file
+    def _sort(self, inside: str, group: list[File]) -> None:
+        for file in group:
+            if file.name.startswith(("adapter_config.", "adapter_model.")):
+                raise self._refused(
+                    file, "an adapter in the place of a component",
+                    "the component's own weights and config.json",
+                    "merge it, or name a LoRA under `adapters`",
+                )  # fmt: skip
+        closed = self._kind in ("diffusers", "parts")
+        stems = STEMS if closed else None
+        weights = [file for file in group if is_weights(file, stems)]
+        place = inside or self._path.name
+        chosen = choose(weights, self._variant, place, self._open, self._refused)
+        self.skipped.update(chosen.skipped)
+        self._notes += chosen.notes
+        for file in chosen.taken:
+            self._take(file)
+        for file in group:
+            if file not in weights and file.inside != "model_index.json":
+                self._sort_other(file, closed, bool(chosen.taken))
+
+    def _sort_other(self, file: File, closed: bool, safe: bool) -> None:
+        """A file that is no safetensors. safe: whether there are some beside it."""
+        suffix = Path(file.name).suffix.lower()
+        taken = file.name in SETTINGS | WORDS if closed else suffix == ".json"
+        if taken or (self._kind == "pythae" and file.name == "model.pt"):
+            self._take(file)
+        elif suffix not in _PICKLES:
+            self.skipped[file.inside] = "not used"
+        elif safe:
+            self.skipped[file.inside] = "a pickle beside safetensors"
+        elif not self.pickled:
+            came = "a pickle, and no safetensors beside it"
+            raise self._refused(file, came, ".safetensors weights", CONVERT)
+        elif file.name in _PICKLED_WEIGHTS:
+            self._take(file)
         else:
             self.skipped[file.inside] = "a pickle, and not the weights"
-
-    def _take_weights(self, inside: str, weights: list[File]) -> set[str]:
-        """Names of the weights that are needed: of the variant, else the plain ones."""
-        variants = {_variant(file) for file in weights}
-        if self._variant is not None and self._variant in variants:
-            chosen: str | None = self._variant
-        else:
-            chosen = None
-            if self._variant is not None and weights:
-                self._notes.append(f"{inside or self._path.name}: no {self._variant} weights")
-        if weights and chosen not in variants:
-            came = f"weights of {', '.join(sorted(map(str, variants)))} only"
-            raise self._refused(weights[0], came, "plain ones", "name the variant")
-        for file in weights:
-            if _variant(file) == chosen:
-                read_safetensors(self._open(file))
-                self._needed[file.inside] = file
-            else:
-                self.skipped[file.inside] = "another variant"
-        return {file.name for file in weights if _variant(file) == chosen}
-
-    def _take_index(self, file: File, variant: str | None, taken: set[str]) -> None:
-        """The list of a model's shards: each must be one of the files taken beside it."""
-        shards = self._json(file).get("weight_map")
-        if not isinstance(shards, dict):
-            raise self._refused(file, "no weight_map", "tensor -> file", "download it again")
-        for shard in shards.values():
-            if not isinstance(shard, str) or not _WEIGHTS.fullmatch(shard) or "/" in shard:
-                came = f"the shard {shown(shard)}"
-                raise self._refused(file, came, "a .safetensors file beside it", _CONVERT)
-        if variant not in {_variant_of(name) for name in taken}:
-            self.skipped[file.inside] = "another variant"
-            return
-        missing = sorted(set(shards.values()) - taken)
-        if missing:
-            came = f"the shard {shown(missing[0])} is missing"
-            raise self._refused(file, came, "all shards beside it", "download it again")
-        self._needed[file.inside] = file
 
     # ---- classes -------------------------------------------------------------------
 
     def _classes(self) -> dict[str, tuple[str, str]]:
         if self._kind == "diffusers":
             return self._components(self._files["model_index.json"])
+        if self._kind == "parts":
+            return self._parts()
         if self._kind != "model":
             return {}
-        config = self._json(self._files["config.json"])
+        return {"": ("", named)} if (named := self._class_of("config.json")) else {}
+
+    def _parts(self) -> dict[str, tuple[str, str]]:
+        """Components of a pipeline that nothing lists: what their own settings say."""
+        found = {}
+        for inside in sorted(self._files):
+            folder, _, name = inside.rpartition("/")
+            if folder in PARTS and name in ("config.json", "scheduler_config.json"):
+                found[folder] = ("", self._class_of(inside))
+        return found
+
+    def _class_of(self, inside: str) -> str:
+        config = self._json(self._files[inside])
         named = config.get("_class_name") or config.get("architectures") or []
         first = named[0] if isinstance(named, list) and named else named
-        return {"": ("", first)} if isinstance(first, str) else {}
+        return first if isinstance(first, str) else ""
 
     def _components(self, file: File) -> dict[str, tuple[str, str]]:
         """`[library, class]` of each component; both null where the pipeline goes without."""
@@ -239,20 +259,12 @@ class _Scan:
         for name, value in index.items():
             if name.startswith("_") or not isinstance(value, list) or value == [None, None]:
                 continue
-            if len(value) != 2 or not all(_is_dotted(part) for part in value):
+            whole = len(value) == 2 and all(_is_dotted(part) for part in value)
+            if not whole or not name.isidentifier():
                 came = f"component {shown(name)} is {value!r:.80}"
                 raise self._refused(file, came, "[library, class]", _NO_CODE)
             found[name] = (value[0], value[1])
         return found
-
-
-def _variant(file: File) -> str | None:
-    return _variant_of(file.name)
-
-
-def _variant_of(name: str) -> str | None:
-    found = _WEIGHTS.fullmatch(name)
-    return found["variant"] if found else None
 
 
 def _entries(config: object) -> Iterator[tuple[str, object]]:

@@ -12,6 +12,9 @@ MAX_FILE_BYTES = 8 << 30
 MAX_JSON_BYTES = 64 << 20
 """A tokenizer's vocabulary is the largest JSON that a model folder holds."""
 
+MAX_SETTINGS_BYTES = 1 << 20
+"""Of JSON that says how a component is built."""
+
 MAX_HEADER_BYTES = 16 << 20
 """Of a safetensors file."""
 
@@ -57,4 +60,7 @@ SHARING_FREE_BYTES = 64 << 20
 `SHARING` times the bytes of the file, and `SHARING_FREE_BYTES` more."""
 
 MAX_FOLDER_FILES = 10_000
+MAX_FOLDER_BYTES = 256 << 30
+"""Of the files that are taken of one folder."""
+
 MAX_FOLDER_DEPTH = 8

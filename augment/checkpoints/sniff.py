@@ -21,15 +21,21 @@ from augment.checkpoints.nvidia import PERSISTENT, TENSORFLOW
 from augment.checkpoints.safetensors_file import read_safetensors
 from augment.checkpoints.stored_zip import Archive
 from augment.checkpoints.strict_json import read_object
-from augment.errors import UnsafeCheckpoint
+from augment.checkpoints.tree import folder_bytes
+from augment.errors import StorageError, UnsafeCheckpoint
 
 FileKind = Literal[
     "safetensors", "torch-zip", "torch-legacy", "nvidia-pickle", "onnx",
     "tensorflow-pickle", "torchscript", "pt2", "joblib", "cloudpickle", "pickle", "zip",
     "numpy", "hdf5", "gzip", "zlib", "tar", "unknown",
 ]  # fmt: skip
-FolderKind = Literal["generator", "diffusers", "pythae", "model", "folder"]
-"""`model`: one network with a config.json, of transformers, diffusers or others."""
+FolderKind = Literal["generator", "diffusers", "parts", "pythae", "model", "folder"]
+"""`model`: one network with a config.json, of transformers, diffusers or others. `parts`:
+components of diffusers in folders of their own, and no model_index.json that lists them."""
+
+PARTS = ("unet", "transformer", "scheduler", "vae", "vqvae", "text_encoder", "tokenizer",
+         "text_encoder_2", "tokenizer_2", "feature_extractor", "safety_checker")  # fmt: skip
+"""What pipelines call their components."""
 
 READABLE = ("safetensors", "torch-zip", "torch-legacy", "nvidia-pickle", "onnx")
 """Kinds of file that hold weights as data; all others are refused or not known."""
@@ -71,6 +77,8 @@ _MARKERS: tuple[tuple[FolderKind, tuple[str, ...]], ...] = (
     ("pythae", ("model_config.json", "environment.json")),
     ("pythae", ("model_config.json", "model.pt")),
     ("model", ("config.json",)),
+    ("parts", ("unet/config.json",)),
+    ("parts", ("transformer/config.json",)),
 )
 _MODEL_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
 """Number -> wire type (0 a number, 2 bytes)."""
@@ -80,7 +88,7 @@ _MAX_FIELDS = 100_000
 
 @dataclass(frozen=True)
 class Found:
-    """kind: what it is. place: its name. size: bytes of a file, entries of a folder.
+    """kind: what it is. place: its name. size: bytes of a file, or of all files of a folder.
     notes: what is odd about it."""
 
     kind: FileKind | FolderKind
@@ -188,14 +196,16 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
 
 def _folder(path: pathlib.Path, name: str | None) -> Found:
     """By the file that its library looks for first."""
-    entries = list(path.iterdir())
-    files = {entry.name for entry in entries if entry.is_file()}
     place = name or path.name
+    try:
+        size = folder_bytes(path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error}") from error
     for kind, markers in _MARKERS:
-        if files.issuperset(markers):
+        if all((path / marker).is_file() for marker in markers):
             notes = _config_notes(path / markers[0]) if kind == "model" else ()
-            return Found(kind, place, len(entries), notes)
-    return Found("folder", place, len(entries))
+            return Found(kind, place, size, notes)
+    return Found("folder", place, size)
 
 
 def _config_notes(path: pathlib.Path) -> tuple[str, ...]:

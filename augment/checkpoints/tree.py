@@ -2,8 +2,9 @@
 
 A link is followed only where a model cache puts it: from `snapshots/<revision>/...` to a
 file of `blobs/` of the same model. Links that lead anywhere else, links to folders, names
-that could mean another place, and files that are no files are refused. Hidden entries are
-not looked into. Knows nothing of models.
+that could mean another place, two names that one file system may take for one, and files
+that are no files are refused. Hidden entries are named and not looked into: nothing of them
+is ever taken. Knows nothing of models.
 
 Source of the cache's layout: huggingface_hub, "Manage your cache" (snapshots, blobs, refs).
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,14 +74,55 @@ def list_files(folder: Path) -> tuple[list[File], list[str]]:
     return sorted(files, key=lambda file: file.inside), sorted(hidden)
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a file or folder may be called so: no separator, control or format character."""
+    return _NAME.fullmatch(name) is not None
+
+
+def twin_of(inside: str, seen: dict[str, str]) -> str:
+    """A path that was seen before and that some file system may take for this one, or for a
+    folder of this one; "" where there is none. seen: what was seen, filled here."""
+    parts = inside.split("/")
+    for end in range(1, len(parts) + 1):
+        path = "/".join(parts[:end])
+        other = seen.setdefault(unicodedata.normalize("NFKC", path).casefold(), path)
+        if other != path:
+            return other
+    return ""
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of the files below a folder, of the first `MAX_FOLDER_FILES` entries; links to
+    folders are not followed.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    todo, total, left = [folder], 0, MAX_FOLDER_FILES
+    while todo and left:
+        with os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                if not (left := left - 1):
+                    break
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(Path(entry.path))
+                elif entry.is_file():
+                    total += entry.stat().st_size
+    return total
+
+
 _CLEAN = "download the model again into a folder of its own"
 
 
 def _walk(folder: Path, below: str, depth: int) -> Iterator[tuple[os.DirEntry[str], str]]:
+    seen: dict[str, str] = {}
     with os.scandir(folder / below) as entries:
         for entry in entries:
             inside = f"{below}/{entry.name}" if below else entry.name
-            if not _NAME.fullmatch(entry.name):
+            if twin := twin_of(inside, seen):
+                came = f"a name that differs from {shown(twin)} by its case alone"
+                raise refused(folder, shown(inside), came, "names that no system confuses", _CLEAN)
+            if not is_plain_name(entry.name):
                 raise refused(folder, shown(inside), "an odd name", "plain characters", _CLEAN)
             if not entry.is_dir(follow_symlinks=False) or entry.name.startswith("."):
                 yield entry, inside

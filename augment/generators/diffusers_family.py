@@ -10,21 +10,15 @@ a folder is run. diffusers, transformers and torch are imported inside functions
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from augment.errors import CheckpointError, RequestError
-from augment.generators.diffusers_folder import (
-    Facts,
-    check_arguments,
-    library,
-    read_facts,
-    versions,
-)
+from augment.generators.diffusers_folder import Facts, check_arguments, read_facts, versions
 from augment.generators.diffusers_images import fitted
+from augment.generators.diffusers_loading import pipeline, put_aside, told
 from augment.generators.diffusers_prompts import Prompt, check, prompt_for
 from augment.generators.hosting import Device, compiled, empty_batch, finished
 from augment.generators.labels import class_indexes
@@ -40,7 +34,6 @@ from augment.generators.protocol import (
 from augment.sample import DigitalSourceType
 from augment.seeds import digest, normals, stream
 from augment.spec.generators import DiffusersGenerator, Prompts
-from augment.storage import Folder
 
 if TYPE_CHECKING:
     import torch
@@ -272,10 +265,13 @@ def load(
         CheckpointError: as `describe`, it has changed since, or its images change with the
             global state of random numbers. StorageError: unreadable.
     """
-    facts, indexes = _read(name, spec, options)
-    must_match(_info(name, spec, facts, indexes), info)
-    host = DiffusersHost(_pipeline(spec, facts), info, facts, spec, indexes, placement)
-    must_repeat(host, spec)
+    with put_aside(spec) as aside:
+        facts, indexes = _read(name, aside, options)
+        must_match(_info(name, aside, facts, indexes), info)
+        pipe = pipeline(name, aside, facts)
+    host = DiffusersHost(pipe, info, facts, spec, indexes, placement)
+    with told(f"generators.{name}: one image of it"):
+        must_repeat(host, spec)
     return host
 
 
@@ -335,57 +331,6 @@ def _info(
         takes_image=spec.pipeline != "text2img",
         takes_mask=spec.pipeline == "inpaint",
     )
-
-
-def _pipeline(spec: DiffusersGenerator, facts: Facts) -> Any:
-    """The library's pipeline, on the CPU."""
-    import torch
-
-    # a second lock beside local_files_only: no part of the library may ask a server
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    diffusers = library()
-    parts: dict[str, Any] = {}
-    if spec.controlnet is not None:
-        folder = Folder(spec.controlnet).uri
-        parts["controlnet"] = diffusers.ControlNetModel.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True
-        )
-    if "XL" in facts.kind_class:
-        parts["add_watermarker"] = False  # else it would depend on an installed package
-    made = getattr(diffusers, facts.kind_class)
-    path = Folder(spec.checkpoint).uri
-    if spec.config is not None:
-        config = Folder(spec.config).uri
-        pipe = made.from_single_file(path, config=config, local_files_only=True, **parts)
-    else:
-        pipe = made.from_pretrained(path, use_safetensors=True, local_files_only=True, **parts)
-    if spec.sampling.scheduler is not None:
-        chosen = getattr(diffusers, facts.scheduler)
-        pipe.scheduler = chosen.from_config({**pipe.scheduler.config, **facts.scheduler_config})
-    kinds = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    return _cast(_adapted(pipe, spec), kinds[spec.sampling.precision])
-
-
-def _adapted(pipe: Any, spec: DiffusersGenerator) -> Any:
-    names = [f"adapter_{n}" for n in range(len(spec.adapters))]
-    for name, adapter in zip(names, spec.adapters, strict=True):
-        folder, file = os.path.split(Folder(adapter.path).uri)
-        pipe.load_lora_weights(
-            folder, weight_name=file, adapter_name=name, local_files_only=True, use_safetensors=True
-        )
-    if names:
-        pipe.set_adapters(names, [adapter.scale for adapter in spec.adapters])
-    return pipe
-
-
-def _cast(pipe: Any, dtype: torch.dtype) -> Any:
-    """The name of the loaders' own argument for it differs between versions."""
-    import torch
-
-    networks = [c for c in pipe.components.values() if isinstance(c, torch.nn.Module)]
-    if all(p.dtype == dtype for network in networks for p in network.parameters()):
-        return pipe
-    return pipe.to(dtype=dtype)
 
 
 def _placed(pipe: Any, placement: Placement) -> Any:

@@ -1,8 +1,8 @@
-"""What of diffusers is hosted, and what a folder's files say before anything is loaded.
+"""What the files of a pipeline and a job say together, before anything is loaded.
 
-Pipelines, their components and schedulers come from closed lists: a class is chosen here,
-never by a name that a file gives. The files themselves are judged by `augment.checkpoints`.
-Knows no torch; diffusers is imported where arguments are compared with its signatures.
+What is hosted, and what a folder's settings may say, is `diffusers_parts`'s; the files
+themselves are judged by `augment.checkpoints`. Knows no torch; diffusers is imported where
+arguments are compared with its signatures.
 """
 
 from __future__ import annotations
@@ -11,63 +11,29 @@ import hashlib
 import importlib
 import inspect
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from augment.checkpoints.folders import FolderScan, scan_folder
-from augment.checkpoints.safetensors_file import read_safetensors
-from augment.errors import CheckpointError
+from augment.checkpoints.safetensors_file import SafeTensors, read_safetensors
+from augment.errors import CheckpointError, UnsafeCheckpoint
+from augment.generators.diffusers_parts import (
+    DETERMINISTIC,
+    NOISY,
+    PIPELINES,
+    Part,
+    base_of,
+    check_part,
+    check_pipeline,
+)
+from augment.generators.diffusers_settings import wrong_adapter
 from augment.seeds import digest
 from augment.spec.generators import DiffusersGenerator, SchedulerChoice
 from augment.storage import Folder
 
-Kind = Literal["text2img", "img2img", "inpaint", "controlnet"]
-
-PIPELINES: Mapping[str, Mapping[Kind, str]] = {
-    "StableDiffusionPipeline": {
-        "text2img": "StableDiffusionPipeline",
-        "img2img": "StableDiffusionImg2ImgPipeline",
-        "inpaint": "StableDiffusionInpaintPipeline",
-        "controlnet": "StableDiffusionControlNetPipeline",
-    },
-    "StableDiffusionXLPipeline": {
-        "text2img": "StableDiffusionXLPipeline",
-        "img2img": "StableDiffusionXLImg2ImgPipeline",
-        "inpaint": "StableDiffusionXLInpaintPipeline",
-        "controlnet": "StableDiffusionXLControlNetPipeline",
-    },
-    "DiTPipeline": {"text2img": "DiTPipeline"},
-    "PixArtAlphaPipeline": {"text2img": "PixArtAlphaPipeline"},
-    "AmusedPipeline": {
-        "text2img": "AmusedPipeline",
-        "img2img": "AmusedImg2ImgPipeline",
-        "inpaint": "AmusedInpaintPipeline",
-    },
-}
-"""Text-to-image pipeline -> the classes that run its components for each kind."""
-
-DETERMINISTIC = frozenset({
-    "DDIMScheduler", "DEISMultistepScheduler", "DPMSolverMultistepScheduler",
-    "DPMSolverSinglestepScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler",
-    "LMSDiscreteScheduler", "PNDMScheduler", "UniPCMultistepScheduler",
-})  # fmt: skip
-NOISY = frozenset({
-    "DDPMScheduler", "EulerAncestralDiscreteScheduler", "KDPM2AncestralDiscreteScheduler",
-    "LCMScheduler", "TCDScheduler",
-})  # fmt: skip
-"""They draw noise at every step, from the generators that they are handed."""
-
-_COMPONENTS = frozenset({
-    "AmusedScheduler", "AutoencoderKL", "CLIPFeatureExtractor", "CLIPImageProcessor",
-    "CLIPImageProcessorFast", "CLIPTextModel", "CLIPTextModelWithProjection", "CLIPTokenizer",
-    "CLIPTokenizerFast", "CLIPVisionModelWithProjection", "ControlNetModel",
-    "DiTTransformer2DModel", "PixArtTransformer2DModel", "PreTrainedTokenizerFast",
-    "StableDiffusionSafetyChecker", "T5EncoderModel", "T5Tokenizer", "T5TokenizerFast",
-    "TokenizersBackend", "Transformer2DModel", "UNet2DConditionModel", "UVit2DModel", "VQModel",
-}) | DETERMINISTIC | NOISY  # fmt: skip
 _OWNED = frozenset({
     "class_labels", "control_image", "generator", "image", "latents", "mask_image",
     "masked_image_latents", "negative_prompt", "num_images_per_prompt", "output_type",
@@ -85,7 +51,8 @@ class Facts:
     base: the text-to-image pipeline of its family. kind_class: the class that is run.
     scale: pixels of a latent's side. height, width: of its images where nothing else says.
     num_classes: of a pipeline that takes class indexes, 0 of one that takes text.
-    safety_checker: whether the folder has one. hashes: file -> sha256, of all that is used.
+    safety_checker: whether the folder has one. parts: its components. hashes: file -> sha256,
+    of all that is opened.
     """
 
     base: str
@@ -97,6 +64,7 @@ class Facts:
     width: int
     num_classes: int
     safety_checker: bool
+    parts: Sequence[Part]
     hashes: Mapping[str, str]
 
     @property
@@ -148,8 +116,11 @@ def read_facts(name: str, spec: DiffusersGenerator) -> Facts:
         )
     if not single and spec.sha256 is not None:
         raise CheckpointError(f"{place}.sha256: has no effect; it is of a single file")
-    scan = _scanned(place, spec.config if spec.config is not None else spec.checkpoint)
+    path, scan = _scanned(place, spec.config if spec.config is not None else spec.checkpoint)
     base, kind_class = _chosen(place, spec, scan)
+    parts = check_pipeline(
+        path, scan, _tensors(f"{place}.checkpoint", spec.checkpoint) if single else None
+    )
     hashes = {f"/{inside}": _sha256(file.path) for inside, file in scan.needed.items()}
     if single:
         hashes["weights"] = _hash_single(place, spec)
@@ -172,46 +143,29 @@ def read_facts(name: str, spec: DiffusersGenerator) -> Facts:
     # the library never takes a safety checker along with a single file
     checker = "safety_checker" in scan.classes and not single
     return Facts(base, kind_class, scheduler, scheduler_config, scale, height, width, classes,
-                 checker, hashes)  # fmt: skip
+                 checker, parts, hashes)  # fmt: skip
 
 
-def _scanned(place: str, uri: str) -> FolderScan:
+def _scanned(place: str, uri: str) -> tuple[Path, FolderScan]:
     folder = Folder(uri)
     if not folder.is_local:
         raise CheckpointError(
             f"{place}: {uri} is not local; expected a local folder (diffusers opens no other); "
             "copy it first"
         )
-    scan = scan_folder(folder.uri)
-    for component, (_, found) in scan.classes.items():
-        if component and found not in _COMPONENTS:
-            raise CheckpointError(
-                f"{place}: component {component!r} is a {found}; expected one of "
-                f"{', '.join(sorted(_COMPONENTS))}"
-            )
-    return scan
+    return Path(folder.uri), scan_folder(folder.uri)
 
 
 def _chosen(place: str, spec: DiffusersGenerator, scan: FolderScan) -> tuple[str, str]:
     """(base, class of the kind)."""
-    found = scan.classes.get("", ("", ""))[1]
-    if scan.kind != "diffusers":
+    base = base_of(place, scan)
+    kinds = PIPELINES[base]
+    if spec.pipeline not in kinds:
         raise CheckpointError(
-            f"{place}: a folder of kind {scan.kind!r}; expected a pipeline with model_index.json"
+            f"{place}.pipeline: a {base} cannot {spec.pipeline}; expected one of {', '.join(kinds)}"
         )
-    for base, kinds in PIPELINES.items():
-        if found in kinds.values():
-            if spec.pipeline not in kinds:
-                raise CheckpointError(
-                    f"{place}.pipeline: a {base} cannot {spec.pipeline}; expected one of "
-                    f"{', '.join(kinds)}"
-                )
-            _check_controlnet(place, spec)
-            return base, kinds[spec.pipeline]
-    raise CheckpointError(
-        f"{place}: the folder is of a {found}; expected one of {', '.join(PIPELINES)} or their "
-        "image variants"
-    )
+    _check_controlnet(place, spec)
+    return base, kinds[spec.pipeline]
 
 
 def _check_controlnet(place: str, spec: DiffusersGenerator) -> None:
@@ -223,7 +177,7 @@ def _check_controlnet(place: str, spec: DiffusersGenerator) -> None:
 
 
 def _hash_single(place: str, spec: DiffusersGenerator) -> str:
-    found = _checked_file(f"{place}.checkpoint", spec.checkpoint)
+    found = _sha256(Path(Folder(spec.checkpoint).uri))
     if spec.sha256 not in (None, found):
         raise CheckpointError(
             f"{place}: sha256 is {found}, the job says {spec.sha256}; fetch it again or update "
@@ -236,25 +190,27 @@ def _beside(place: str, spec: DiffusersGenerator) -> dict[str, str]:
     """Hashes of the ControlNet's files and of the adapters."""
     hashes = {}
     if spec.controlnet is not None:
-        scan = _scanned(f"{place}.controlnet", spec.controlnet)
+        path, scan = _scanned(f"{place}.controlnet", spec.controlnet)
         if scan.classes.get("", ("", ""))[1] != "ControlNetModel":
             raise CheckpointError(
                 f"{place}.controlnet: not a ControlNetModel; expected its folder, with config.json "
                 "and diffusion_pytorch_model.safetensors"
             )
+        check_part(path, scan, Part("", "ControlNetModel", "network"))
         hashes = {f"controlnet/{k}": _sha256(f.path) for k, f in scan.needed.items()}
     for n, adapter in enumerate(spec.adapters):
-        hashes[f"adapter {n}"] = _checked_file(f"{place}.adapters.{n}.path", adapter.path)
+        at = f"{place}.adapters.{n}.path"
+        if wrong := wrong_adapter(_tensors(at, adapter.path)):
+            raise UnsafeCheckpoint(f"{at}: {wrong}; take another file, or save its tensors alone")
+        hashes[f"adapter {n}"] = _sha256(Path(Folder(adapter.path).uri))
     return hashes
 
 
-def _checked_file(place: str, uri: str) -> str:
-    """sha256 of a single local safetensors file."""
+def _tensors(place: str, uri: str) -> SafeTensors:
+    """A single local safetensors file, its header checked."""
     if not uri.endswith(".safetensors") or not Folder(uri).is_local:
         raise CheckpointError(f"{place}: got {uri}; expected a local .safetensors file")
-    path = Path(Folder(uri).uri)
-    read_safetensors(path)
-    return _sha256(path)
+    return read_safetensors(Path(Folder(uri).uri))
 
 
 def _sha256(path: Path) -> str:

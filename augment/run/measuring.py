@@ -5,12 +5,13 @@ Nothing that is made is kept. Knows no Ray: the engine decides where a worker li
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from augment.errors import UnitFailed
 from augment.run.asking import Asked, Point
 from augment.run.batches import batches
 from augment.run.cost import Estimate, Measured
+from augment.run.ending import Ending
 from augment.run.engine import Engine
 from augment.run.placing import place
 from augment.run.pool_unit import PoolTask, asking, hosted, recipe
+from augment.run.suspects import Watch
 
 BATCHES = 4
 """The first warms up."""
@@ -120,11 +123,27 @@ def measure(wanted: Sequence[Wanted], engine: Engine, n: int = BATCHES) -> list[
         execution = one.task.prepared.job.spec.execution.of(one.task.generator)
         resources, _ = place(execution, engine)
         alone = replace(resources, workers=1, most=1)
-        result = next(iter(engine.run(MeasureTask(one), [json.dumps(n)], alone)))
+        with _limited(one.task, n):
+            result = next(iter(engine.run(MeasureTask(one), [json.dumps(n)], alone)))
         measured = Measured(**json.loads(result))
         most = max(resources.workers, resources.most or 0)
         found.append(Estimate(measured, one.missing, resources.gpus, most))
     return found
+
+
+@contextlib.contextmanager
+def _limited(task: PoolTask, n: int) -> Iterator[None]:
+    """What is measured inside takes no longer than loading and `n` batches may in a run."""
+    execution = task.prepared.job.spec.execution.of(task.generator)
+    limit = execution.load_timeout_s + n * execution.batch_timeout_s
+    ending = Ending(alone=False)
+    late = UnitFailed(
+        f"generators.{task.generator}: measuring it took longer than load_timeout_s and {n} times "
+        f"batch_timeout_s ({limit:g} s); raise them, or name a smaller batch_size"
+    )
+    watch = Watch(limit, lambda *_: ending.end(late))
+    with ending.told(), watch, watch.over("load", ()):
+        yield
 
 
 def first_points(missing: Mapping[str, int], n: int) -> list[Point]:

@@ -92,6 +92,7 @@ class PoolWorker:
         execution = prepared.job.spec.execution.of(task.generator)
         self._timeout_s = execution.batch_timeout_s
         self._read_s = prepared.job.spec.execution.image_timeout_s
+        self._load_timeout_s = execution.load_timeout_s
 
     def risky(self, unit: str) -> bool:
         """See `Wary`."""
@@ -115,8 +116,7 @@ class PoolWorker:
         trail = Trail(self._work, attempt, self._task.run)
         self._check_budget(unit, trail)
         begun = time.monotonic()
-        trail.at("load")
-        self._loaded()
+        self._load(trail)
         loaded = time.monotonic()
         size = self._task.placement.batch_size
         built = self._build(unit, self._task.stamp, size, trail, trail.known.lost)
@@ -124,9 +124,29 @@ class PoolWorker:
         cost = {name: round(value, 3) for name, value in seconds.items()}
         return self._work.record(attempt, {**built, "seconds": cost, "gpus": self._task.gpus})
 
-    def _loaded(self) -> Halving:
-        if self._host is None:
+    def _load(self, trail: Trail) -> None:
+        """Loads the generator, unless an earlier unit did. What a library does with somebody's
+        files has no end that is known before, so it gets a time.
+
+        Raises:
+            UnitFailed: another try of this run took longer, or this one and the process goes on.
+        """
+        trail.at("load")
+        if trail.known.slow:
+            raise slow_to_load(self._task)
+        if self._host is not None:
+            return
+
+        def late(stage: Stage, _: Sequence[int]) -> None:
+            trail.fatal(stage, (), "timeout")
+            self._ending.end(slow_to_load(self._task))
+
+        watch = Watch(self._load_timeout_s, late)
+        with self._ending.told(), watch, watch.over("load", ()):
             self._host = hosted(self._task)
+
+    def _loaded(self) -> Halving:
+        assert self._host is not None, "units are built by a generator that was loaded"
         return self._host
 
     def _check_budget(self, unit: PoolUnit, trail: Trail) -> None:
@@ -148,8 +168,7 @@ class PoolWorker:
         turn = {point: at for at, point in enumerate(unit.samples())}
         lost = {turn[c, i]: why for c, i, why in known["failed"] if why in ("killed", "timeout")}
         trail = Trail(self._work, self._work.begin(unit.name), self._task.run)
-        trail.at("load")
-        self._loaded()
+        self._load(trail)
         size = known["batch_size"]
         entry = self._build(unit, stamp, size, trail, lost, known["failed"])["entry"]
         if (entry or {}).get("path") != known["entry"]["path"]:
@@ -251,6 +270,16 @@ def hosted(task: PoolTask) -> Halving:
     spec, info = prepared.job.spec.generators[name], prepared.infos[name]
     placement, options = task.placement, prepared.options
     return Halving(load_host(name, spec, info, placement=placement, options=options))
+
+
+def slow_to_load(task: PoolTask) -> UnitFailed:
+    """The error of a generator that is not loaded in time."""
+    limit = task.prepared.job.spec.execution.of(task.generator).load_timeout_s
+    return UnitFailed(
+        f"generators.{task.generator}: loading it took longer than load_timeout_s ({limit:g} s); "
+        "its checkpoint is large, or made to harm: raise execution.generators."
+        f"{task.generator}.load_timeout_s where you trust it, then run the same command again"
+    )
 
 
 def recipe(task: PoolTask) -> Recipe:

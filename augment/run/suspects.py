@@ -43,13 +43,14 @@ class Suspicion:
 
     lost: position -> reason, of rows that are given up. probe: positions to try first, apart
     from the others. limit: rows of a batch at most. fruitless: what tries of this run died at
-    where no row was to blame.
+    where no row was to blame. slow: whether one of them took too long to load the generator.
     """
 
     lost: Mapping[int, str] = field(default_factory=dict)
     probe: tuple[int, ...] = ()
     limit: int | None = None
     fruitless: tuple[str, ...] = ()
+    slow: bool = False
 
     def pieces(self) -> list[tuple[int, ...]]:
         """`probe` cut into what is tried at once: single rows, unless there are many."""
@@ -64,12 +65,13 @@ def suspicion(notes: Sequence[Mapping[str, Any]], run: str) -> Suspicion:
     reasons: dict[int, str] = {}
     probe: tuple[int, ...] = ()
     limit: int | None = None
-    fruitless = []
+    fruitless, slow = [], False
     for note in notes:
         positions = tuple(note.get("positions", ()))
         if not positions:
             if note.get("run") == run:
                 fruitless.append(str(note.get("stage")))
+                slow = slow or note.get("reason") == "timeout"
             continue
         probe = positions
         if len(positions) == 1:
@@ -81,7 +83,7 @@ def suspicion(notes: Sequence[Mapping[str, Any]], run: str) -> Suspicion:
     lost = {at: reasons[at] for at, n in deaths.items() if n >= _SURE and at in here}
     again = [at for at, n in deaths.items() if n >= _SURE]
     probe = tuple(at for at in dict.fromkeys([*again, *probe]) if at not in lost)
-    return Suspicion(lost, probe, limit, tuple(fruitless))
+    return Suspicion(lost, probe, limit, tuple(fruitless), slow)
 
 
 class Trail:

@@ -53,6 +53,8 @@ class GeneratorExecution(Spec):
     """Samples at once; halved by itself where memory runs out."""
     batch_timeout_s: Annotated[float, Field(gt=0.0, le=86_400.0)] = 900.0
     """Seconds after which a batch is given up; loading the generator is not counted."""
+    load_timeout_s: Annotated[float, Field(gt=0.0, le=86_400.0)] = 1800.0
+    """Seconds that loading the generator may take, from its files to its first image."""
     resources: ActorResources = ActorResources()
     """What one of its actors takes."""
     replicas: Replicas = Replicas()

@@ -50,7 +50,7 @@ class Cache:
     the two, for errors."""
 
     def __init__(self, folder: str, max_bytes: int, named: str) -> None:
-        self._root = Path(folder)
+        self._root = self.folder = Path(folder)
         self._top = Top(folder)
         self._max_bytes = max_bytes
         self._named = named
@@ -274,7 +274,7 @@ def _chunks(source: Folder, info: FileInfo) -> Iterator[bytes]:
     came = 0
     try:
         with source.open(info.path) as file:
-            while data := file.read(_CHUNK):
+            while came <= info.size and (data := file.read(_CHUNK)):
                 came += len(data)
                 yield data
     except FileNotFoundError:

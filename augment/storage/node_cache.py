@@ -1,14 +1,18 @@
-"""Where this machine keeps checkpoints of remote stores: the operator's policy names it, else the
-user's own cache folder."""
+"""Where this machine keeps checkpoints of remote stores, and what it loads for the time being: the
+operator's policy names the place, else it is the user's own cache folder."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 from augment.errors import CheckpointError
 from augment.policy import read_policy
 from augment.storage.cache import Cache
+from augment.storage.private_folder import PrivateFolder, private_folder
 
 
 def node_cache(env: Mapping[str, str] | None = None) -> Cache:
@@ -21,6 +25,20 @@ def node_cache(env: Mapping[str, str] | None = None) -> Cache:
     policy = read_policy(environment)
     folder = policy.rules.cache.folder or _of_the_user(environment, policy.path)
     return Cache(folder, policy.rules.cache.max_bytes, f"`cache` in {policy.path}")
+
+
+def loading_folder(env: Mapping[str, str] | None = None) -> AbstractContextManager[PrivateFolder]:
+    """A folder of this process alone, beside the cache, so that the cache's files need no copy
+    there; in the system's temporary folder for a user who has no cache.
+
+    Raises:
+        SpecError: the policy cannot be read. StorageError: it cannot be made.
+    """
+    try:
+        cache = node_cache(env)
+    except CheckpointError:
+        return private_folder(Path(tempfile.gettempdir()))
+    return private_folder(cache.folder / "loading", fixed=cache.folder / "entries")
 
 
 def _of_the_user(env: Mapping[str, str], policy: str) -> str:

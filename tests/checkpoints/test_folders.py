@@ -77,10 +77,11 @@ def test_a_public_pipeline_and_what_is_skipped_of_it(tmp_path: Path) -> None:
     )
     scan = scan_folder(folder)
     assert scan.kind == "diffusers"
-    assert set(scan.needed) == BASE | {"README.md"}
+    assert set(scan.needed) == BASE
     assert scan.needed["unet/config.json"].path == folder / "unet/config.json"
     assert scan.skipped == {
         ".gitattributes": "hidden",
+        "README.md": "not of a component",
         "picture.png": "not of a component",
         "v1.safetensors": "not of a component",
         "v1.ckpt": "not of a component",
@@ -120,12 +121,21 @@ def test_one_model_and_its_class(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def named(tensor: str) -> bytes:
+    return save({tensor: np.ones(2, np.float32)})
+
+
 def test_shards_lie_beside_their_list(tmp_path: Path) -> None:
     first, second = (f"model-0000{i}-of-00002.safetensors" for i in (1, 2))
     index = "model.safetensors.index.json"
-    put(tmp_path, {"config.json": {}, first: WEIGHTS, second: WEIGHTS})
+    put(tmp_path, {"config.json": {}, first: named("a"), second: named("b")})
+    refused(tmp_path, f"{first}: a shard without the list of all")
     put(tmp_path, {index: {"weight_map": {"a": first, "b": second}}})
     assert set(scan_folder(tmp_path).needed) == {"config.json", index, first, second}
+    put(tmp_path, {"model.safetensors": WEIGHTS})
+    scan = scan_folder(tmp_path)
+    assert set(scan.needed) == {"config.json", index, first, second}
+    assert scan.skipped == {"model.safetensors": "not in the list of shards"}
     for shard in ("../x.safetensors", "/etc/x.safetensors", "x.bin", 5):
         put(tmp_path, {index: {"weight_map": {"a": first, "b": shard}}})
         refused(tmp_path, rf"{index}: the shard .*; expected a \.safetensors file beside it")
@@ -133,6 +143,12 @@ def test_shards_lie_beside_their_list(tmp_path: Path) -> None:
     refused(tmp_path, "the shard 'model-3.safetensors' is missing")
     put(tmp_path, {index: {"weight_map": [1]}})
     refused(tmp_path, "no weight_map")
+    for wrong in ({"a": second, "b": first}, {"a": first, "b": second, "c": first}, {"a": first}):
+        put(tmp_path, {index: {"weight_map": wrong}})
+        if len(wrong) == 1:  # the second shard is none of the model's
+            assert second in scan_folder(tmp_path).skipped
+        else:
+            refused(tmp_path, f"{index}: the tensor '.' stands in .* or in its list alone")
 
 
 def test_shards_of_a_variant(tmp_path: Path) -> None:
@@ -142,6 +158,66 @@ def test_shards_of_a_variant(tmp_path: Path) -> None:
     put(tmp_path, {**files, index: {"weight_map": {"a": shard}}})
     assert set(scan_folder(tmp_path, variant="fp16").needed) == {"config.json", index, shard}
     assert scan_folder(tmp_path).skipped == {index: "another variant", shard: "another variant"}
+
+
+def test_of_a_component_only_known_names_are_taken(tmp_path: Path) -> None:
+    """What a library might look for besides, hidden or not, it does not get to see."""
+    others = (
+        "chat_template.jinja", "generation_config.json", "other.safetensors", ".metadata",
+        "ema.safetensors", "quantization_config.json", "processor_config.json", "notes.txt",
+        "diffusion_pytorch_model.flashpack", "model.gguf", ".h.safetensors",
+    )  # fmt: skip
+    folder = put(diffusers(tmp_path), {f"unet/{name}": WEIGHTS for name in others})
+    (folder / "unet" / ".hidden").mkdir()
+    put(folder, {"unet/.hidden/model.safetensors": WEIGHTS, "unet/sub/config.json": {}})
+    scan = scan_folder(folder)
+    assert set(scan.needed) == BASE
+    why = dict.fromkeys((f"unet/{name}" for name in others), "not used")
+    hidden = {name: "hidden" for name in why if "/." in name}
+    assert scan.skipped == why | hidden | {
+        "unet/.hidden": "hidden", "unet/sub/config.json": "not of a component",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
+)
+@pytest.mark.parametrize("kind", ["diffusers", "model"])
+def test_an_adapter_in_the_place_of_a_component(tmp_path: Path, name: str, kind: str) -> None:
+    folder = diffusers(tmp_path) / ("unet" if kind == "model" else "")
+    put(folder, {name if kind == "model" else f"unet/{name}": WEIGHTS})
+    refused(
+        folder, f"{name}: an adapter in the place of a component; expected the component's own "
+        "weights and config.json; merge it, or name a LoRA under `adapters`",
+    )  # fmt: skip
+
+
+def test_components_that_nothing_lists(tmp_path: Path) -> None:
+    folder = diffusers(tmp_path)
+    (folder / "model_index.json").unlink()
+    scan = scan_folder(folder)
+    assert (scan.kind, set(scan.needed)) == ("parts", BASE - {"model_index.json"})
+    assert scan.classes == {"scheduler": ("", ""), "unet": ("", "UNet2DModel")}
+
+
+def test_a_network_at_the_root_of_its_pipeline(tmp_path: Path) -> None:
+    """As the pipelines of google/ddpm-cifar10-32 lie."""
+    put(
+        tmp_path,
+        {
+            "model_index.json": PIPELINE,
+            "config.json": {"_class_name": "UNet2DModel"},
+            "scheduler_config.json": {},
+            f"{NAME}.safetensors": WEIGHTS,
+            f"{NAME}.bin": b"",
+            "README.md": b"",
+        },
+    )
+    scan = scan_folder(tmp_path)
+    assert set(scan.needed) == {
+        "model_index.json", "config.json", "scheduler_config.json", f"{NAME}.safetensors",
+    }  # fmt: skip
+    assert scan.skipped == {f"{NAME}.bin": "a pickle beside safetensors", "README.md": "not used"}
 
 
 def test_a_pythae_folder(tmp_path: Path) -> None:
@@ -175,6 +251,9 @@ def test_a_pythae_folder(tmp_path: Path) -> None:
         ("a/b/c/d/e/f/g/h/i/j", b"", "a folder too deep"),
         ("odd\nname.json", {}, "an odd name"),
         ("back\\slash.json", {}, "an odd name"),
+        ("unet/Config.json", {}, r"a name that differs from 'unet/.onfig\.json' by its case alone"),
+        ("UNET/x", b"", "a name that differs from '(unet|UNET)' by its case alone"),
+        ("unet/config.json", {"x": "y" * (1 << 20)}, "bytes; expected at most 1048576"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, inside: str, content: Any, text: str) -> None:
@@ -212,11 +291,11 @@ def test_links_of_a_model_cache_are_followed(tmp_path: Path) -> None:
 def test_other_links_are_refused(tmp_path: Path, target: str) -> None:
     snapshot = cache(tmp_path)
     put(tmp_path, {"secret": b"", "models--x--y/refs/x": b""})
-    (snapshot / "extra.txt").symlink_to(target)
+    (snapshot / "extra.json").symlink_to(target)
     if target == "config.json":  # leads to a blob of the model all the same
-        assert "extra.txt" in scan_folder(snapshot).needed
+        assert "extra.json" in scan_folder(snapshot).needed
         return
-    refused(snapshot, r"extra\.txt: a link that leaves the model; expected files, or links of a m")
+    refused(snapshot, r"extra\.json: a link that leaves the model; expected files, or links of a m")
 
 
 def test_links_outside_a_cache_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import pickle
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import torch
 from safetensors.numpy import save
 
+from augment.checkpoints.limits import MAX_FOLDER_FILES
 from augment.checkpoints.sniff import Found, sniff
 from augment.errors import CheckpointError, UnsafeCheckpoint
 from tests.checkpoints.assembly import Call, G, dumps, saved, zipped
@@ -102,6 +104,9 @@ def test_what_is_wrong_with_it_is_a_note() -> None:
         ({"config.json": {"_class_name": "UNet2DModel"}}, "model", ("_class_name: 'UNet2DModel'",)),
         ({"config.json": {}}, "model", ()),
         ({"config.json": [1]}, "model", (LIST,)),
+        ({"unet/config.json": {}, "scheduler/scheduler_config.json": {}}, "parts", ()),
+        ({"transformer/config.json": {}}, "parts", ()),
+        ({"model_index.json": {}, "unet/config.json": {}}, "diffusers", ()),
         ({"x.json": {}}, "folder", ()),
         ({}, "folder", ()),
     ],
@@ -110,8 +115,23 @@ def test_folders_by_their_files(
     tmp_path: Path, files: dict[str, object], kind: str, notes: tuple[str, ...]
 ) -> None:
     for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(json.dumps(content))
-    assert sniff(tmp_path, "m") == Found(kind, "m", len(files), notes)  # type: ignore[arg-type]
+    size = sum(len(json.dumps(content)) for content in files.values())
+    assert sniff(tmp_path, "m") == Found(kind, "m", size, notes)  # type: ignore[arg-type]
+
+
+def test_a_folder_is_looked_at_within_bounds(tmp_path: Path) -> None:
+    """Neither circles nor the number of its files make the look longer."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x").write_bytes(bytes(7))
+    (tmp_path / "a" / "again").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "b").symlink_to(tmp_path / "a" / "x")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    assert sniff(tmp_path).size == 14
+    for n in range(MAX_FOLDER_FILES):
+        os.link(tmp_path / "a" / "x", tmp_path / f"{n}")
+    assert sniff(tmp_path).size <= 7 * MAX_FOLDER_FILES
 
 
 def test_what_cannot_be_opened(tmp_path: Path) -> None:

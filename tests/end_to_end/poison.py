@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from augment.generators import GeneratedBatch, SampleRequest
+from augment.generators import GeneratedBatch, Placement, SampleRequest
 from augment.seeds import stream
 from tests.end_to_end.toys import toy_info
 
@@ -20,7 +20,8 @@ from tests.end_to_end.toys import toy_info
 class Poisoned:
     """Noise. orders: a JSON file {what goes wrong: [[class, index], ...]}, read with every
     batch; where it is missing, nothing goes wrong. What may go wrong: `raise`, `kill`, `hang`,
-    `memory`, `nan`, and `slow` (seconds that every batch takes)."""
+    `memory`, `nan`, `slow` (seconds that every batch takes), and `load` (seconds that it takes
+    to be placed)."""
 
     def __init__(
         self, classes: list[str], orders: str, side: int = 8, blank: float = 0.0, name: str = ""
@@ -29,6 +30,10 @@ class Poisoned:
         name: another name, another generator."""
         self._orders, self._blank = Path(orders), blank
         self.info = toy_info("poisoned", classes, side, 1, [side, blank, name])
+
+    def place(self, placement: Placement) -> None:
+        """Takes as long as ordered."""
+        time.sleep(self._read().get("load", 0.0))
 
     def validate(self, request: SampleRequest) -> None:
         """Takes everything."""

@@ -142,6 +142,35 @@ def test_in_process_a_row_that_kills_is_found_by_the_third_run(poison: Poison) -
     assert len(poison.rows()) == FILL * 3 - sum(COUNTS.values())
 
 
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_generator_that_does_not_load_in_time(tmp_path: Path, engine: str) -> None:
+    """It is told once, not tried again and again, and is no row's fault."""
+    poison = Poison(tmp_path, generators={"own": {"load_timeout_s": 5.0}})
+    poison.order(load=3600.0)
+    done = poison.run(engine)
+    assert done.returncode == 3
+    assert (
+        "generators.own: loading it took longer than load_timeout_s (5 s); its checkpoint is "
+        "large, or made to harm: raise execution.generators.own.load_timeout_s where you trust it"
+    ) in done.stderr
+    poison.order()
+    assert poison.run("local").returncode == 0
+    assert poison.failed() == {}
+
+
+def test_measuring_a_generator_that_does_not_load_ends(tmp_path: Path) -> None:
+    limits = {"own": {"load_timeout_s": 1.0, "batch_timeout_s": 1.0}}
+    poison = Poison(tmp_path, engine="local", generators=limits)
+    poison.order(load=3600.0)
+    environment = {VARIABLE: str(poison.root / "policy.yaml"), "PYTHONPATH": str(REPOSITORY)}
+    done = augment("plan", "job.yaml", "--measure", cwd=poison.root, **environment)
+    assert done.returncode == 3
+    assert (
+        "generators.own: measuring it took longer than load_timeout_s and 4 times batch_timeout_s "
+        "(5 s); raise them, or name a smaller batch_size"
+    ) in done.stderr
+
+
 def test_more_rows_that_kill_than_the_job_allows(tmp_path: Path) -> None:
     poison = Poison(tmp_path)
     document = poison.job.read_text()

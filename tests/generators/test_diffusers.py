@@ -13,7 +13,8 @@ import torch
 from augment.errors import CheckpointError, RequestError, UnsafeCheckpoint
 from augment.generators import GeneratorHost, SampleRequest, describe, load_host
 from augment.generators.diffusers_family import DiffusersHost, must_repeat, row_generator
-from augment.generators.diffusers_folder import DETERMINISTIC, NOISY, read_facts
+from augment.generators.diffusers_folder import read_facts
+from augment.generators.diffusers_parts import DETERMINISTIC, NOISY
 from augment.spec.generators import DiffusersGenerator
 from augment.storage import Folder
 from tests.contracts.generator_contract import (
@@ -590,7 +591,7 @@ def altered(saved: Path, tmp_path: Path, **index: Any) -> Path:
 def test_a_pipeline_that_is_not_hosted(saved: Path, tmp_path: Path) -> None:
     folder = altered(saved, tmp_path, _class_name="KandinskyPipeline")
     assert refused(spec_of(folder)) == (
-        "generators.m: the folder is of a KandinskyPipeline; expected one of "
+        "generators.m: the folder is of a KandinskyPipeline, which is not hosted; expected one of "
         "StableDiffusionPipeline, StableDiffusionXLPipeline, DiTPipeline, PixArtAlphaPipeline, "
         "AmusedPipeline or their image variants"
     )
@@ -599,7 +600,10 @@ def test_a_pipeline_that_is_not_hosted(saved: Path, tmp_path: Path) -> None:
 def test_a_component_that_is_not_hosted(saved: Path, tmp_path: Path) -> None:
     folder = altered(saved, tmp_path, scheduler=["subprocess", "Popen"])
     text = refused(spec_of(folder))
-    assert text.startswith("generators.m: component 'scheduler' is a Popen; expected one of ")
+    assert text.startswith(
+        "copy: model_index.json: component 'scheduler' is [subprocess, Popen]; expected "
+        "[diffusers, DDIMScheduler] or "
+    )
 
 
 def test_code_in_the_folder(saved: Path, tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ BATCH = tuple(range(16, 32))
         ([{}], Suspicion()),
         ([note("load")], Suspicion(fruitless=("load",))),
         ([note("load", run="before")], Suspicion()),
+        ([note("load", reason="timeout")], Suspicion(fruitless=("load",), slow=True)),
+        ([note("load", reason="timeout", run="before")], Suspicion()),
         ([note("make", *BATCH)], Suspicion(probe=BATCH)),
         ([note("make", *BATCH), note("probe", 20)], Suspicion(probe=(20,))),
         (
