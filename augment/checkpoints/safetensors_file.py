@@ -72,6 +72,16 @@ class SafeTensors(Mapping[str, np.ndarray]):
         return len(self.entries)
 
 
+@dataclass(frozen=True)
+class Header:
+    """What stands before the numbers. entries: in the order of the header. start: the byte
+    where the numbers begin."""
+
+    entries: dict[str, Entry]
+    metadata: dict[str, str]
+    start: int
+
+
 def read_safetensors(
     source: Source,
     name: str | None = None,
@@ -88,6 +98,32 @@ def read_safetensors(
         CheckpointError, StorageError: it cannot be opened.
     """
     blob = open_blob(source, name, max_bytes)
+    found = _header(blob, len(blob), dtypes)
+    return SafeTensors(blob.view[found.start :], found.entries, found.metadata)
+
+
+def header_bytes(start: bytes) -> int:
+    """How many bytes a file's header has, with its length before it, by the file's first 8."""
+    return 8 + min(int.from_bytes(start[:8], "little"), MAX_HEADER_BYTES + 1)
+
+
+def read_header(head: bytes, size: int, name: str, *, dtypes: Collection[str] = DTYPES) -> Header:
+    """The header of a file that is read from its start. head: its first `header_bytes` bytes.
+    size: of the whole file.
+
+    Raises:
+        UnsafeCheckpoint: as `read_safetensors`.
+    """
+    return _header(Blob(name, head), size, dtypes)
+
+
+def array_of(entry: Entry, data: bytes) -> np.ndarray:
+    """A tensor's numbers from its bytes."""
+    return numbers(Storage(memoryview(data), _CODES[entry.dtype]), entry.shape)
+
+
+def _header(blob: Blob, size: int, dtypes: Collection[str]) -> Header:
+    """blob: the file, or its start. size: of the file."""
     length = int.from_bytes(blob.view[:8], "little")
     if len(blob) < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, len(blob) - 8):
         came = "not a safetensors file (its header does not fit in it)"
@@ -99,8 +135,8 @@ def read_safetensors(
     if len(header) > MAX_TENSORS:
         raise blob.refusal(f"{len(header)} tensors", f"at most {MAX_TENSORS}", _AGAIN)
     entries = {key: _entry(blob, key, value, dtypes) for key, value in header.items()}
-    _check_order(blob, entries, len(blob) - 8 - length)
-    return SafeTensors(blob.view[8 + length :], entries, metadata)
+    _check_order(blob, entries, size - 8 - length)
+    return Header(entries, metadata, 8 + length)
 
 
 def _entry(blob: Blob, key: str, value: Any, dtypes: Collection[str]) -> Entry:

@@ -195,7 +195,7 @@ def describe(name: str, spec: AutoregressiveGenerator, options: Options) -> Gene
         CheckpointError: the folder does not hold what it must, or the sampling does not fit
             it. StorageError: unreadable.
     """
-    config, init, _, indexes = _read(name, spec, options)
+    config, init, _, indexes = _read(name, spec, options, keep=False)
     return _info(name, spec, config, init, indexes)
 
 
@@ -220,7 +220,7 @@ def load(
 
 
 def _read(
-    name: str, spec: AutoregressiveGenerator, options: Options
+    name: str, spec: AutoregressiveGenerator, options: Options, keep: bool = True
 ) -> tuple[Config, AutoregressiveInit, dict[str, np.ndarray], dict[str, int]]:
     folder = Folder(spec.checkpoint, options)
     config = read_config(folder, name, "autoregressive")
@@ -233,8 +233,8 @@ def _read(
             f"{init.num_classes or 'none, it is unconditional'}; import it again"
         )
     indexes = class_indexes(name, spec, named, init.num_classes, options)
-    return config, init, read_weights(folder, name, config, spec.sha256, parameter_shapes(init)), \
-        indexes  # fmt: skip
+    arrays = read_weights(folder, name, config, spec.sha256, parameter_shapes(init), keep)
+    return config, init, arrays, indexes
 
 
 def _check_sampling(place: str, init: AutoregressiveInit, sampling: AutoregressiveSampling) -> None:

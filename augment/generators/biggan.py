@@ -267,13 +267,13 @@ class Generator:
 
 
 def _read(
-    name: str, spec: BigGanGenerator, options: Options
+    name: str, spec: BigGanGenerator, options: Options, keep: bool = True
 ) -> tuple[Config, BigGanInit, dict[str, np.ndarray], dict[str, int]]:
     """Configuration, architecture, tensors, and class -> index."""
     folder = Folder(spec.checkpoint, options)
     config = read_config(folder, name, "biggan")
     init = validated(BigGanInit, config.init, name, at="init")
-    weights = read_weights(folder, name, config, spec.sha256, parameter_shapes(init))
+    weights = read_weights(folder, name, config, spec.sha256, parameter_shapes(init), keep)
     indexes = class_indexes(name, spec, config.classes, init.num_classes, options)
     return config, init, weights, indexes
 
@@ -284,7 +284,7 @@ def describe(name: str, spec: BigGanGenerator, options: Options) -> GeneratorInf
     Raises:
         CheckpointError: the folder does not hold what it must. StorageError: unreadable.
     """
-    config, init, _, indexes = _read(name, spec, options)
+    config, init, _, indexes = _read(name, spec, options, keep=False)
     return one_pass_info(name, spec, config, _VERSION, indexes, init.side, 3)
 
 

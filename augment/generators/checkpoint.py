@@ -12,13 +12,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from augment.checkpoints.blob import open_blob
 from augment.checkpoints.limits import MAX_FILE_BYTES
-from augment.checkpoints.safetensors_file import FLOATS, read_safetensors
+from augment.checkpoints.safetensors_file import FLOATS, array_of, header_bytes, read_header
 from augment.errors import CheckpointError
 from augment.storage import Folder
 
@@ -84,7 +85,8 @@ def read_config(folder: Folder, name: str, family: str, weights: str = WEIGHTS) 
             or not what a configuration may hold.
         StorageError: it cannot be read.
     """
-    raw = _json_object(_read(folder, name, CONFIG, MAX_CONFIG_BYTES, weights), name)
+    _size(folder, name, CONFIG, MAX_CONFIG_BYTES, weights)
+    raw = _json_object(folder.read(CONFIG), name)
     if raw.get("format") != FORMAT:
         raise _wrong(
             name, CONFIG, f"format is {raw.get('format')!r}, this version reads {FORMAT!r}",
@@ -141,41 +143,76 @@ def read_weights(
     config: Config,
     sha256: str | None,
     shapes: Mapping[str, tuple[int, ...]],
+    keep: bool = True,
 ) -> dict[str, np.ndarray]:
-    """The tensors as float32 arrays, after every check that needs no network.
+    """The tensors as float32 arrays, after every check that needs no network. The file is read
+    once, tensor by tensor, and the hash is of the very bytes that the arrays are made from.
 
     sha256: what the job says of the file, None where it says nothing. shapes: the tensors
-    that the architecture has, no more and no fewer.
+    that the architecture has, no more and no fewer; they are compared before one is read.
+    keep: False gives no arrays and takes the memory of one tensor.
 
     Raises:
         CheckpointError: missing, changed, malformed, not of this architecture, not finite.
         StorageError: it cannot be read.
     """
-    data = _read(folder, name, WEIGHTS, MAX_FILE_BYTES, WEIGHTS)
-    _check_hash(data, name, WEIGHTS, config, sha256)
-    stored = read_safetensors(data, f"generators.{name}: {WEIGHTS}", dtypes=FLOATS)
-    _check_shapes(name, {key: entry.shape for key, entry in stored.entries.items()}, shapes)
-    arrays = {key: array.astype(np.float32) for key, array in stored.items()}
-    for key, array in arrays.items():
-        if not np.isfinite(array).all():
-            bad = int(array.size - np.isfinite(array).sum())
-            raise _wrong(
-                name, WEIGHTS, f"tensor {key!r} holds {bad} NaN or infinite of {array.size} values",
-                "train it again or take an earlier checkpoint",
-            )  # fmt: skip
+    size = _size(folder, name, WEIGHTS, MAX_FILE_BYTES, WEIGHTS)
+    with folder.open(WEIGHTS) as file:
+        taken = _Hashed(file)
+        start = taken.bytes(8)
+        head = start + taken.bytes(header_bytes(start) - 8)
+        header = read_header(head, size, f"generators.{name}: {WEIGHTS}", dtypes=FLOATS)
+        _check_shapes(name, {key: entry.shape for key, entry in header.entries.items()}, shapes)
+        arrays: dict[str, np.ndarray] = dict.fromkeys(header.entries if keep else (), np.empty(0))
+        odd = ""
+        for key, entry in sorted(header.entries.items(), key=lambda item: item[1].start):
+            array = array_of(entry, taken.bytes(entry.stop - entry.start)).astype(np.float32)
+            if not np.isfinite(array).all() and not odd:
+                bad = int(array.size - np.isfinite(array).sum())
+                odd = f"tensor {key!r} holds {bad} NaN or infinite of {array.size} values"
+            if keep:
+                arrays[key] = array
+        taken.bytes(1)  # a file that grew meanwhile has another hash
+    _check_hash(taken.hex(), name, WEIGHTS, config, sha256)
+    if odd:
+        raise _wrong(name, WEIGHTS, odd, "train it again or take an earlier checkpoint")
     return arrays
 
 
-def read_model(folder: Folder, name: str, config: Config, sha256: str | None) -> bytes:
+class _Hashed:
+    """A file from its start on, and the hash of what was read of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._state = hashlib.sha256()
+
+    def bytes(self, count: int) -> bytes:
+        """The next bytes, fewer at the end of the file."""
+        data = self._file.read(count)
+        self._state.update(data)
+        return data
+
+    def hex(self) -> str:
+        return self._state.hexdigest()
+
+
+def read_model(
+    folder: Folder, name: str, config: Config, sha256: str | None, keep: bool = True
+) -> bytes | memoryview:
     """The bytes of `model.onnx`, which must be those that the configuration names.
 
-    sha256: what the job says of the file, None where it says nothing.
+    sha256: what the job says of the file, None where it says nothing. keep: False for a look,
+    which takes no memory where the file is local; else the bytes stay what they were.
 
     Raises:
         CheckpointError: missing, too large or changed. StorageError: it cannot be read.
     """
-    data = _read(folder, name, MODEL, MAX_MODEL_BYTES, MODEL)
-    _check_hash(data, name, MODEL, config, sha256)
+    _size(folder, name, MODEL, MAX_MODEL_BYTES, MODEL)
+    if keep or not folder.is_local:
+        data: bytes | memoryview = folder.read(MODEL)
+    else:
+        data = open_blob(folder.url(MODEL), f"generators.{name}: {MODEL}", MAX_MODEL_BYTES).view
+    _check_hash(hashlib.sha256(data).hexdigest(), name, MODEL, config, sha256)
     return data
 
 
@@ -203,17 +240,18 @@ def _wrong(name: str, file: str, text: str, way_out: str = "") -> CheckpointErro
     )
 
 
-def _read(folder: Folder, name: str, file: str, limit: int, weights: str) -> bytes:
+def _size(folder: Folder, name: str, file: str, limit: int, weights: str) -> int:
+    """Of a file that is there, within its limit."""
     try:
         size = folder.info(file).size
-        if size > limit:
-            raise _wrong(name, file, f"has {size} bytes, expected at most {limit}")
-        return folder.read(file)
     except FileNotFoundError:
         raise _wrong(
             name, file, f"no such file in {folder.uri}",
             f"expected a folder with {CONFIG} and {weights}; update generators.{name}.checkpoint",
         ) from None  # fmt: skip
+    if not 0 <= size <= limit:
+        raise _wrong(name, file, f"has {size} bytes, expected at most {limit}")
+    return size
 
 
 def _json_object(data: bytes, name: str) -> dict[str, Any]:
@@ -226,8 +264,7 @@ def _json_object(data: bytes, name: str) -> dict[str, Any]:
     return raw
 
 
-def _check_hash(data: bytes, name: str, file: str, config: Config, sha256: str | None) -> None:
-    found = hashlib.sha256(data).hexdigest()
+def _check_hash(found: str, name: str, file: str, config: Config, sha256: str | None) -> None:
     if sha256 is not None and found != sha256:
         raise _wrong(
             name, file, f"sha256 is {found}, the job says {sha256}",

@@ -199,7 +199,7 @@ def describe(name: str, spec: DiffusionGenerator, options: Options) -> Generator
         CheckpointError: the folder does not hold what it must, or the sampling does not fit
             it. StorageError: unreadable.
     """
-    config, init, _, labels = _read(name, spec, options)
+    config, init, _, labels = _read(name, spec, options, keep=False)
     _walk(name, init, spec.sampling)
     return _info(name, spec, config, init, labels)
 
@@ -222,14 +222,14 @@ def load(
 
 
 def _read(
-    name: str, spec: DiffusionGenerator, options: Options
+    name: str, spec: DiffusionGenerator, options: Options, keep: bool = True
 ) -> tuple[Config, DiffusionInit, dict[str, np.ndarray], Labels]:
     folder = Folder(spec.checkpoint, options)
     config = read_config(folder, name, "diffusion")
     init = validated(DiffusionInit, config.init, name, at="init")
     labels = _labels(name, spec, config, init.unet.num_class_embeds, options)
     shapes = parameter_shapes(init.unet)
-    return config, init, read_weights(folder, name, config, spec.sha256, shapes), labels
+    return config, init, read_weights(folder, name, config, spec.sha256, shapes, keep), labels
 
 
 def _info(

@@ -229,13 +229,13 @@ def _put(x_BCHW: np.ndarray, role: ImageRole, values: tuple[int, int]) -> np.nda
 
 
 def _read(
-    name: str, spec: OnnxGenerator, options: Options
-) -> tuple[Config, bytes, Roles, dict[str, int]]:
+    name: str, spec: OnnxGenerator, options: Options, keep: bool = True
+) -> tuple[Config, bytes | memoryview, Roles, dict[str, int]]:
     """Configuration, the file, its roles, and class -> index."""
     folder = Folder(spec.checkpoint, options)
     config = read_config(folder, name, "onnx", MODEL)
     init = validated(OnnxInit, config.init, name, at="init")
-    data = read_model(folder, name, config, spec.sha256)
+    data = read_model(folder, name, config, spec.sha256, keep)
     roles = roles_of(name, spec, read_graph(data, f"generators.{name}: {MODEL}"))
     return config, data, roles, _indexes(name, spec, config, init, roles, options)
 
@@ -309,7 +309,7 @@ def describe(name: str, spec: OnnxGenerator, options: Options) -> GeneratorInfo:
     Raises:
         CheckpointError: the folder does not hold what it must. StorageError: unreadable.
     """
-    config, _, roles, indexes = _read(name, spec, options)
+    config, _, roles, indexes = _read(name, spec, options, keep=False)
     return _info(name, spec, config, roles, indexes)
 
 
@@ -329,7 +329,7 @@ def load(
             f"execution.generators.{name}.compile: got {placement.compile}, which has no effect: "
             "a graph is not compiled by torch; expected off"
         )
-    host = OnnxHost(_session(name, data, placement), info, roles, indexes, spec)
+    host = OnnxHost(_session(name, bytes(data), placement), info, roles, indexes, spec)
     host.probe()
     return host
 

@@ -108,7 +108,7 @@ class Graph:
     outputs: tuple[Value, ...]
 
 
-def read_graph(data: bytes, place: str) -> Graph:
+def read_graph(data: bytes | memoryview, place: str) -> Graph:
     """The facts of an ONNX file. place: its name, for errors.
 
     Raises:

@@ -12,8 +12,10 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from augment.checkpoints.limits import MAX_FILE_BYTES
+from augment.checkpoints.listing import of_file, of_pipeline
 from augment.errors import CheckpointError
-from augment.generators.checkpoint import CONFIG, MODEL, WEIGHTS
+from augment.generators.checkpoint import CONFIG, MAX_CONFIG_BYTES, MODEL, WEIGHTS
 from augment.generators.protocol import Options
 from augment.spec.generators import (
     CustomGenerator,
@@ -45,7 +47,8 @@ def localized(name: str, spec: GeneratorSpec, options: Options) -> Iterator[Gene
 
 
 class _Places:
-    """Where the files of one generator are read from."""
+    """Where the files of one generator are read from. What is fetched is decided by listings:
+    only files that can be needed, within the limits of a checkpoint."""
 
     def __init__(self, name: str, options: Options, used: contextlib.ExitStack) -> None:
         self._name, self._options, self._used = name, options, used
@@ -60,6 +63,9 @@ class _Places:
         names = {info.path for info in found}
         if CONFIG not in names or len(names) < 2:
             return uri
+        for info in found:
+            limit = MAX_CONFIG_BYTES if info.path == CONFIG else MAX_FILE_BYTES
+            of_file(folder.uri, info.path, info.size, limit)
         return self._local(folder, found)
 
     def folder(self, uri: str | None, key: str) -> str | None:
@@ -67,10 +73,12 @@ class _Places:
         folder = None if uri is None else self._remote(uri)
         if folder is None:
             return uri
-        found = sorted(folder.files())
-        if not found:
+        infos: dict[str, FileInfo] = {}
+        listed = ((infos.setdefault(i.path, i).path, i.size) for i in folder.files())
+        wanted = of_pipeline(folder.uri, listed)
+        if not infos:
             raise self._nothing(key, folder.uri, "the folder of a model")
-        return self._local(folder, found)
+        return self._local(folder, sorted(infos[path] for path, _ in wanted))
 
     def file(self, uri: str, key: str) -> str:
         """Of a single file."""
@@ -81,6 +89,7 @@ class _Places:
         found = _info(folder, name)
         if found is None:
             raise self._nothing(key, uri, "a .safetensors file")
+        of_file(folder.uri, name, found.size)
         return os.path.join(self._local(folder, [found]), name)
 
     def _remote(self, uri: str) -> Folder | None:

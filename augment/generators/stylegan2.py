@@ -270,7 +270,7 @@ class Generator:
 
 
 def _read(
-    name: str, spec: StyleGan2Generator, options: Options
+    name: str, spec: StyleGan2Generator, options: Options, keep: bool = True
 ) -> tuple[Config, StyleGan2Init, dict[str, np.ndarray], dict[str, int]]:
     """Configuration, architecture, tensors, and class -> index."""
     folder = Folder(spec.checkpoint, options)
@@ -282,7 +282,7 @@ def _read(
             f"generators.{name}.sampling.noise_mode: got {spec.sampling.noise_mode!r}, which has "
             "no effect: the checkpoint's layers add no noise; expected nothing or 'const'"
         )
-    weights = read_weights(folder, name, config, spec.sha256, parameter_shapes(init))
+    weights = read_weights(folder, name, config, spec.sha256, parameter_shapes(init), keep)
     indexes = class_indexes(name, spec, config.classes, init.mapping.c_dim, options)
     return config, init, weights, indexes
 
@@ -293,7 +293,7 @@ def describe(name: str, spec: StyleGan2Generator, options: Options) -> Generator
     Raises:
         CheckpointError: the folder does not hold what it must. StorageError: unreadable.
     """
-    config, init, _, indexes = _read(name, spec, options)
+    config, init, _, indexes = _read(name, spec, options, keep=False)
     return one_pass_info(name, spec, config, _VERSION, indexes, init.side, init.img_channels)
 
 

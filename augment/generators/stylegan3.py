@@ -176,14 +176,14 @@ class Generator:
 
 
 def _read(
-    name: str, spec: StyleGan3Generator, options: Options
+    name: str, spec: StyleGan3Generator, options: Options, keep: bool = True
 ) -> tuple[Config, StyleGan3Init, dict[str, np.ndarray], dict[str, int]]:
     """Configuration, architecture, tensors, and class -> index."""
     folder = Folder(spec.checkpoint, options)
     config = read_config(folder, name, "stylegan3")
     init = validated(StyleGan3Init, config.init, name, at="init")
     check_truncation(name, spec.sampling, init.mapping, init.num_ws)
-    weights = read_weights(folder, name, config, spec.sha256, parameter_shapes(init))
+    weights = read_weights(folder, name, config, spec.sha256, parameter_shapes(init), keep)
     indexes = class_indexes(name, spec, config.classes, init.mapping.c_dim, options)
     return config, init, weights, indexes
 
@@ -205,7 +205,7 @@ def describe(name: str, spec: StyleGan3Generator, options: Options) -> Generator
     Raises:
         CheckpointError: the folder does not hold what it must. StorageError: unreadable.
     """
-    config, init, _, indexes = _read(name, spec, options)
+    config, init, _, indexes = _read(name, spec, options, keep=False)
     return _info(name, spec, config, init, indexes)
 
 

@@ -231,9 +231,10 @@ class TranslatorHost(Generic[Init]):
 
 
 def read(
-    family: Family[Init], name: str, spec: Translator, options: Options
+    family: Family[Init], name: str, spec: Translator, options: Options, keep: bool = True
 ) -> tuple[Config, Init, dict[str, np.ndarray]]:
-    """Configuration, architecture and tensors of the one network that the job asks for.
+    """Configuration, architecture and tensors of the one network that the job asks for; keep:
+    as `checkpoint.read_weights` has it.
 
     Raises:
         CheckpointError: the folder does not hold what it must, or not that network.
@@ -243,7 +244,7 @@ def read(
     config = read_config(folder, name, family.name)
     init = validated(family.init, config.init, name, at="init")
     _check_direction(name, spec, init)
-    tensors = read_weights(folder, name, config, spec.sha256, all_shapes(init))
+    tensors = read_weights(folder, name, config, spec.sha256, all_shapes(init), keep)
     if init.direction != "both":
         return config, init, tensors
     assert spec.direction is not None, "checked above"
@@ -278,7 +279,7 @@ def describe(family: Family[Init], name: str, spec: Translator, options: Options
         CheckpointError: as `read`, or the job asks for what the network has not.
         StorageError: unreadable.
     """
-    config, init, _ = read(family, name, spec, options)
+    config, init, _ = read(family, name, spec, options, keep=False)
     return _info(family, name, spec, config, init)
 
 

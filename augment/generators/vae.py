@@ -182,18 +182,23 @@ class _Checkpoint:
 
 
 def _read(
-    name: str, spec: VaeGenerator, config: Config, folder: Folder, options: Options
+    name: str,
+    spec: VaeGenerator,
+    config: Config,
+    folder: Folder,
+    options: Options,
+    keep: bool = True,
 ) -> _Checkpoint:
     _check_effects(f"generators.{name}", spec)
     if config.init.get("kind") == "pythae":
         pythae = validated(PythaeInit, config.init, name, at="init")
         shapes = vae_pythae.parameter_shapes(pythae)
-        arrays = read_weights(folder, name, config, spec.sha256, shapes)
+        arrays = read_weights(folder, name, config, spec.sha256, shapes, keep)
         return _Checkpoint(config, pythae, arrays, class_indexes(name, spec, None, 0, options))
     init = validated(VaeInit, config.init, name, at="init")
     named = own_classes(config, name)
     shapes = parameter_shapes(init, len(named))
-    arrays = read_weights(folder, name, config, spec.sha256, shapes)
+    arrays = read_weights(folder, name, config, spec.sha256, shapes, keep)
     indexes = class_indexes(name, spec, named, len(named), options)
     return _Checkpoint(config, init, arrays, indexes)
 
@@ -248,7 +253,7 @@ def describe(name: str, spec: VaeGenerator, options: Options) -> GeneratorInfo:
     config = read_config(folder, name, "vae")
     if config.init.get("kind") == "autoencoder_kl":
         return vae_kl.describe(name, spec, config, folder)
-    return _info(name, spec, _read(name, spec, config, folder, options))
+    return _info(name, spec, _read(name, spec, config, folder, options, keep=False))
 
 
 def load(

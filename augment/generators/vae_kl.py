@@ -264,13 +264,13 @@ def _network(
 
 
 def _read(
-    name: str, spec: VaeGenerator, config: Config, folder: Folder
+    name: str, spec: VaeGenerator, config: Config, folder: Folder, keep: bool = True
 ) -> tuple[KlInit, dict[str, np.ndarray], GeneratorInfo]:
     init = validated(KlInit, config.init, name, at="init")
     _check_effects(f"generators.{name}", spec, init)
     images = _images(name, spec, init)
     images.check()
-    arrays = read_weights(folder, name, config, spec.sha256, parameter_shapes(init))
+    arrays = read_weights(folder, name, config, spec.sha256, parameter_shapes(init), keep)
     height, width = images.image_size(images.typical())
     identity = {
         "family": "vae",
@@ -323,7 +323,7 @@ def _check_effects(place: str, spec: VaeGenerator, init: KlInit) -> None:
 
 def describe(name: str, spec: VaeGenerator, config: Config, folder: Folder) -> GeneratorInfo:
     """As `vae.describe`, of a folder whose `generator.json` was read."""
-    return _read(name, spec, config, folder)[2]
+    return _read(name, spec, config, folder, keep=False)[2]
 
 
 def load(

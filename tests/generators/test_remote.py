@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from augment.errors import CheckpointError
+from augment.errors import CheckpointError, UnsafeCheckpoint
 from augment.generators import SampleRequest, describe, load_host
+from augment.generators.importing import inspect
 from augment.policy import VARIABLE
 from augment.spec.generators import DiffusersGenerator, VaeGenerator
 from augment.storage import Folder
@@ -123,3 +124,65 @@ def test_a_user_without_a_home(tmp_path: Path) -> None:
         "checkpoint cache: neither XDG_CACHE_HOME nor HOME is an absolute path; expected one of "
         f"them, or `cache: {{folder: ...}}` in {tmp_path}/empty.yaml"
     )
+
+
+# ---- bounds ------------------------------------------------------------------------------
+
+
+def model(folder: Folder, files: dict[str, bytes]) -> DiffusersGenerator:
+    for name, data in files.items():
+        folder.replace(f"m/{name}", data)
+    raw = {"family": "diffusers", "classes": ["a"], "checkpoint": f"{folder.uri}/m"}
+    return DiffusersGenerator.model_validate(raw)
+
+
+def test_only_what_a_pipeline_needs_is_fetched(s3: S3Server, folder: Folder) -> None:
+    index = b'{"_class_name": "FluxPipeline"}'
+    weights = {"unet/diffusion_pytorch_model.bin": b"x" * 999, "v1.ckpt": b"y" * 999}
+    spec = model(folder, {"model_index.json": index, "README.md": b"", **weights})
+    s3.seen.clear()
+    with pytest.raises(CheckpointError, match="is of a FluxPipeline, which is not hosted"):
+        describe("g", spec, s3.options())
+    assert s3.count("GET", "/m/model_index.json") == 1
+    assert sum(s3.count("GET", f"/m/{name}") for name in (*weights, "README.md")) == 0
+
+
+def test_a_listing_that_is_refused_costs_no_download(s3: S3Server, folder: Folder) -> None:
+    spec = model(folder, {"model_index.json": b"{}", "unet/evil.py": b"", "unet/config.json": b""})
+    s3.seen.clear()
+    with pytest.raises(UnsafeCheckpoint) as told:
+        describe("g", spec, s3.options())
+    assert str(told.value) == (
+        f"{folder.uri}/m/unet/evil.py: a program; expected the weights and settings of one model; "
+        "nothing was fetched: upload it again into a folder of its own"
+    )
+    assert s3.count("GET", "/m/unet/config.json") + s3.count("GET", "/m/model_index.json") == 0
+
+
+def test_a_configuration_that_is_too_large_is_not_fetched(s3: S3Server, folder: Folder) -> None:
+    folder.replace("generator.json", b" " * (5 << 20))
+    s3.seen.clear()
+    with pytest.raises(UnsafeCheckpoint, match=r"generator\.json: 5242880 bytes, more than 41943"):
+        describe("g", vae(folder.uri), s3.options())
+    assert s3.count("GET", "vae/generator.json") == 0
+
+
+def test_an_import_fetches_once_what_it_reads(s3: S3Server, folder: Folder, tmp_path: Path) -> None:
+    """A file, and a folder under its own name."""
+    import torch
+
+    state = {"decoder.layers.0.0.weight": torch.ones(512, 2)}
+    torch.save({"model_state_dict": state}, tmp_path / "model.pt")
+    files = {"model.pt": (tmp_path / "model.pt").read_bytes(), "environment.json": b"{}",
+             "model_config.json": b'{"name": "VAE"}', "big.msgpack": b"x"}  # fmt: skip
+    for name, data in files.items():
+        folder.replace(f"pythae/{name}", data)
+    s3.seen.clear()
+    said = inspect(f"{folder.uri}/pythae", options=s3.options())
+    assert (said["kind"], said["place"]) == ("pythae", "pythae")
+    assert "refused" in said
+    alone = inspect(f"{folder.uri}/pythae/model.pt", options=s3.options())
+    assert (alone["kind"], alone["place"]) == ("torch-zip", "model.pt")
+    assert s3.count("GET", "/pythae/big.msgpack") == 0
+    with pytest.raises(CheckpointError, match=r"nothing\.pt: no such file or folder"):
+        inspect(f"{folder.uri}/nothing.pt", options=s3.options())

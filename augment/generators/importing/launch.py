@@ -1,6 +1,7 @@
 """Starts the limited process and tells of its end; publishes what it made in one step.
 
-A remote checkpoint is fetched into a temporary folder first. Knows nothing of formats.
+Of a remote checkpoint this machine's cache keeps a copy, as of those that a job names. Knows
+nothing of formats.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from augment import children, errors
+from augment.checkpoints.listing import of_file, of_import
+from augment.checkpoints.tree import folder_bytes
 from augment.errors import CheckpointError, RequestError, StorageError
 from augment.places import place_of
-from augment.storage import Folder, split_uri
+from augment.storage import FileInfo, Folder, split_uri
+from augment.storage.node_cache import node_cache
 
 _GIB = 1 << 30
 _ROOM = 4 * _GIB
@@ -160,12 +164,13 @@ def _as_raised(kind: str, text: str, *, source: str, bounds: Bounds) -> errors.A
 def _size(path: Path) -> int:
     if not path.is_dir():
         return path.stat().st_size if path.exists() else 0
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    return folder_bytes(path)
 
 
 @contextlib.contextmanager
 def _local(source: str, options: Mapping[str, Mapping[str, Any]] | None) -> Iterator[Path]:
-    """The checkpoint at a local path; what is remote is fetched for the time being."""
+    """The checkpoint at a local path; of what is remote, the copy in this machine's cache, under
+    the name that it has there."""
     place = place_of(source, "checkpoint")
     if place.is_local:
         path = Path(place.uri)
@@ -173,24 +178,44 @@ def _local(source: str, options: Mapping[str, Mapping[str, Any]] | None) -> Iter
             raise CheckpointError(f"{source}: no such file or folder; expected a checkpoint")
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="augment-import-") as name:
-        yield _fetched(place.uri, Path(name), options)
-
-
-def _fetched(source: str, into: Path, options: Mapping[str, Mapping[str, Any]] | None) -> Path:
-    folder, name = split_uri(source)
-    target = into / name
-    files = list(Folder(source, options).files())
+    above, name = split_uri(place.uri)
+    folder, files = _listed(place.uri, options)
     if not files:
-        try:
-            target.write_bytes(Folder(folder, options).read(name))
-        except FileNotFoundError:
-            raise CheckpointError(
-                f"{source}: no such file or folder; expected a checkpoint"
-            ) from None
-        return target
-    for info in files:
-        path = target / info.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(Folder(source, options).read(info.path))
-    return target
+        folder, files = Folder(above, options), [_single(above, name, options)]
+    with contextlib.ExitStack() as used:
+        copy = used.enter_context(node_cache().local(folder, files))
+        if folder.uri == Folder(above, options).uri:
+            yield copy / name
+            return
+        shown = Path(used.enter_context(tempfile.TemporaryDirectory(prefix="augment-import-")))
+        (shown / name).symlink_to(copy, target_is_directory=True)
+        yield shown / name
+
+
+def _listed(
+    source: str, options: Mapping[str, Mapping[str, Any]] | None
+) -> tuple[Folder, list[FileInfo]]:
+    """A remote folder and what of it is fetched, judged by its listing."""
+    folder = Folder(source, options)
+    infos: dict[str, FileInfo] = {}
+    listed = ((infos.setdefault(info.path, info).path, info.size) for info in folder.files())
+    wanted = of_import(source, listed)
+    if infos and not wanted:
+        raise CheckpointError(
+            f"{source}: holds no file that an import reads; expected a checkpoint"
+        )
+    return folder, sorted(infos[path] for path, _ in wanted)
+
+
+def _single(
+    above: str, name: str, options: Mapping[str, Mapping[str, Any]] | None
+) -> FileInfo:
+    folder = Folder(above, options)
+    try:
+        found = folder.info(name)
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{folder.url(name)}: no such file or folder; expected a checkpoint"
+        ) from None
+    of_file(above, name, found.size)
+    return found
