@@ -16,7 +16,7 @@ from augment.errors import RequestError
 if TYPE_CHECKING:
     from augment.generators.catalog import Family
     from augment.generators.contract import Answer
-    from augment.generators.importing import Bounds
+    from augment.generators.importing import Bounds, Choice
     from augment.generators.installed import Missing
 
 Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -43,6 +43,15 @@ def _checkpoint(parser: argparse.ArgumentParser) -> None:
     """What is read, and how much the process that reads it may use."""
     parser.add_argument("source", metavar="FILE|DIR|URI")
     parser.add_argument("--variant", metavar="NAME", help="of a folder's weights: fp16")
+    parser.add_argument(
+        "--key", metavar="NAME", help="the entry of a file that is the network: ema"
+    )
+    parser.add_argument("--prefix", metavar="NAME", help="the sub-module that is the network: G.")
+    parser.add_argument("--inputs", metavar="ROLE=NAME,...",
+                        help="of an ONNX graph: z=, class=, image=, as in a job")  # fmt: skip
+    parser.add_argument("--output", metavar="NAME", help="of an ONNX graph: its image")
+    parser.add_argument("--layout", choices=("NCHW", "NHWC"), help="of an ONNX graph's image")
+    parser.add_argument("--class-as", choices=("index", "onehot"), help="of an ONNX graph's class")
     parser.add_argument("--storage-options", metavar="FILE|JSON", dest="options",
                         help="as in a job's execution")  # fmt: skip
     parser.add_argument("--memory", metavar="GIB", type=float, help="default: 4 + 6 x its size")
@@ -53,6 +62,29 @@ def _bounds(arguments: argparse.Namespace) -> Bounds:
     from augment.generators.importing import Bounds
 
     return Bounds(memory=arguments.memory, cpu_seconds=arguments.cpu_seconds)
+
+
+def _choice(arguments: argparse.Namespace) -> Choice:
+    from augment.generators.importing import Choice
+
+    told = {key: getattr(arguments, key) for key in ("output", "layout", "class_as")}
+    told["inputs"] = _roles(arguments.inputs) if arguments.inputs is not None else None
+    given = {key: value for key, value in told.items() if value is not None}
+    return Choice(arguments.variant, arguments.key, arguments.prefix, given)
+
+
+def _roles(text: str) -> dict[str, str]:
+    """`z=latent,class=label` as a job has it."""
+    found = {}
+    for part in text.split(","):
+        role, sign, name = part.partition("=")
+        if not sign or role not in ("z", "class", "image") or role in found or not name:
+            raise RequestError(
+                f"--inputs: got {text!r:.80}; expected the graph's inputs by role, each once: "
+                "z=NAME,class=NAME,image=NAME"
+            )
+        found[role] = name
+    return found
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -67,7 +99,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
     report = inspect(
         arguments.source,
-        variant=arguments.variant,
+        choice=_choice(arguments),
         options=_options(arguments),
         bounds=_bounds(arguments),
     )
@@ -85,9 +117,9 @@ def _import(arguments: argparse.Namespace) -> int:
         source=arguments.source,
         out=arguments.out,
         classes=classes,
-        variant=arguments.variant,
         license=arguments.license,
         options=_options(arguments),
+        choice=_choice(arguments),
     )
     report = import_checkpoint(request, _bounds(arguments))
     _tell(arguments, {**report, "out": arguments.out})
@@ -115,10 +147,21 @@ def _tell(arguments: argparse.Namespace, report: dict[str, Any]) -> None:
 def _next_step(report: dict[str, Any], out: str) -> str:
     """What a job must say of it."""
     words = [f"family: {report['family']}", f"checkpoint: {out}"]
-    if not report.get("takes_image") and not report.get("pipeline") and not report.get("named"):
+    if report.get("takes") == "classes":
+        words.append("classes: [...]")
+    elif report.get("takes") == "class_index":
+        words.append("class_index: {name: index, ...}")
+    elif not report.get("takes_image") and not report.get("named"):
         count = report.get("classes")
-        words.append("class_index: {name: index, ...}" if count else "label: <class>")
+        words.append("class_index: {name: index, ...}" if count != 0 else "label: <class>")
+    words += [f"{key}: {_flow(value)}" for key, value in (report.get("words") or {}).items()]
     return f"in a job:     generators: {{name: {{{', '.join(words)}}}}}"
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {item}" for key, item in value.items()) + "}"
+    return str(value)
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -92,6 +92,7 @@ def read_nvidia(
     reader = _Reader(blob)
     entries = reader.plain.mapping(pickled.root, "the file")
     chosen = _chosen(entries, key, blob)
+    _refuse_other_programs(entries[chosen], chosen, blob)
     only(_GLOBALS, entries[chosen], f"the network {shown(chosen)}", blob)
     return reader.network(entries, chosen)
 
@@ -103,6 +104,18 @@ def _chosen(entries: Mapping[Any, object], key: str | None, blob: Blob) -> str:
     keys = ", ".join(shown(entry) for entry in list(entries)[:8])
     wanted = " or ".join(_NETWORKS) if key is None else repr(key)
     raise blob.refusal(f"no network; its keys are {keys}", wanted)
+
+
+def _refuse_other_programs(network: object, key: str, blob: Blob) -> None:
+    """Programs that came after StyleGAN3 keep its form and put torch's own modules into it."""
+    foreign = sorted(globals_in(network) - _GLOBALS)
+    if foreign and all(name.startswith("torch.nn.") for name in foreign):
+        raise blob.refusal(
+            f"the network {shown(key)} has modules of torch itself ({shown(foreign[0])[1:-1]})",
+            "StyleGAN2 or StyleGAN3, which have none: it is of another program (StyleGAN-XL with "
+            "classes, for one), whose networks are not hosted",
+            "export it as ONNX, or host it as family custom",
+        )
 
 
 def _not_nvidia(root: object, blob: Blob) -> Exception:

@@ -159,6 +159,15 @@ def is_tensor(value: object) -> bool:
     return isinstance(value, Node) and value.path in _IS_TENSOR
 
 
+def elements_of(value: object) -> int:
+    """How many numbers a tensor says that it has, for people; 0 where it says none."""
+    for _ in range(3):
+        value = inner if (inner := _inner(value)) is not None else value
+    size = value.args[2] if isinstance(value, Node) and len(value.args) > 2 else None
+    size = _of_torch_size(size)
+    return math.prod(size) if is_shape(size) else 0
+
+
 def only(
     allowed: frozenset[str], value: object, place: str, blob: Blob, seen: set[int] | None = None
 ) -> None:

@@ -9,7 +9,7 @@ Knows no architecture.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,7 +21,14 @@ from augment.checkpoints.inert import Global, Node, globals_in
 from augment.checkpoints.limits import MAX_FILE_BYTES
 from augment.checkpoints.modules import ModuleReader, Record, is_name
 from augment.checkpoints.plain import Plain, called, is_mapping, position
-from augment.checkpoints.tensors import TENSOR_GLOBALS, TensorReader, is_tensor, only
+from augment.checkpoints.tensors import (
+    TENSOR_GLOBALS,
+    TensorReader,
+    elements_of,
+    is_tensor,
+    only,
+)
+from augment.errors import UnsafeCheckpoint
 
 TRAINING_STATE = frozenset(
     {
@@ -35,6 +42,9 @@ TRAINING_STATE = frozenset(
 """Keys beside a state dict that may hold objects of any class: they are not looked into."""
 
 _STATE_DICTS = ("state_dict", "model_state_dict")
+_NESTED = 4
+"""Dicts in dicts that are looked into."""
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -57,11 +67,11 @@ def read_torch(
 ) -> Weights:
     """The weights of a `.pt`, `.pth`, `.bin` or `.ckpt` file.
 
-    name: what errors call it. key: where the state dict stands; None finds it. aside: keys
-    beside it that may hold anything.
+    name: what errors call it. key: where the state dict stands, of dicts inside dicts as
+    `outer.inner`; None finds it where there is one. aside: keys beside it that may hold anything.
 
     Raises:
-        UnsafeCheckpoint: damaged, too large, or more than data.
+        UnsafeCheckpoint: damaged, too large, more than data, or of several networks.
         CheckpointError, StorageError: it cannot be opened.
     """
     blob = open_blob(source, name, max_bytes)
@@ -81,33 +91,65 @@ class _Reader:
         self._notes: list[str] = []
 
     def weights(self, root: Any, key: str | None, aside: Collection[str]) -> Weights:
-        chosen = root
-        if is_mapping(root):
-            entries = self._plain.mapping(root, "the file")
-            chosen, place = self._chosen(root, entries, key)
-            if place is not None:
-                self._leave(entries, place, aside)
-        elif key is not None:
-            raise self._blob.refusal(f"holds {called(root)}", f"a dict with the key {key!r}")
+        chosen, left, above = root, key or "", ""
+        for _ in range(_NESTED):
+            if not is_mapping(chosen):
+                break
+            entries = self._plain.mapping(chosen, "the file")
+            step, left = self._step(entries, left, above)
+            if step is None:
+                break
+            self._leave(entries, step, aside)
+            chosen, above = entries[step], f"{above}{step}."
+        if left:
+            raise self._blob.refusal(f"holds {called(chosen)}", f"a dict with the key {left!r}")
         found = self._state_dict(chosen) if is_mapping(chosen) else self._module(chosen)
         if not found:
             raise self._blob.refusal("no tensor where its weights should be", "some")
         return Weights(found, self._form, tuple(self._notes))
 
-    def _chosen(
-        self, root: object, entries: Mapping[Any, object], key: str | None
-    ) -> tuple[object, str | None]:
-        """(state dict or module, its key); the key is None where it is the whole file."""
-        for candidate in _STATE_DICTS if key is None else (key,):
+    def _step(
+        self, entries: Mapping[Any, object], wanted: str, above: str
+    ) -> tuple[str | None, str]:
+        """(the entry to look into, None for the dict itself; what is left of the key). above:
+        the keys that led here."""
+        if wanted:
+            names = [n for n in entries if isinstance(n, str) and f"{wanted}.".startswith(f"{n}.")]
+            if not names:
+                raise self._unchosen(entries, repr(wanted[:100]), above)
+            name = max(names, key=len)
+            return name, wanted[len(name) + 1 :]
+        for candidate in _STATE_DICTS:
             if candidate in entries:
-                return entries[candidate], candidate
-        if key is None and any(is_tensor(value) for value in entries.values()):
-            return root, None
-        keys = ", ".join(shown(entry) for entry in list(entries)[:8])
-        wanted = f"one of {', '.join(_STATE_DICTS)}" if key is None else repr(key)
-        raise self._blob.refusal(
-            f"no state dict; its keys are {keys}", f"tensors, or {wanted}", "say which key holds it"
-        )
+                return candidate, ""
+        if any(is_tensor(value) for value in entries.values()):
+            return None, ""
+        held = [name for name in entries if self._holds(name, entries[name])]
+        if len(held) == 1:
+            return held[0], ""
+        if above and not held:
+            return None, ""
+        raise self._unchosen(entries, f"tensors, or one of {', '.join(_STATE_DICTS)}", above)
+
+    def _holds(self, name: object, value: object, depth: int = 0) -> bool:
+        """Whether an entry is, or has somewhere in it, a state dict."""
+        if not isinstance(name, str) or name in TRAINING_STATE or depth >= _NESTED:
+            return False
+        if not is_mapping(value):
+            return False
+        inside = self._plain.mapping(value, "an entry")
+        return any(is_tensor(v) or self._holds(n, v, depth + 1) for n, v in inside.items())
+
+    def _unchosen(self, entries: Mapping[Any, object], wanted: str, above: str) -> UnsafeCheckpoint:
+        said = []
+        for name, value in list(entries.items())[:_SHOWN]:
+            called_so = shown(above + name) if isinstance(name, str) else shown(name)
+            said.append(f"{called_so} ({held})" if (held := _sized(value)) else called_so)
+        more = ", ..." if len(entries) > _SHOWN else ""
+        several = sum(1 for name in entries if self._holds(name, entries[name]))
+        came = f"{several} state dicts" if several > 1 else "no state dict"
+        way_out = "say which with --key" if several else "save the network's own state_dict()"
+        return self._blob.refusal(f"{came}; its keys are {', '.join(said)}{more}", wanted, way_out)
 
     def _leave(self, entries: Mapping[Any, object], kept: str, aside: Collection[str]) -> None:
         for key, value in entries.items():
@@ -154,6 +196,17 @@ class _Reader:
         return self._blob.refusal(
             f"{place} is {called(value)}", "a state dict or a torch module", at=position(value)
         )
+
+
+def _sized(value: object) -> str:
+    """How many tensors and numbers an entry holds itself, for people; "" of none."""
+    items: Iterable[object] = ()
+    if isinstance(value, dict):
+        items = value.values()
+    elif isinstance(value, Node) and value.items:
+        items = [item for _, item in value.items]
+    sizes = [elements_of(item) for item in items if is_tensor(item)]
+    return f"{len(sizes)} tensors, {sum(sizes)} numbers" if sizes else ""
 
 
 def naming(value: object, seen: set[int]) -> str:

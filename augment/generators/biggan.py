@@ -315,7 +315,8 @@ def convert(foreign: Foreign) -> Conversion | None:
     if {"shared.weight", "blocks.0.0.bn1.gain.weight"} <= foreign.tensors.keys():
         raise foreign.refusal(
             "a BigGAN of ajbrock/BigGAN-PyTorch", "BigGAN-deep in the Hugging Face form",
-            "take a checkpoint of huggingface/pytorch-pretrained-BigGAN",
+            "take a checkpoint of huggingface/pytorch-pretrained-BigGAN, or export this one as "
+            "ONNX (docs/generators.md shows how)",
         )  # fmt: skip
     if not {"embeddings.weight", "generator.gen_z.weight_orig"} <= foreign.tensors.keys():
         return None

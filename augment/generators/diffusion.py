@@ -372,7 +372,7 @@ def convert(foreign: Foreign) -> Conversion | None:
     if not isinstance(scheduler, Mapping):
         raise CheckpointError(
             f"{foreign.place}: no scheduler_config.json; expected one beside the U-Net or in "
-            "scheduler/, for it says how the network was trained"
+            "scheduler/, for it says how the network was trained: name the folder that holds both"
         )
     _refuse_others(f"{foreign.place}: unet config", unet, _ONLY)
     _refuse_others(f"{foreign.place}: scheduler config", scheduler, _ONLY_SCHEDULE)

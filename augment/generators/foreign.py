@@ -77,7 +77,8 @@ class Conversion:
     graph that does not tell. quirks: what was mended or left out on the way, for people.
     graph: the file that stands in the place of tensors. takes_image: whether its samples are
     made from images. null_class: whether the last class may stand for none, so that names
-    may be one fewer.
+    may be one fewer. words: what a job must say of it besides. parameters: of a graph, the
+    numbers that it holds. to_be_run: whether only a run of it shows what it makes.
     """
 
     family: str
@@ -89,6 +90,9 @@ class Conversion:
     graph: bytes | None = None
     takes_image: bool = False
     null_class: bool = False
+    words: Mapping[str, Any] = field(default_factory=dict)
+    parameters: int | None = None
+    to_be_run: bool = False
 
 
 def matched(

@@ -19,11 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from augment.errors import CheckpointError, RequestError
 from augment.generators.checkpoint import MODEL, Config, read_config, read_model, validated
-from augment.generators.foreign import Conversion, Foreign
 from augment.generators.hosting import empty_batch, finished
 from augment.generators.labels import class_indexes
 from augment.generators.onnx_graph import read_graph
-from augment.generators.onnx_roles import ImageRole, Roles, roles_of
+from augment.generators.onnx_roles import MAX_SIDE, ImageRole, Roles, roles_of
 from augment.generators.protocol import (
     GeneratedBatch,
     GeneratorInfo,
@@ -50,12 +49,17 @@ _NO_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "bad al
 
 
 class OnnxInit(BaseModel):
-    """`init` in `generator.json`. num_classes: of a class that is given as an index, which
-    the graph does not tell; None: unknown."""
+    """`init` in `generator.json`: what the graph does not tell. num_classes: of a class that is
+    given as an index; None: unknown. image: the sizes of the image that it makes, without its
+    rows, as a run has shown them; None: the graph has them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     num_classes: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    image: (
+        Annotated[list[Annotated[int, Field(ge=1, le=MAX_SIDE)]], Field(min_length=3, max_length=3)]
+        | None
+    ) = None
 
 
 def latents(sample_ids: Sequence[str], n: int, sampling: OnnxSampling) -> np.ndarray:
@@ -131,10 +135,10 @@ class OnnxHost:
             return empty_batch(self.info)
         for request in batch:
             self.validate(request)
-        feeds = self._feeds(batch)
+        fed = feeds(self._roles, self._spec, self._indexes, batch)
         rows = self._roles.batch or len(batch)
         parts = [
-            self._run({key: _rows(value, at, rows) for key, value in feeds.items()})
+            self._run({key: _rows(value, at, rows) for key, value in fed.items()})
             for at in range(0, len(batch), rows)
         ]
         return finished(np.concatenate(parts)[: len(batch)])
@@ -156,38 +160,11 @@ class OnnxHost:
                 f"memory ({error}); expected a smaller graph, or a larger device"
             ) from None
 
-    def _feeds(self, batch: Sequence[SampleRequest]) -> dict[str, np.ndarray]:
-        roles, feeds = self._roles, dict[str, np.ndarray]()
-        if roles.z is not None:
-            z_BZ = latents([r.sample_id for r in batch], roles.z_size, self._spec.sampling)
-            feeds[roles.z.name] = z_BZ.reshape(-1, *roles.z_shape).astype(roles.z.dtype)
-        if roles.class_ is not None:
-            index_B = np.array([self._indexes[r.label_name] for r in batch], dtype=np.int64)
-            if roles.class_as == "onehot":
-                index_B = np.arange(roles.num_classes or 0) == index_B[:, None]
-            elif len(roles.class_.dims or ()) == 2:
-                index_B = index_B[:, None]
-            feeds[roles.class_.name] = index_B.astype(roles.class_.dtype)
-        if roles.source is not None:
-            sources = [_taken(r.source, roles.source) for r in batch if r.source is not None]
-            feeds[roles.source.value.name] = _put(
-                np.stack(sources), roles.source, self._spec.image_range
-            )
-        return feeds
-
-    def _run(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _run(self, fed: Mapping[str, np.ndarray]) -> np.ndarray:
         """(rows, C, H, W) float32, [-1, 1] where the graph keeps its range."""
         image = self._roles.image
-        try:
-            (out,) = self._session.run([image.value.name], dict(feeds))
-        except Exception as error:  # the runtime has an exception class for each of its codes
-            if any(text in str(error).lower() for text in _NO_MEMORY):
-                raise MemoryError(_short(error)) from None
-            raise CheckpointError(
-                f"generators.{self.info.name}: {MODEL}: the runtime refuses the batch "
-                f"({_short(error)}); expected indexes and images that the graph knows"
-            ) from None
-        rows = len(next(iter(feeds.values())))
+        out = run(self._session, image.value.name, fed, f"generators.{self.info.name}")
+        rows = len(next(iter(fed.values())))
         x_BCHW = out if image.layout == "NCHW" else np.moveaxis(out, 3, 1)
         expected = (rows, image.channels, image.height, image.width)
         if x_BCHW.shape != expected:
@@ -198,6 +175,46 @@ class OnnxHost:
         black, white = self._spec.range
         scaled = (x_BCHW.astype(np.float32) - black) * (2.0 / (white - black)) - 1.0
         return np.ascontiguousarray(scaled, dtype=np.float32)
+
+
+def run(session: Any, output: str, fed: Mapping[str, np.ndarray], place: str) -> np.ndarray:
+    """One output of a graph.
+
+    Raises:
+        CheckpointError: the runtime refuses what it is fed. MemoryError: it does not fit.
+    """
+    try:
+        (out,) = session.run([output], dict(fed))
+    except Exception as error:  # the runtime has an exception class for each of its codes
+        if any(text in str(error).lower() for text in _NO_MEMORY):
+            raise MemoryError(_short(error)) from None
+        raise CheckpointError(
+            f"{place}: {MODEL}: the runtime refuses the batch ({_short(error)}); expected indexes "
+            "and images that the graph knows"
+        ) from None
+    made: np.ndarray = out
+    return made
+
+
+def feeds(
+    roles: Roles, spec: OnnxGenerator, indexes: Mapping[str, int], batch: Sequence[SampleRequest]
+) -> dict[str, np.ndarray]:
+    """Input -> its values for a batch: latents of the samples' streams, classes, sources."""
+    found = dict[str, np.ndarray]()
+    if roles.z is not None:
+        z_BZ = latents([r.sample_id for r in batch], roles.z_size, spec.sampling)
+        found[roles.z.name] = z_BZ.reshape(-1, *roles.z_shape).astype(roles.z.dtype)
+    if roles.class_ is not None:
+        index_B = np.array([indexes[r.label_name] for r in batch], dtype=np.int64)
+        if roles.class_as == "onehot":
+            index_B = np.arange(roles.num_classes or 0) == index_B[:, None]
+        elif len(roles.class_.dims or ()) == 2:
+            index_B = index_B[:, None]
+        found[roles.class_.name] = index_B.astype(roles.class_.dtype)
+    if roles.source is not None:
+        sources = [_taken(r.source, roles.source) for r in batch if r.source is not None]
+        found[roles.source.value.name] = _put(np.stack(sources), roles.source, spec.image_range)
+    return found
 
 
 def _rows(values: np.ndarray, at: int, rows: int) -> np.ndarray:
@@ -236,7 +253,8 @@ def _read(
     config = read_config(folder, name, "onnx", MODEL)
     init = validated(OnnxInit, config.init, name, at="init")
     data = read_model(folder, name, config, spec.sha256, keep)
-    roles = roles_of(name, spec, read_graph(data, f"generators.{name}: {MODEL}"))
+    graph = read_graph(data, f"generators.{name}: {MODEL}").showing(spec.output, init.image)
+    roles = roles_of(name, spec, graph)
     return config, data, roles, _indexes(name, spec, config, init, roles, options)
 
 
@@ -329,12 +347,17 @@ def load(
             f"execution.generators.{name}.compile: got {placement.compile}, which has no effect: "
             "a graph is not compiled by torch; expected off"
         )
-    host = OnnxHost(_session(name, bytes(data), placement), info, roles, indexes, spec)
+    host = OnnxHost(session_of(name, bytes(data), placement), info, roles, indexes, spec)
     host.probe()
     return host
 
 
-def _session(name: str, data: bytes, placement: Placement) -> Any:
+def session_of(name: str, data: bytes, placement: Placement) -> Any:
+    """The graph in the runtime.
+
+    Raises:
+        CheckpointError: the runtime is missing, or refuses it.
+    """
     place = f"generators.{name}"
     try:
         import onnxruntime as runtime
@@ -387,22 +410,3 @@ def _short(error: Exception) -> str:
     """The end of what the runtime says, where the reason stands."""
     text = " ".join(str(error).split())
     return text if len(text) <= 300 else f"...{text[-297:]}"
-
-
-def convert(foreign: Foreign) -> Conversion | None:
-    """A graph, judged as it is; None where it is no ONNX file.
-
-    Raises:
-        CheckpointError: it has what is refused (operators of its own, data outside, ...).
-    """
-    if foreign.kind != "onnx" or foreign.data is None:
-        return None
-    graph = read_graph(foreign.data, foreign.place)
-    try:
-        roles = roles_of("imported", OnnxGenerator(family="onnx", checkpoint="."), graph)
-    except CheckpointError as error:  # the job can say what nothing here tells
-        quirk = f"its inputs and outputs cannot be told apart without the job: {error}"
-        return Conversion("onnx", {}, {}, None, (quirk,), graph=foreign.data)
-    num_classes = 0 if roles.class_ is None else roles.num_classes
-    fed = roles.source is not None
-    return Conversion("onnx", {}, {}, num_classes, graph=foreign.data, takes_image=fed)

@@ -11,14 +11,18 @@ Source of the format: onnx/onnx.proto of github.com/onnx/onnx (Apache-2.0), IR v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from augment.checkpoints.blob import shown
 from augment.errors import CheckpointError
 
 MAX_DEPTH = 16
 """Graphs within graphs (bodies of If and Loop)."""
 MAX_FIELDS = 2_000_000
+_RANK = 16
+"""Dimensions of a tensor that are looked at."""
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 RANDOM = (
     "RandomNormal",
@@ -94,18 +98,37 @@ class Value:
     dtype: str | None
     dims: tuple[int | None, ...] | None
 
+    def showing(self, sizes: Sequence[int]) -> Value:
+        """With these sizes (without the rows) where its own are open."""
+        dims = (None, *sizes) if self.dims is None else self.dims
+        if len(dims) != len(sizes) + 1:
+            return self
+        known = zip(dims[1:], sizes, strict=True)
+        return replace(self, dims=(dims[0], *(b if a is None else a for a, b in known)))
+
     def __str__(self) -> str:
         dims = "?" if self.dims is None else ", ".join("?" if d is None else str(d)
                                                        for d in self.dims)  # fmt: skip
-        return f"{self.name} ({self.dtype or 'no tensor'} [{dims}])"
+        return f"{shown(self.name)[1:-1]} ({self.dtype or 'no tensor'} [{dims}])"
 
 
 @dataclass(frozen=True)
 class Graph:
-    """inputs: without those that have a value of their own in the file."""
+    """inputs: without those that have a value of their own in the file. parameters: numbers
+    that it holds, in whatever place."""
 
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+    parameters: int = 0
+
+    def showing(self, output: str | None, sizes: Sequence[int] | None) -> Graph:
+        """With these sizes (without the rows) where those of an output are open; of the only
+        one where `output` names none."""
+        only = self.outputs[0].name if len(self.outputs) == 1 else None
+        if sizes is None:
+            return self
+        outputs = [v.showing(sizes) if v.name == (output or only) else v for v in self.outputs]
+        return replace(self, outputs=tuple(outputs))
 
 
 def read_graph(data: bytes | memoryview, place: str) -> Graph:
@@ -121,6 +144,7 @@ class _Reader:
     def __init__(self, place: str) -> None:
         self._place = place
         self._fields = 0
+        self._numbers = 0
 
     # ---- messages ----
 
@@ -137,7 +161,8 @@ class _Reader:
                 )
         if len(graphs) != 1:
             raise self._refuse(f"{len(graphs)} graphs", "an ONNX file, which has one")
-        return self._graph(graphs[0], 0)
+        found = self._graph(graphs[0], 0)
+        return replace(found, parameters=self._numbers)
 
     def _graph(self, data: memoryview, depth: int) -> Graph:
         if depth > MAX_DEPTH:
@@ -200,15 +225,28 @@ class _Reader:
 
     def _tensor(self, data: memoryview) -> str:
         """Its name."""
-        name = ""
+        name, sizes = "", list[int]()
         for field, value in self._messages(data, "TensorProto"):
             if field == "name":
                 name = self._text(value)
+            elif field == "dims":
+                sizes += self._whole_numbers(value)
             elif field == "external_data" or (field == "data_location" and value != 0):
                 raise self._refuse(
                     "a tensor whose data lies outside the file", "one file: export it again so"
                 )
+        self._numbers += min(math.prod(sizes[:_RANK]), len(data))
         return name
+
+    def _whole_numbers(self, value: int | memoryview) -> list[int]:
+        """Of a field that holds one, or several in a row."""
+        if isinstance(value, int):
+            return [value]
+        found, at = list[int](), 0
+        while at < len(value) and len(found) <= _RANK:
+            number, at = self._varint(value, at)
+            found.append(number)
+        return found
 
     def _sparse(self, data: memoryview) -> str:
         """The name of its values."""

@@ -115,13 +115,49 @@ def test_an_unknown_entry_may_hold_plain_values_only() -> None:
     equal(read_torch(saved({"state_dict": STATE, "extra": io.StringIO}), aside={"extra"}), STATE)
 
 
-def test_the_caller_names_the_key() -> None:
-    data = saved({"g": STATE, "d": {}})
-    equal(read_torch(data, key="g"), STATE)
-    with pytest.raises(UnsafeCheckpoint, match=r"no state dict; its keys are 'g', 'd'; expected t"):
-        read_torch(data)
-    with pytest.raises(UnsafeCheckpoint, match="expected tensors, or 'h'; say which key"):
+def test_one_state_dict_among_other_things_is_found() -> None:
+    """As trainings save it: beside an epoch, an optimizer, other settings."""
+    optimizer = {"state": {0: {"step": torch.ones(1)}}, "param_groups": [{"lr": 0.1}]}
+    found = read_torch(saved({"G": STATE, "epoch": 3, "opt": optimizer}))
+    equal(found, STATE)
+    assert found.notes == ("left aside: 'epoch'", "left aside: 'opt'")
+    equal(read_torch(saved({"networks": {"G": {"state_dict": STATE}, "n": 1}, "best": 0.5})), STATE)
+    equal(read_torch(saved({"G": collections.OrderedDict(STATE)})), STATE)
+
+
+SMALL = {"a.weight": torch.ones(2, 3), "b": torch.ones(3), "c": torch.zeros(3)}
+
+
+def test_of_several_state_dicts_the_caller_names_one() -> None:
+    """An average is not preferred unasked: it is another network."""
+    data = saved({"model": SMALL, "ema": SMALL, "d": {}, "args": 5})
+    text = (
+        "x.pt: 2 state dicts; its keys are 'model' (3 tensors, 12 numbers), 'ema' (3 tensors, "
+        "12 numbers), 'd', 'args'; expected tensors, or one of state_dict, model_state_dict; say "
+        "which with --key"
+    )
+    with pytest.raises(UnsafeCheckpoint) as told:
+        read_torch(data, "x.pt")
+    assert str(told.value) == text
+    equal(read_torch(data, key="ema"), SMALL)
+    with pytest.raises(UnsafeCheckpoint, match=r"2 state dicts; .*; expected 'h'; say which with"):
         read_torch(data, key="h")
+    with pytest.raises(UnsafeCheckpoint, match="expected a dict with the key 'x'"):
+        read_torch(data, key="ema.a.weight.x")
+    with pytest.raises(UnsafeCheckpoint, match="no tensor where its weights should be"):
+        read_torch(data, key="d")
+
+
+def test_a_key_inside_a_key() -> None:
+    other = {"w": torch.ones(1)}
+    data = saved({"nets": {"G": SMALL, "G.ema": other}})
+    equal(read_torch(data, key="nets.G"), SMALL)
+    equal(read_torch(data, key="nets.G.ema"), other)
+    with pytest.raises(UnsafeCheckpoint) as told:
+        read_torch(saved({"nets": {"G": SMALL, "D": other}}), "x.pt")
+    assert "its keys are 'nets.G' (3 tensors, 12 numbers), 'nets.D' (1 tensors, 1 numbers)" in (
+        str(told.value)
+    )
 
 
 def test_parameters_with_attributes_are_tensors() -> None:

@@ -151,8 +151,8 @@ def test_wrong_execution(load_text: Load, tmp_path: Path) -> None:
         "--set engine=dask: execution.engine: got 'dask'; expected one of local, ray",
         "--set workers=0: execution.workers: got 0; expected a number >= 1",
         "--set generators.fake.batch_sise=3: execution.generators.fake.batch_sise: got an unknown "
-        "key; expected one of batch_size, batch_timeout_s, channels_last, compile, replicas, "
-        "resources. Did you mean 'batch_size'?",
+        "key; expected one of batch_size, batch_timeout_s, channels_last, compile, "
+        "load_timeout_s, replicas, resources. Did you mean 'batch_size'?",
         "gpu.yaml:2: execution.workrs: got an unknown key; expected one of address, "
         "autoscale, engine, generators, log_format, metrics, storage_options, workers. "
         "Did you mean 'workers'?",

@@ -9,12 +9,20 @@ large or slow ends the child, never the caller.
 | module | does |
 |---|---|
 | `reading` | a file or folder -> `Foreign`, through `augment.checkpoints` |
+| `naming` | which of a file's tensors are the network: prefixes, sub-modules |
 | `families` | `Foreign` -> `Conversion`, by the first family whose own it is |
+| `elsewhere` | files that need no import, and what to do with each |
 | `writing` | `Conversion` -> folder, and what a smoke test says of it |
 | `child` | the three in a limited process |
 | `launch` | starts the child and tells of its end |
 """
 
-from augment.generators.importing.launch import Bounds, ImportRequest, import_checkpoint, inspect
+from augment.generators.importing.launch import (
+    Bounds,
+    Choice,
+    ImportRequest,
+    import_checkpoint,
+    inspect,
+)
 
-__all__ = ["Bounds", "ImportRequest", "import_checkpoint", "inspect"]
+__all__ = ["Bounds", "Choice", "ImportRequest", "import_checkpoint", "inspect"]

@@ -74,43 +74,56 @@ def _inspect(request: dict[str, Any]) -> dict[str, Any]:
         "place": found.place, "kind": found.kind, "bytes": found.size, "notes": list(found.notes),
     }  # fmt: skip
     try:
-        reading = read(path, request["variant"])
+        reading = read(path, request["variant"], request["key"])
         report |= {
             "sha256": reading.sha256,
             "embedded_sha256": list(reading.embedded_sha256),
             "skipped": dict(reading.skipped or {}),
             "notes": list(reading.notes),
         }
-        report |= _recognised(reading)
+        report |= _recognised(reading, request)
     except CheckpointError as error:
         report["refused"] = str(error)
     return report
 
 
-def _recognised(reading: Any) -> dict[str, Any]:
+def _recognised(reading: Any, request: dict[str, Any]) -> dict[str, Any]:
     from augment.generators.importing.families import convert
-    from augment.generators.importing.writing import trial_spec, write_folder
 
     if reading.pipeline:
-        return {"family": "diffusers", "pipeline": reading.pipeline}
-    conversion = convert(reading.foreigns)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_folder(folder, conversion, reading, None, None)
-        from augment.generators import describe
-
-        info = describe("inspected", trial_spec(folder, conversion, named=False))
+        _refuse_told(request)
+        return {"family": "diffusers", "pipeline": reading.pipeline, "takes": reading.takes}
+    conversion = convert(reading.foreigns, request["prefix"], request["told"])
+    counted = sum(int(array.size) for array in conversion.tensors.values())
     return {
         "family": conversion.family,
         "init": dict(conversion.init),
+        **({} if conversion.to_be_run else _sizes(conversion, reading, Path(request["path"]).name)),
+        "classes": conversion.num_classes,
+        "parameters": counted if conversion.parameters is None else conversion.parameters,
+        "quirks": list(conversion.quirks),
+        "license_note": conversion.license_note,
+    }
+
+
+def _sizes(conversion: Any, reading: Any, place: str) -> dict[str, Any]:
+    """What its images are like, as a job would be told. place: the file, for errors."""
+    from augment.generators import describe
+    from augment.generators.importing.writing import trial_spec, write_folder
+    from augment.generators.onnx_import import told_of
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_folder(folder, conversion, reading, None, None)
+        try:
+            info = describe("imported", trial_spec(folder, conversion, named=False))
+        except CheckpointError as error:
+            raise told_of(place, error) from None
+    return {
         "height": info.height,
         "width": info.width,
         "channels": info.channels,
         "takes_image": info.takes_image,
-        "classes": conversion.num_classes,
-        "parameters": sum(int(array.size) for array in conversion.tensors.values()),
-        "quirks": list(conversion.quirks),
-        "license_note": conversion.license_note,
     }
 
 
@@ -124,17 +137,24 @@ def _import(request: dict[str, Any]) -> dict[str, Any]:
         trial_spec,
         write_folder,
     )
+    from augment.generators.onnx_import import told_of
 
     folder, classes = Path(request["folder"]), request["classes"]
-    reading = read(Path(request["path"]), request["variant"])
+    reading = read(Path(request["path"]), request["variant"], request["key"])
     if reading.pipeline:
+        _refuse_told(request)
         copy_pipeline(folder, reading)
-        return {"family": "diffusers", "pipeline": reading.pipeline,
+        return {"family": "diffusers", "pipeline": reading.pipeline, "takes": reading.takes,
                 "skipped": dict(reading.skipped or {})}  # fmt: skip
-    conversion = convert(reading.foreigns)
+    conversion = convert(reading.foreigns, request["prefix"], request["told"])
+    if conversion.to_be_run:
+        conversion = _run(conversion, reading.foreigns[0].place)
     write_folder(folder, conversion, reading, classes, request["license"])
     _widen()
-    info, said = smoke(trial_spec(folder, conversion, named=classes is not None))
+    try:
+        info, said = smoke(trial_spec(folder, conversion, named=classes is not None))
+    except CheckpointError as error:
+        raise told_of(Path(request["path"]).name, error) from None
     add_smoke(folder, said)
     return {
         "family": info.family,
@@ -143,11 +163,29 @@ def _import(request: dict[str, Any]) -> dict[str, Any]:
         "classes": conversion.num_classes,
         "named": classes is not None,
         "takes_image": info.takes_image,
+        "words": dict(conversion.words),
         "quirks": list(conversion.quirks),
         "license_note": conversion.license_note,
         "skipped": dict(reading.skipped or {}),
         "smoke": said,
     }
+
+
+def _run(conversion: Any, place: str) -> Any:
+    """A graph is run once where only that shows what it makes."""
+    from augment.generators.onnx_import import observed
+
+    _widen()
+    return observed(conversion, place)
+
+
+def _refuse_told(request: dict[str, Any]) -> None:
+    """Of a pipeline there is nothing to choose."""
+    options = [*request["told"], *(["prefix"] if request["prefix"] is not None else [])]
+    for option in options:
+        raise CheckpointError(
+            f"--{option.replace('_', '-')}: has no effect, a pipeline is taken as it is"
+        )
 
 
 _VERBS = {"inspect": _inspect, "import": _import}

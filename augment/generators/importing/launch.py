@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from augment.storage.node_cache import node_cache
 _GIB = 1 << 30
 _ROOM = 4 * _GIB
 """Address space for Python, numpy and pydantic, of which little is used."""
+_PATIENCE = 10
+"""Seconds that may pass for each of CPU time: a process that only waits ends as well."""
 _TIMES_FILE = 6
 """Address space per byte of the checkpoint: the mapped file, its numbers as float32, and the
 new file as it is written."""
@@ -45,34 +47,51 @@ class Bounds:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What of a checkpoint is meant, where it holds several things. variant: of a folder's
+    weights, for example `fp16`. key: of a file's entries. prefix: of its tensors' names. told:
+    of a graph, what a job would say: `inputs`, `class_as`, `output`, `layout`."""
+
+    variant: str | None = None
+    key: str | None = None
+    prefix: str | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+    def asked(self) -> dict[str, Any]:
+        """As the child reads it."""
+        return {**asdict(self), "told": dict(self.told)}
+
+
+@dataclass(frozen=True)
 class ImportRequest:
     """source: a local path or URI. out: the folder to make. classes: names in the order of
-    the network's indexes. variant: of a folder's weights. license: SPDX expression."""
+    the network's indexes. license: SPDX expression. choice: what of the source is meant."""
 
     source: str
     out: str
     classes: Sequence[str] | None = None
-    variant: str | None = None
     license: str | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    choice: Choice = field(default_factory=Choice)
 
 
 def inspect(
     source: str,
     *,
-    variant: str | None = None,
+    choice: Choice | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     bounds: Bounds | None = None,
 ) -> dict[str, Any]:
     """What a checkpoint is, by content: kind, family, resolution, classes, parameters,
     licence note, digests; `refused` says why it cannot be hosted. Executes nothing of it.
+    choice: what of the source is meant.
 
     Raises:
         CheckpointError: there is nothing, or the limits were too small.
         StorageError: it cannot be read.
     """
     with _local(source, options) as path:
-        request = {"verb": "inspect", "path": str(path), "variant": variant}
+        request = {"verb": "inspect", "path": str(path), **(choice or Choice()).asked()}
         return _ask(request, path, bounds or Bounds(), source)
 
 
@@ -100,7 +119,7 @@ def import_checkpoint(request: ImportRequest, bounds: Bounds | None = None) -> d
                 "verb": "import",
                 "path": str(path),
                 "folder": str(part),
-                "variant": request.variant,
+                **request.choice.asked(),
                 "classes": None if request.classes is None else list(request.classes),
                 "license": request.license,
             }
@@ -119,14 +138,21 @@ def _ask(request: Mapping[str, Any], path: Path, bounds: Bounds, source: str) ->
         "smoke_memory": int(bounds.smoke_memory * _GIB),
         "cpu_seconds": bounds.cpu_seconds,
     }
-    done = subprocess.run(
-        children.command("augment.generators.importing.child"),
-        input=json.dumps({**request, **limits}),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    )
+    try:
+        done = subprocess.run(
+            children.command("augment.generators.importing.child"),
+            input=json.dumps({**request, **limits}),
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            timeout=_PATIENCE * bounds.cpu_seconds,
+        )
+    except subprocess.TimeoutExpired:
+        raise CheckpointError(
+            f"{source}: the import took longer than {_PATIENCE} x {bounds.cpu_seconds} s, most of "
+            "them without work of its own; look at the disk, or raise --cpu-seconds"
+        ) from None
     if done.returncode or not done.stdout:
         raise _ended(done, source, bounds)
     answer = json.loads(done.stdout)
@@ -207,9 +233,7 @@ def _listed(
     return folder, sorted(infos[path] for path, _ in wanted)
 
 
-def _single(
-    above: str, name: str, options: Mapping[str, Mapping[str, Any]] | None
-) -> FileInfo:
+def _single(above: str, name: str, options: Mapping[str, Mapping[str, Any]] | None) -> FileInfo:
     folder = Folder(above, options)
     try:
         found = folder.info(name)

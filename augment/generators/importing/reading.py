@@ -15,16 +15,21 @@ from typing import Any
 
 import numpy as np
 
+from augment.checkpoints.blob import open_blob, shown
 from augment.checkpoints.folders import FolderScan, scan_folder
+from augment.checkpoints.inert import globals_in, read_pickle
 from augment.checkpoints.nvidia import read_nvidia
 from augment.checkpoints.safetensors_file import SafeTensors, read_safetensors
 from augment.checkpoints.sniff import READABLE, Found, sniff
+from augment.checkpoints.tensors import TENSOR_GLOBALS
 from augment.checkpoints.torch_file import read_torch
 from augment.errors import CheckpointError, UnsafeCheckpoint
+from augment.generators.diffusers_parts import PIPELINES, check_pipeline
 from augment.generators.foreign import Foreign
 
 _BLOCK = 1 << 20
 _MAX_JSON = 4 << 20
+_NAMES = 3
 _DIRECTIONS = ("net_G_A.pth", "net_G_B.pth")
 """Ends of the names of CycleGAN's two generators: nothing inside says which is which."""
 _OWN_SETTINGS = ("config.json", "model_config.json")
@@ -46,8 +51,13 @@ _WHY: Mapping[str, tuple[str, str]] = {
         "a StyleGAN pickle of the TensorFlow program",
         "convert it with legacy.py of NVlabs/stylegan3",
     ),
-    "pickle": ("a pickle of no known program", "save the weights as safetensors"),
+    "pickle": (
+        "a pickle of no known program",
+        "save the network's state_dict() with torch.save or as safetensors; a network that is not "
+        "hosted can be exported as ONNX (docs/generators.md shows how), or hosted as family custom",
+    ),
 }
+_KEYED = ("torch-zip", "torch-legacy", "nvidia-pickle")
 
 
 @dataclass(frozen=True)
@@ -69,31 +79,39 @@ class Reading:
     files: Mapping[str, Path] | None = None
     pipeline: str | None = None
     """Class of a pipeline of several networks, which is taken as it is."""
+    takes: str | None = None
+    """What a job must say of such a pipeline: `classes`, or `class_index`."""
 
 
-def read(path: Path, variant: str | None = None) -> Reading:
-    """Read what stands at a local path. variant: of a folder's weights, for example `fp16`.
+def read(path: Path, variant: str | None = None, key: str | None = None) -> Reading:
+    """Read what stands at a local path. variant: of a folder's weights, for example `fp16`. key:
+    where a file that holds several things has the network.
 
     Raises:
         UnsafeCheckpoint: it is damaged, more than data, or of a kind that is refused.
         CheckpointError, StorageError: it cannot be opened.
     """
     found = sniff(path)
+    if key is not None and found.kind not in _KEYED:
+        raise CheckpointError(
+            f"{path.name}: got --key {key[:80]}, which has no effect: it is of the kind "
+            f"{found.kind}; expected a pickle of torch.save or NVIDIA that holds several things"
+        )
     if path.is_dir():
         return _read_folder(path, found, variant)
     if variant is not None:
         raise CheckpointError(f"{path.name}: got --variant {variant}; only folders have variants")
-    return _read_file(path, found)
+    return _read_file(path, found, key)
 
 
 # ---- files -----------------------------------------------------------------------------
 
 
-def _read_file(path: Path, found: Found) -> Reading:
+def _read_file(path: Path, found: Found, key: str | None) -> Reading:
     sha256 = sha256_of(path)
     match found.kind:
         case "nvidia-pickle":
-            network = read_nvidia(path)
+            network = read_nvidia(path, key=key)
             config = {
                 "class_name": network.class_name,
                 "init_args": network.init_args,
@@ -106,7 +124,7 @@ def _read_file(path: Path, found: Found) -> Reading:
                 found.kind, sha256, (foreign,), embedded, notes=(*found.notes, *network.notes)
             )
         case "torch-zip" | "torch-legacy":
-            weights = read_torch(path)
+            weights = read_torch(path, key=key)
             foreign = Foreign(path.name, "state_dict", weights.tensors)
             return Reading(found.kind, sha256, (foreign,), notes=(*found.notes, *weights.notes))
         case "safetensors":
@@ -122,9 +140,21 @@ def _read_file(path: Path, found: Found) -> Reading:
 
 def _refused(path: Path, found: Found) -> UnsafeCheckpoint:
     why, way_out = _WHY.get(found.kind, (f"a file of the kind {found.kind}", ""))
+    if found.kind == "pickle" and (named := _named(path)):
+        why += f" (it names {named})"
     expected = f"one of {', '.join(READABLE)}"
     end = f"; {way_out}" if way_out else ""
     return UnsafeCheckpoint(f"{path.name}: {why}; expected {expected}{end}")
+
+
+def _named(path: Path) -> str:
+    """The first of the classes that a pickle names, beside those of plain values and tensors."""
+    try:
+        found = globals_in(read_pickle(open_blob(path)).root) - TENSOR_GLOBALS
+    except UnsafeCheckpoint:
+        return ""
+    own = sorted(name for name in found if not name.startswith("torch."))
+    return ", ".join(shown(name)[1:-1] for name in own[:_NAMES]) + (", ..." if own[_NAMES:] else "")
 
 
 def _metadata(tensors: SafeTensors) -> Mapping[str, Any]:
@@ -156,8 +186,8 @@ def _read_folder(path: Path, found: Found, variant: str | None) -> Reading:
     if found.kind == "folder":
         return _read_training(path, variant)
     scan = scan_folder(path, variant=variant, pickled=True)
+    pipeline = _pipeline(path, scan)
     files = {name: file.path for name, file in scan.needed.items()}
-    pipeline = _pipeline(scan)
     foreigns = () if pipeline else (_read_model(path, scan),)
     return Reading(
         scan.kind,
@@ -167,13 +197,42 @@ def _read_folder(path: Path, found: Found, variant: str | None) -> Reading:
         notes=(*found.notes, *scan.notes),
         files=files,
         pipeline=pipeline,
+        takes=_takes(pipeline),
     )
 
 
-def _pipeline(scan: FolderScan) -> str | None:
-    """The class of a pipeline whose weights lie in several components."""
-    parts = {name.rpartition("/")[0] for name in scan.needed if name.endswith(".safetensors")}
-    return scan.classes[""][1] if scan.kind == "diffusers" and len(parts) > 1 else None
+def _pipeline(path: Path, scan: FolderScan) -> str | None:
+    """The class of a pipeline of several networks, which is taken as it is; None of a folder of
+    one network.
+
+    Raises:
+        CheckpointError: the family diffusers hosts no such pipeline: the same is said to a job.
+        UnsafeCheckpoint: its settings are refused.
+    """
+    if scan.kind not in ("diffusers", "parts"):
+        return None
+    networks = {name.rpartition("/")[0] for name in scan.needed if name.endswith("/config.json")}
+    if scan.kind == "parts":
+        if len(networks) > 1:
+            listed = ", ".join(sorted(networks))
+            raise CheckpointError(
+                f"{path.name}: no model_index.json, and several networks ({listed}); expected "
+                "a pipeline as save_pretrained writes it, or name one network's folder"
+            )
+        return None
+    own = scan.classes[""][1]
+    hosted = any(own in kinds.values() for kinds in PIPELINES.values())
+    if not hosted and len(networks) < 2:
+        return None
+    check_pipeline(path, scan)
+    return own
+
+
+def _takes(pipeline: str | None) -> str | None:
+    """What a job must say of a pipeline's classes."""
+    if pipeline is None:
+        return None
+    return "class_index" if pipeline == "DiTPipeline" else "classes"
 
 
 def _read_model(path: Path, scan: FolderScan) -> Foreign:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ from augment.seeds import class_conditioning, stream, synthetic_id
 from augment.spec.generator_base import ClassConditional
 from augment.spec.generators import GeneratorSpec
 
+_VARIANT = re.compile(
+    r"^([^.]+(?:\.safetensors\.index)?)(\.[a-z][a-z0-9_]*)((?:-\d{5}-of-\d{5})?\.(?:safetensors|json))$"
+)
 _SMOKE_SIDE = 256  # of the source image that a family which takes one is tried on
 
 
@@ -94,11 +98,26 @@ def imported(conversion: Conversion, reading: Reading) -> dict[str, Any]:
 
 
 def copy_pipeline(folder: Path, reading: Reading) -> None:
-    """The files of a pipeline that were judged fit, and no others."""
+    """The files of a pipeline that were judged fit, and no others. Weights of a variant get the
+    plain names, which are what a job's library looks for."""
     for name, source in (reading.files or {}).items():
-        target = folder / name
+        inside, _, own = name.rpartition("/")
+        target = folder / inside / _plain(own)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        if own.endswith(".json") and ".safetensors.index" in own:
+            target.write_text(json.dumps(_plainly_listed(json.loads(source.read_bytes()))))
+        else:
+            shutil.copyfile(source, target)
+
+
+def _plain(name: str) -> str:
+    """A file of weights, or the list of their shards, without its variant."""
+    return _VARIANT.sub(r"\1\3", name) if ".safetensors" in name else name
+
+
+def _plainly_listed(index: dict[str, Any]) -> dict[str, Any]:
+    shards = {tensor: _plain(shard) for tensor, shard in index["weight_map"].items()}
+    return {**index, "weight_map": shards}
 
 
 # ---- trying it -------------------------------------------------------------------------
@@ -106,7 +125,9 @@ def copy_pipeline(folder: Path, reading: Reading) -> None:
 
 def trial_spec(folder: Path, conversion: Conversion, named: bool) -> GeneratorSpec:
     """A job's words for the imported folder, enough to make two samples with it."""
-    words: dict[str, Any] = {"family": conversion.family, "checkpoint": str(folder)}
+    words: dict[str, Any] = {
+        "family": conversion.family, "checkpoint": str(folder), **conversion.words,
+    }  # fmt: skip
     spec: GeneratorSpec = TypeAdapter(GeneratorSpec).validate_python(words)
     if conversion.init.get("direction") == "both":
         words["direction"] = "AtoB"

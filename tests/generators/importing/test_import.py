@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 from augment.errors import CheckpointError, RequestError, UnsafeCheckpoint
 from augment.generators import describe, load_host
-from augment.generators.importing import Bounds, ImportRequest, import_checkpoint, inspect
+from augment.generators.importing import Bounds, Choice, ImportRequest, import_checkpoint, inspect
 from augment.spec.generators import GeneratorSpec
 from tests.checkpoints.evil import Evil, code
 from tests.contracts.generator_contract import requests
@@ -203,7 +203,7 @@ def test_a_folder_gives_what_is_needed(
 ) -> None:
     folder = biggan_folder(tmp_path / "biggan", *names)
     out = tmp_path / "out"
-    said = import_checkpoint(ImportRequest(str(folder), str(out), variant=variant))
+    said = import_checkpoint(ImportRequest(str(folder), str(out), choice=Choice(variant)))
     assert (said["family"], said["classes"]) == ("biggan", test_biggan.init().num_classes)
     assert set(said["skipped"]) == skipped | {"flax_model.msgpack", "model.onnx"}
     official = test_biggan.official().tensors["embeddings.weight"]

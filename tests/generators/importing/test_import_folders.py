@@ -4,14 +4,16 @@ copied without what it does not need."""
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 
+from augment.cli import main
 from augment.errors import CheckpointError
 from augment.generators import describe, load_host
-from augment.generators.importing import ImportRequest, import_checkpoint, inspect
+from augment.generators.importing import Choice, ImportRequest, import_checkpoint, inspect
 from augment.spec.generators import GeneratorSpec
 from tests.contracts.generator_contract import requests
 from tests.generators import pipelines, test_autoregressive, test_diffusion
@@ -88,3 +90,122 @@ def test_an_imagegpt_of_transformers(tmp_path: Path) -> None:
     (folder / "preprocessor_config.json").write_text(colours)
     said = inspect(str(folder))
     assert (said["family"], said["classes"]) == ("autoregressive", 0)
+
+
+# ---- where the parts of one network lie --------------------------------------------------
+
+
+def imported(source: Path, out: Path) -> bytes:
+    import_checkpoint(ImportRequest(str(source), str(out), classes=["a", "b", "c", "d"]))
+    return (out / "weights.safetensors").read_bytes()
+
+
+def test_a_network_imports_alike_wherever_its_parts_lie(tmp_path: Path, unet: Path) -> None:
+    """In folders with a list or without, at the root as google/ddpm-cifar10-32 has it, or beside
+    its scheduler."""
+    expected = imported(unet, tmp_path / "listed")
+    root = tmp_path / "root"
+    root.mkdir()
+    for path in (*(unet / "unet").iterdir(), *(unet / "scheduler").iterdir()):
+        shutil.copy(path, root / path.name)
+    assert imported(root, tmp_path / "beside") == expected
+    shutil.copy(unet / "model_index.json", root / "model_index.json")
+    said = inspect(str(root))
+    assert (said["kind"], said["family"]) == ("diffusers", "diffusion")
+    assert imported(root, tmp_path / "at_root") == expected
+    (unet / "model_index.json").unlink()
+    said = inspect(str(unet))
+    assert (said["kind"], said["family"]) == ("parts", "diffusion")
+    assert said["bytes"] == sum(p.stat().st_size for p in unet.rglob("*") if p.is_file())
+    assert imported(unet, tmp_path / "unlisted") == expected
+
+
+def test_a_network_without_its_schedule_says_where_it_is_looked_for(unet: Path) -> None:
+    (unet / "scheduler" / "scheduler_config.json").unlink()
+    for place in (unet, unet / "unet"):
+        assert inspect(str(place))["refused"] == (
+            f"{place.name}: no scheduler_config.json; expected one beside the U-Net or in "
+            "scheduler/, for it says how the network was trained: name the folder that holds both"
+        )
+
+
+def test_several_networks_and_no_list_are_no_pipeline(tmp_path: Path, unet: Path) -> None:
+    (unet / "model_index.json").unlink()
+    shutil.copytree(unet / "unet", unet / "vae")
+    assert inspect(str(unet))["refused"] == (
+        "pipeline: no model_index.json, and several networks (unet, vae); expected a pipeline as "
+        "save_pretrained writes it, or name one network's folder"
+    )
+
+
+# ---- pipelines ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["FluxPipeline", "StableDiffusion3Pipeline", "LDMPipeline"])
+def test_a_pipeline_that_no_job_can_name_is_refused_before_it_is_copied(
+    tmp_path: Path, name: str
+) -> None:
+    """In the words in which a plan would refuse it."""
+    folder, out = tmp_path / "model", tmp_path / "out"
+    pipelines.dit(tmp_path).save_pretrained(folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "_class_name": name}))
+    text = (
+        f"the folder is of a {name}, which is not hosted; expected one of StableDiffusionPipeline, "
+        "StableDiffusionXLPipeline, DiTPipeline, PixArtAlphaPipeline, AmusedPipeline or their "
+        "image variants"
+    )
+    assert inspect(str(folder))["refused"] == f"model: {text}"
+    with pytest.raises(CheckpointError) as told:
+        import_checkpoint(ImportRequest(str(folder), str(out)))
+    assert str(told.value) == f"model: {text}"
+    assert not out.exists()
+    spec: GeneratorSpec = TypeAdapter(GeneratorSpec).validate_python(
+        {"family": "diffusers", "checkpoint": str(folder), "classes": ["a"]}
+    )
+    with pytest.raises(CheckpointError, match=text):
+        describe("m", spec)
+
+
+def test_a_component_that_no_job_can_use_is_refused_before_it_is_copied(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    pipelines.dit(tmp_path).save_pretrained(folder)
+    path = folder / "transformer" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": {}}))
+    assert "the key 'quantization_config'" in inspect(str(folder))["refused"]
+    assert main(["generators", "import", str(folder), "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_words_for_a_job_name_what_a_pipeline_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, words in (("pixart", "classes: [...]"), ("dit", "class_index: {name: index, ...}")):
+        folder, out = tmp_path / name, tmp_path / f"{name}-out"
+        getattr(pipelines, name)(tmp_path).save_pretrained(folder)
+        assert main(["generators", "import", str(folder), "--out", str(out)]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == (
+            f"in a job:     generators: {{name: {{family: diffusers, checkpoint: {out}, {words}}}}}"
+        )
+    assert main(["generators", "inspect", str(folder), "--prefix", "x"]) == 2
+    assert "--prefix: has no effect, a pipeline is taken as it is" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shard_bytes", ["10GB", "100KB"])
+def test_a_variant_is_imported_under_the_plain_names(tmp_path: Path, shard_bytes: str) -> None:
+    """As a job's library looks for them, whole or in shards."""
+    folder, out = tmp_path / "model", tmp_path / "out"
+    pipe = pipelines.dit(tmp_path)
+    pipe.save_pretrained(folder)
+    for path in folder.rglob("*.safetensors"):
+        path.unlink()
+    for part in ("transformer", "vae"):
+        getattr(pipe, part).save_pretrained(
+            folder / part, variant="fp16", max_shard_size=shard_bytes
+        )
+    import_checkpoint(ImportRequest(str(folder), str(out), choice=Choice(variant="fp16")))
+    assert not [path for path in out.rglob("*") if "fp16" in path.name]
+    words = {"family": "diffusers", "checkpoint": str(out), "class_index": {"a": 0},
+             "sampling": {"call": {"num_inference_steps": 2, "guidance_scale": 1.0}}}  # fmt: skip
+    spec: GeneratorSpec = TypeAdapter(GeneratorSpec).validate_python(words)
+    assert load_host("m", spec, describe("m", spec)).info.classes == ("a",)
