@@ -27,7 +27,7 @@ BROKEN = "tests.generators.test_contract:OnePerClass"
 def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One that allows nothing yet. It lies apart: some tests look at what else is there."""
     path = tmp_path.with_name(f"{tmp_path.name}-policy.yaml")
-    path.touch()
+    path.write_text("{}")
     monkeypatch.setenv(VARIABLE, str(path))
     return path
 

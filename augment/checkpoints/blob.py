@@ -98,6 +98,5 @@ def _mapped(path: str | os.PathLike[str], max_bytes: int, name: str | None) -> b
 
 def _too_large(name: str, size: int, limit: int) -> UnsafeCheckpoint:
     return UnsafeCheckpoint(
-        f"{name}: has {size} bytes; expected at most {limit}; "
-        "take a smaller file or raise the limit"
+        f"{name}: has {size} bytes; expected at most {limit}; take a smaller file"
     )

@@ -96,8 +96,11 @@ def _wanted(
     if variant is not None and weights:
         found.notes.append(f"{place}: no {variant} weights")
     if weights and None not in variants:
-        came = f"weights of {', '.join(sorted(map(str, variants)))} only"
-        raise refused(weights[0], came, "plain ones", "name the variant")
+        known = sorted(map(str, variants))
+        raise refused(
+            weights[0], f"weights of {', '.join(known)} only", "plain ones",
+            f"make a folder of them: augment generators import --variant {known[0]}",
+        )  # fmt: skip
     return None
 
 

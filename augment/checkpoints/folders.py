@@ -162,7 +162,9 @@ class _Scan:
 
     def _check_size(self, file: File, limit: int) -> None:
         if file.size > limit:
-            raise self._refused(file, f"{file.size} bytes", f"at most {limit}", "raise the limit")
+            raise self._refused(
+                file, f"{file.size} bytes", f"at most {limit}", "take a smaller model"
+            )
 
     def _limit(self, file: File) -> int:
         if file.name in SETTINGS | {"model_index.json"}:

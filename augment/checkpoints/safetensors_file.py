@@ -60,6 +60,11 @@ class SafeTensors(Mapping[str, np.ndarray]):
         self.metadata = metadata
         self._data = data
 
+    @property
+    def elements(self) -> int:
+        """Numbers in all tensors."""
+        return sum(math.prod(entry.shape) for entry in self.entries.values())
+
     def __getitem__(self, name: str) -> np.ndarray:
         entry = self.entries[name]
         stored = Storage(self._data[entry.start : entry.stop], _CODES[entry.dtype])

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 from augment.checkpoints.blob import DAMAGED, Blob, shown
+from augment.checkpoints.limits import MAX_DEPTH
 from augment.errors import UnsafeCheckpoint
 
 
@@ -45,4 +46,17 @@ def read_object(
         raise blob.refusal(f"{what} is not JSON ({error})", "an object", DAMAGED) from None
     if not isinstance(found, dict):
         raise blob.refusal(f"{what} is a {type(found).__name__}", "an object", DAMAGED)
+    if _is_deep(found):
+        raise _refused(f"values inside values more than {MAX_DEPTH} deep")
     return found
+
+
+def _is_deep(found: object) -> bool:
+    """What one reader takes, another may not: how deep a parser goes depends on its caller."""
+    level = [found]
+    for _ in range(MAX_DEPTH):
+        level = [inner for value in level if isinstance(value, dict | list) for inner in
+                 (value.values() if isinstance(value, dict) else value)]  # fmt: skip
+        if not level:
+            return False
+    return any(isinstance(value, dict | list) for value in level)

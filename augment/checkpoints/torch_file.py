@@ -144,7 +144,8 @@ class _Reader:
         said = []
         for name, value in list(entries.items())[:_SHOWN]:
             called_so = shown(above + name) if isinstance(name, str) else shown(name)
-            said.append(f"{called_so} ({held})" if (held := _sized(value)) else called_so)
+            held = _sized(value) or _odd(value)
+            said.append(f"{called_so} ({held})" if held else called_so)
         more = ", ..." if len(entries) > _SHOWN else ""
         several = sum(1 for name in entries if self._holds(name, entries[name]))
         came = f"{several} state dicts" if several > 1 else "no state dict"
@@ -207,6 +208,12 @@ def _sized(value: object) -> str:
         items = [item for _, item in value.items]
     sizes = [elements_of(item) for item in items if is_tensor(item)]
     return f"{len(sizes)} tensors, {sum(sizes)} numbers" if sizes else ""
+
+
+def _odd(value: object) -> str:
+    """What an entry is that is neither plain nor a tensor as they are stored here; "" else."""
+    odd = isinstance(value, Node) and not is_tensor(value) and not is_mapping(value)
+    return called(value) if odd else ""
 
 
 def naming(value: object, seen: set[int]) -> str:

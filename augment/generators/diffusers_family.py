@@ -44,6 +44,11 @@ _VERSION = 1
 _SOURCES = {"img2img": ("source",), "inpaint": ("source", "mask"), "controlnet": ("control",)}
 """Kind of pipeline -> the images of a request that it needs."""
 
+_ARGUMENTS = (
+    "a model as its own save_pretrained writes it, and in `sampling` what its pipeline takes: look "
+    "at `call` first, then fetch it again"
+)
+
 # offset and size in bytes of the Mersenne Twister's words in a CPU generator's state
 _STATE_AT, _STATE_WORDS = 24, 624
 
@@ -270,7 +275,7 @@ def load(
         must_match(_info(name, aside, facts, indexes), info)
         pipe = pipeline(name, aside, facts)
     host = DiffusersHost(pipe, info, facts, spec, indexes, placement)
-    with told(f"generators.{name}: one image of it"):
+    with told(f"generators.{name}: one image of it", _ARGUMENTS):
         must_repeat(host, spec)
     return host
 

@@ -90,15 +90,17 @@ def versions() -> dict[str, str]:
     Raises:
         CheckpointError: one is not installed.
     """
-    found = {}
-    for package in ("diffusers", "transformers"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            raise CheckpointError(
-                f"family diffusers: the package {package} is not installed; {EXTRA}"
-            ) from None
-    return found
+    return {package: _installed(package) for package in ("diffusers", "transformers")}
+
+
+def _installed(package: str) -> str:
+    """Its version."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        raise CheckpointError(
+            f"family diffusers: the package {package} is not installed; {EXTRA}"
+        ) from None
 
 
 def read_facts(name: str, spec: DiffusersGenerator) -> Facts:
@@ -128,18 +130,9 @@ def read_facts(name: str, spec: DiffusersGenerator) -> Facts:
     scheduler, scheduler_config = _scheduler(place, spec, scan, base)
     inner = "transformer" if "transformer" in scan.classes else "unet"
     network = _json(place, scan, f"{inner}/config.json")
-    scale = 2 ** (len(_decoder(place, scan).get("block_out_channels", [0] * 4)) - 1)
+    scale = _scale(place, scan)
     height, width = _size(place, spec, network, scale)
-    classes = int(network.get("num_embeds_ada_norm", 0)) if base == "DiTPipeline" else 0
-    if (
-        classes
-        and classes < _DIT_NULL
-        and float(spec.sampling.call.get("guidance_scale", 4.0)) > 1.0
-    ):
-        raise CheckpointError(
-            f"{place}.sampling.call.guidance_scale: the pipeline guides away from class "
-            f"{_DIT_NULL}, but the network has {classes}; expected guidance_scale: 1"
-        )
+    classes = _classes(place, spec, network) if base == "DiTPipeline" else 0
     # the library never takes a safety checker along with a single file
     checker = "safety_checker" in scan.classes and not single
     return Facts(base, kind_class, scheduler, scheduler_config, scale, height, width, classes,
@@ -226,15 +219,39 @@ def _json(place: str, scan: FolderScan, inside: str) -> dict[str, Any]:
     return found
 
 
-def _decoder(place: str, scan: FolderScan) -> dict[str, Any]:
-    return _json(place, scan, f"{'vqvae' if 'vqvae' in scan.classes else 'vae'}/config.json")
+def _scale(place: str, scan: FolderScan) -> int:
+    """Pixels of a latent's side: each block of the decoder but one doubles it."""
+    inside = f"{'vqvae' if 'vqvae' in scan.classes else 'vae'}/config.json"
+    blocks = _json(place, scan, inside).get("block_out_channels") or [0] * 4
+    if not isinstance(blocks, list):
+        raise CheckpointError(
+            f"{place}: {inside}: block_out_channels: got {blocks}; expected a list, a width for "
+            "each block: save the model again with the program that made it"
+        )
+    return int(2 ** (len(blocks) - 1))
+
+
+def _classes(place: str, spec: DiffusersGenerator, network: Mapping[str, Any]) -> int:
+    """How many a pipeline that takes class indexes knows."""
+    classes: int | None = network.get("num_embeds_ada_norm")
+    if classes is None:
+        raise CheckpointError(
+            f"{place}: transformer/config.json: no num_embeds_ada_norm; expected how many classes "
+            "the network knows: save the model again with the program that made it"
+        )
+    if classes < _DIT_NULL and spec.sampling.call.get("guidance_scale", 4.0) > 1.0:
+        raise CheckpointError(
+            f"{place}.sampling.call.guidance_scale: the pipeline guides away from class "
+            f"{_DIT_NULL}, but the network has {classes}; expected guidance_scale: 1"
+        )
+    return classes
 
 
 def _size(
     place: str, spec: DiffusersGenerator, network: Mapping[str, Any], scale: int
 ) -> tuple[int, int]:
     """(height, width) of images that no other image gives."""
-    side = network.get("sample_size", 64)
+    side = network.get("sample_size") or 64
     sides = [side, side] if isinstance(side, int) else list(side)
     size = []
     for key, latent in zip(("height", "width"), sides, strict=True):
@@ -300,6 +317,7 @@ def library() -> Any:
         CheckpointError: it, or what it needs, is not installed.
     """
     versions()
+    _installed("accelerate")  # else networks are made in memory before their weights are read
     try:
         return importlib.import_module("diffusers")
     except ImportError as e:

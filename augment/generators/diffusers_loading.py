@@ -3,8 +3,9 @@
 The libraries get a folder of this process alone (`storage.private_folder`), which holds the
 checked files under their checked names and nothing else: what was hashed is what is opened.
 Components are loaded one by one, each by a class that is chosen here, so that whatever a
-library raises is told with the component's name; weights that leave a tensor as it was drawn
-are refused. diffusers, transformers and torch are imported inside functions.
+library raises is told with the component's name. A network is first built without memory and
+counted, for what its weights lack a library would make; weights that leave a tensor as it was
+drawn are refused. diffusers, transformers and torch are imported inside functions.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import contextlib
 import importlib
 import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augment.checkpoints.folders import scan_folder
+from augment.checkpoints.safetensors_file import read_safetensors
 from augment.errors import AugmentError, CheckpointError
 from augment.generators.diffusers_folder import EXTRA, Facts, library, versions
 from augment.generators.diffusers_parts import KINDS, Part
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 _TODAY = dict.fromkeys(("CLIPFeatureExtractor", "CLIPImageProcessorFast"), "CLIPImageProcessor")
 """Other names of one class: the older is gone from transformers, the other needs torchvision."""
 _SAID = 300
+_AGAIN = "a model as its own save_pretrained writes it: save it again, or fetch it again"
+_FULL = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+_BESIDE = 1 << 24
+"""Numbers of positions and the like that a network computes, and its weights do not hold."""
 
 
 @contextlib.contextmanager
@@ -105,8 +111,11 @@ def pipeline(name: str, spec: DiffusersGenerator, facts: Facts) -> Any:
         parts["add_watermarker"] = False  # else it would depend on an installed package
     path = Folder(spec.checkpoint).uri
     if spec.config is not None:
+        config = Folder(spec.config).uri
+        taken = _taken(made, facts)
+        for part in (part for part in taken if part.needs_weights):
+            _must_fit(f"{place}: component {part.name!r}", f"{config}/{part.name}", part, [path])
         with told(f"{place}: {os.path.basename(path)}"):
-            config = Folder(spec.config).uri
             pipe = made.from_single_file(path, config=config, local_files_only=True, **parts)
     else:
         parts = {**_components(place, path, made, facts), **parts}
@@ -122,15 +131,33 @@ def pipeline(name: str, spec: DiffusersGenerator, facts: Facts) -> Any:
 
 def _components(place: str, path: str, made: Any, facts: Facts) -> dict[str, Any]:
     """All that the pipeline's class takes of what the folder has."""
-    taken = inspect.signature(made.__init__).parameters
     return {
         part.name: _component(f"{place}: component {part.name!r}", f"{path}/{part.name}", part)
-        for part in facts.parts
-        if part.name in taken
+        for part in _taken(made, facts)
     }
 
 
+def _taken(made: Any, facts: Facts) -> list[Part]:
+    parameters = inspect.signature(made.__init__).parameters
+    return [part for part in facts.parts if part.name in parameters]
+
+
 def _component(place: str, folder: str, part: Part) -> Any:
+    found = _class_of(place, part)
+    given: dict[str, Any] = {"local_files_only": True}
+    if not part.needs_weights:
+        with told(place):
+            return found.from_pretrained(folder, **given)
+    weights = sorted(map(str, Path(folder).glob("*.safetensors")))
+    _must_fit(place, folder, part, weights)
+    with told(place):
+        given |= {"use_safetensors": True, "output_loading_info": True}
+        network, said = found.from_pretrained(folder, **given)
+    _must_be_whole(place, said)
+    return network
+
+
+def _class_of(place: str, part: Part) -> Any:
     called = _TODAY.get(part.class_name, part.class_name)
     found = getattr(_library(part), called, None)
     if found is None:
@@ -138,14 +165,31 @@ def _component(place: str, folder: str, part: Part) -> Any:
             f"{place}: is a {called}, which the installed {versions()} lack; expected versions "
             f"that have it; {EXTRA}"
         )
-    given: dict[str, Any] = {"local_files_only": True}
-    with told(place):
-        if not part.needs_weights:
-            return found.from_pretrained(folder, **given)
-        given |= {"use_safetensors": True, "output_loading_info": True}
-        network, said = found.from_pretrained(folder, **given)
-    _must_be_whole(place, said)
-    return network
+    return found
+
+
+def _must_fit(place: str, folder: str, part: Part, weights: Sequence[str]) -> None:
+    """A network of its settings is as large as its weights: widths and layers that are allowed
+    one by one may ask for a million times the file together.
+
+    Raises:
+        CheckpointError: it is larger. UnsafeCheckpoint: weights that are none.
+    """
+    import torch
+
+    found = _class_of(place, part)
+    with told(place), torch.device("meta"):
+        if part.kind == "network":
+            network = found.from_config(found.load_config(folder, local_files_only=True))
+        else:
+            network = found(found.config_class.from_pretrained(folder, local_files_only=True))
+    asked = sum(tensor.numel() for tensor in (*network.parameters(), *network.buffers()))
+    held = sum(read_safetensors(path).elements for path in weights)
+    if asked > held + held // 4 + _BESIDE:
+        raise CheckpointError(
+            f"{place}: its config.json is of a network of {asked} numbers, and its weights hold "
+            f"{held}; expected those of one network; fetch both again"
+        )
 
 
 def _library(part: Part) -> Any:
@@ -197,26 +241,28 @@ def _cast(pipe: Any, dtype: torch.dtype) -> Any:
 
 
 @contextlib.contextmanager
-def told(place: str) -> Iterator[None]:
-    """What a library raises about somebody's files, as ours. Memory that is full is no fault of
-    the files.
+def told(place: str, expected: str = _AGAIN) -> Iterator[None]:
+    """What a library raises about somebody's files, as ours; memory that is full, too.
 
     Raises:
         CheckpointError: at `place`, with the first words of the library.
     """
     try:
         yield
-    except (AugmentError, MemoryError):
+    except AugmentError:
         raise
     except BaseException as error:
         # a Rust library's panic is no Exception
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        if "out of memory" in str(error).lower():
-            raise
         words = " ".join(str(error).split())
         text = "".join(c if c.isprintable() else "?" for c in words[:_SAID])
+        if isinstance(error, MemoryError) or any(said in words.lower() for said in _FULL):
+            raise CheckpointError(
+                f"{place}: it does not fit in the memory that is left ({text}); expected a machine "
+                "or device with more, `precision: fp16`, or a smaller model"
+            ) from error
         raise CheckpointError(
-            f"{place}: the library cannot use it ({type(error).__name__}: {text}); expected a "
-            "model as its own save_pretrained writes it: save it again, or fetch it again"
+            f"{place}: the library cannot use it ({type(error).__name__}: {text}); expected "
+            f"{expected}"
         ) from error

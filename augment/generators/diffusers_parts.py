@@ -206,6 +206,9 @@ def check_part(
     """
     below = f"{part.name}/" if part.name else ""
     scale = _scale(path, scan, part, single)
+    if part.kind == "tokenizer" and not any(below + name in scan.needed for name in _VOCABULARIES):
+        expected = f"one of {', '.join(_VOCABULARIES)}"
+        raise refused(path, below, "no words", expected, _WAY_OUT)
     file = below + settings.settings_file(part.kind)
     if file not in scan.needed:
         if part.kind == "tokenizer":
@@ -215,7 +218,8 @@ def check_part(
             "writes them"
         )
     found = _json(path, scan, file)
-    if wrong := settings.wrong_settings(part.kind, found, scale):
+    patches = part.class_name in _TRANSFORMERS
+    if wrong := settings.wrong_settings(part.kind, found, scale, patches):
         raise refused(path, file, wrong, "settings of a hosted component", _WAY_OUT)
     own = found.get("_class_name", part.class_name)
     other = own not in (_TRANSFORMERS if part.class_name in _TRANSFORMERS else (part.class_name,))
@@ -229,6 +233,7 @@ def check_part(
     return found
 
 
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model")
 _WAY_OUT = "save the model again with the program that made it, or remove what is not needed"
 
 
@@ -247,7 +252,8 @@ def _scale(path: Path, scan: FolderScan, part: Part, single: SafeTensors | None)
     found = [read_safetensors(f.path, f"{path.name}/{f.inside}") for f in files]
     found += [single] if single and not files else []
     entries = [entry for one in found for entry in one.entries.values()]
-    return Scale(max((side for e in entries for side in e.shape), default=1), len(entries))
+    sides = (side for e in entries if all(e.shape) for side in e.shape)  # an empty tensor is free
+    return Scale(max(sides, default=1), len(entries), sum(one.elements for one in found))
 
 
 def _is_weights(inside: str) -> bool:

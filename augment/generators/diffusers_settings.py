@@ -44,7 +44,13 @@ Kind = Literal["network", "text", "checker", "scheduler", "tokenizer", "processo
 
 MAX_SIDE = 4096
 _LATENT = 512
-"""Sides of latents for which transformers compute positions when they are made."""
+_POSITIONS = 1 << 24
+"""Sides of latents, and numbers of their positions, that cost nothing whatever the weights are."""
+
+_UNSAID = {"sample_size": 128, "patch_size": 1, "num_attention_heads": 16,
+           "attention_head_dim": 88}  # fmt: skip
+"""What makes a transformer's positions, and the largest that its classes take where nothing is
+said (the smallest of the patch)."""
 
 _DTYPES = Word({"float32", "float16", "bfloat16", "auto"})
 _TOKEN_ID = Either(Whole(-1, 1 << 20), Each(Whole(-1, 1 << 20), single=False))
@@ -84,7 +90,8 @@ NETWORK = Table("a network of diffusers", {
     **_all(Each(Count(), 16), "layers_per_block"),
     **_all(Each(Count(), 16, inner=2), "transformer_layers_per_block",
            "reverse_transformer_layers_per_block"),
-    **_all(Each(Width(), 16), "block_out_channels", "attention_head_dim", "num_attention_heads",
+    "block_out_channels": Each(Width(), 16, inner=0, least=1),
+    **_all(Each(Width(), 16), "attention_head_dim", "num_attention_heads",
            "cross_attention_dim", "conditioning_embedding_out_channels"),
     **_all(Width(), "in_channels", "out_channels", "latent_channels", "caption_channels",
            "hidden_size", "intermediate_size", "encoder_hidden_size", "codebook_size",
@@ -96,7 +103,7 @@ NETWORK = Table("a network of diffusers", {
            "patch_size", "mid_block_scale_factor"),
     "num_embeds_ada_norm": Whole(1, 1 << 16),
     **_all(Whole(0, 64), "downsample_padding", "freq_shift", "conv_in_kernel", "conv_out_kernel"),
-    "sample_size": Each(Whole(1, MAX_SIDE), 2),
+    "sample_size": Each(Whole(1, MAX_SIDE), 2, inner=0, least=2),
     **_all(Each(Word(), 16), "down_block_types", "up_block_types"),
     **_all(Word(), "act_fn", "activation_fn", "mid_block_type", "norm_type", "attention_type",
            "addition_embed_type", "class_embed_type", "encoder_hid_dim_type",
@@ -274,31 +281,48 @@ def settings_file(kind: Kind) -> str:
     return _TABLES[kind][0]
 
 
-def wrong_settings(kind: Kind, found: Mapping[str, Any], scale: Scale | None) -> str:
+def wrong_settings(
+    kind: Kind, found: Mapping[str, Any], scale: Scale | None, patches: bool = False
+) -> str:
     """ "" where the settings of a component fit, else the first that does not, and what was
-    expected. scale: of its weights, None where it has none."""
+    expected. scale: of its weights, None where it has none. patches: whether it is a network
+    that knows where each patch of a latent lies."""
     if kind == "tokenizer" and found.get("model_max_length") == _NO_LENGTH:
         found = {**found, "model_max_length": "unbounded"}
     wrong = _TABLES[kind][1].wrong(found, scale)
     if wrong:
         return wrong[0]
-    return _too_much(found, scale) if kind == "network" else ""
+    if kind != "network":
+        return ""
+    return _too_deep(found, scale) or (_too_many_positions(found, scale) if patches else "")
 
 
-def _too_much(found: Mapping[str, Any], scale: Scale | None) -> str:
-    """What single values do not show: layers in blocks in blocks, and tables of positions."""
+def _too_deep(found: Mapping[str, Any], scale: Scale | None) -> str:
+    """What single values do not show: layers in blocks in blocks."""
     most = 1 << 14 if scale is None else max(64, scale.tensors)
     layers = ("layers_per_block", "transformer_layers_per_block")
-    blocks = _numbers(found.get("block_out_channels", 1))
+    blocks = _numbers(found.get("block_out_channels"))
     depth = math.prod([len(blocks), *(max(_numbers(found.get(key, 1))) for key in layers)])
     if depth > most:
         return (
             f"{' and '.join(layers)}: got {depth} layers in all; expected at most {most}, for each "
             "has tensors of its own"
         )
-    side = max(_numbers(found.get("sample_size", 1)))
-    if "patch_size" in found and side > _LATENT:
+    return ""
+
+
+def _too_many_positions(found: Mapping[str, Any], scale: Scale | None) -> str:
+    """They have a row of numbers each, which are computed when the network is made."""
+    side, patch, *widths = (max(_numbers(found.get(k) or least)) for k, least in _UNSAID.items())
+    if side > _LATENT:
         return f"sample_size: got {side}; expected at most {_LATENT} of a transformer"
+    across, width = side // patch, math.prod(widths)
+    most = _POSITIONS if scale is None else max(_POSITIONS, scale.elements)
+    if across * across * width > most:
+        return (
+            f"sample_size, patch_size and num_attention_heads: got {across * across} positions of "
+            f"{width} numbers; expected at most {most} in all, what its weights have"
+        )
     return ""
 
 

@@ -24,11 +24,12 @@ _MOST_CHARS = 4096
 
 @dataclass(frozen=True)
 class Scale:
-    """What the weights of a component say of its size. widest: its largest dimension.
-    tensors: how many there are."""
+    """What the weights of a component say of its size. widest: their largest dimension.
+    tensors: how many there are. elements: numbers in all of them."""
 
     widest: int
     tensors: int
+    elements: int
 
 
 class Rule(Protocol):
@@ -120,19 +121,22 @@ class Text:
 
 @dataclass(frozen=True)
 class Each:
-    """Values of one rule in a list, or in lists inside it; single: also one alone."""
+    """Values of one rule in a list, or in lists inside it; single: also one alone. least, most:
+    how many a list has."""
 
     rule: Rule
     most: int = 64
     single: bool = True
     inner: int = 1
+    least: int = 0
 
     def wants(self, value: Any, scale: Scale | None) -> str:
         if not isinstance(value, list):
             found = self.rule.wants(value, scale)
             return found if self.single else f"a list of {found or 'such'}"
-        if len(value) > self.most:
-            return f"at most {self.most} values"
+        if not self.least <= len(value) <= self.most:
+            few = f"{self.least} to {self.most}" if self.least else f"at most {self.most}"
+            return f"{self.most if self.least == self.most else few} values"
         inside = Each(self.rule, self.most, True, self.inner - 1) if self.inner else self.rule
         return next((text for item in value if (text := inside.wants(item, scale))), "")
 

@@ -142,7 +142,7 @@ def _limited(task: PoolTask, n: int) -> Iterator[None]:
         f"batch_timeout_s ({limit:g} s); raise them, or name a smaller batch_size"
     )
     watch = Watch(limit, lambda *_: ending.end(late))
-    with ending.told(), watch, watch.over("load", ()):
+    with ending.told(), watch, watch.over("load", tuple):
         yield
 
 

@@ -142,7 +142,7 @@ class PoolWorker:
             self._ending.end(slow_to_load(self._task))
 
         watch = Watch(self._load_timeout_s, late)
-        with self._ending.told(), watch, watch.over("load", ()):
+        with self._ending.told(), watch, watch.over("load", tuple):
             self._host = hosted(self._task)
 
     def _loaded(self) -> Halving:

@@ -7,7 +7,7 @@ A family's class stands below its own sampling model; what families share is in
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -105,12 +105,22 @@ class SchedulerChoice(BaseModel):
     """Its name, for example `EulerDiscreteScheduler`."""
 
 
+def _known_call(call: dict[str, Any]) -> dict[str, Any]:
+    """The two that every pipeline takes are numbers; others only their pipeline knows."""
+    steps, scale = call.get("num_inference_steps", 1), call.get("guidance_scale", 1)
+    if type(steps) is not int or not 1 <= steps <= 1000:
+        raise PydanticCustomError("call", "num_inference_steps: a whole number from 1 to 1000")
+    if type(scale) not in (int, float) or not 0 <= scale <= 100:
+        raise PydanticCustomError("call", "guidance_scale: a number from 0 to 100")
+    return call
+
+
 class DiffusersSampling(Spec):
     """How a pipeline of diffusers is called."""
 
     prompts: Prompts | None = None
     """What a text-driven pipeline is told; not given: the class's name."""
-    call: dict[str, Free] = {}
+    call: Annotated[dict[str, Free], AfterValidator(_known_call)] = {}
     """The pipeline's own arguments, for example `num_inference_steps` and `guidance_scale`."""
     scheduler: str | SchedulerChoice | None = None
     """A scheduler's name, or a mapping with `class` and its options; not given: the folder's."""

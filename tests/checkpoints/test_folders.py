@@ -108,7 +108,11 @@ def test_a_variant_is_taken_where_it_is(tmp_path: Path) -> None:
     other = scan_folder(folder, variant="bf16")
     assert (set(other.needed), other.notes) == (BASE, ("unet: no bf16 weights",))
     (folder / f"unet/{NAME}.safetensors").unlink()
-    refused(folder, "weights of fp16 only; expected plain ones; name the variant")
+    refused(
+        folder,
+        "weights of fp16 only; expected plain ones; make a folder of them: augment "
+        "generators import --variant fp16",
+    )
 
 
 def test_one_model_and_its_class(tmp_path: Path) -> None:
@@ -261,7 +265,7 @@ def test_what_is_refused(tmp_path: Path, inside: str, content: Any, text: str) -
 
 
 def test_sizes_are_limited(tmp_path: Path) -> None:
-    refused(diffusers(tmp_path), "bytes; expected at most 20; raise the limit", max_bytes=20)
+    refused(diffusers(tmp_path), "bytes; expected at most 20; take a smaller model", max_bytes=20)
 
 
 def cache(tmp_path: Path) -> Path:

@@ -261,7 +261,8 @@ def test_a_checkpoint_of_the_other_program() -> None:
     not_converted(
         Foreign("model.bin", "state_dict", {key: np.zeros((2, 2)) for key in keys}),
         "a BigGAN of ajbrock/BigGAN-PyTorch; expected BigGAN-deep in the Hugging Face form; "
-        "take a checkpoint of huggingface/pytorch-pretrained-BigGAN",
+        "take a checkpoint of huggingface/pytorch-pretrained-BigGAN, or export this one as ONNX "
+        "(docs/generators.md shows how)",
     )
 
 

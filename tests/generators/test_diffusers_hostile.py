@@ -37,7 +37,7 @@ WORDS = "text_encoder/model.safetensors"
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    for name in ("stable_diffusion", "pixart"):
+    for name in ("stable_diffusion", "pixart", "dit"):
         getattr(pipelines, name)(folder / "words").save_pretrained(folder / name)
     pipelines.controlnet().save_pretrained(folder / "controlnet")
     return folder
@@ -150,7 +150,8 @@ SETTINGS: dict[str, tuple[Callable[[Path], None], str]] = {
         "layers_per_block and transformer_layers_per_block: got 20000 layers in all; expected at",
     ),
     "many blocks": (
-        setting("unet/config.json", block_out_channels=[8] * 17), "expected at most 16 values",
+        setting("unet/config.json", block_out_channels=[8] * 17),
+        "a list of 17; expected 1 to 16 values",
     ),
     "large": (
         setting("unet/config.json", sample_size=10**12),
@@ -165,6 +166,22 @@ SETTINGS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a list for a path": (
         setting("vae/config.json", act_fn="../x"), "act_fn: got '../x'; expected a plain name",
+    ),
+    "half a size": (
+        setting("unet/config.json", sample_size=[8]),
+        "unet/config.json: sample_size: got a list of 1; expected 2 values",
+    ),
+    "blocks that are no list": (
+        setting("vae/config.json", block_out_channels=8),
+        "generators.m: vae/config.json: block_out_channels: got 8; expected a list, a width",
+    ),
+    "no blocks": (
+        setting("vae/config.json", block_out_channels=[]),
+        "vae/config.json: block_out_channels: got a list of 0; expected 1 to 16 values",
+    ),
+    "deeper than any reader": (
+        lambda model: (model / "unet" / "config.json").write_text('{"a":' * 65 + "1" + "}" * 65),
+        "unet/config.json: JSON has values inside values more than 64 deep; expected plain JSON",
     ),
     "positions for ever": (
         setting("text_encoder/config.json", max_position_embeddings=10**9),
@@ -226,6 +243,10 @@ SETTINGS: dict[str, tuple[Callable[[Path], None], str]] = {
         setting("tokenizer/tokenizer_config.json", sp_model_kwargs={"enable_sampling": True}),
         "sp_model_kwargs: got an object of 1; expected nothing there",
     ),
+    "a tokenizer without words": (
+        lambda model: [path.unlink() for path in (model / "tokenizer").iterdir()],
+        "model/tokenizer/: no words; expected one of tokenizer.json, vocab.json, spiece.model",
+    ),
     # ---- the pipeline --------------------------------------------------------------------
     "another library": (
         setting("model_index.json", text_encoder=["this", "CLIPTextModel"]),
@@ -277,6 +298,39 @@ def test_settings_that_no_hosted_component_has(model: Path, name: str) -> None:
     change(model)
     with pytest.raises(CheckpointError) as told:
         describe("m", spec_of(model))
+    assert text in str(told.value)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("size", [None, [16, 8]])
+def test_sizes_that_are_allowed(model: Path, size: Any) -> None:
+    setting("unet/config.json", sample_size=size)(model)
+    info = describe("m", spec_of(model))
+    assert (info.height, info.width) == ((128, 128) if size is None else (32, 16))
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        (
+            {"sample_size": 512, "patch_size": 1, "num_attention_heads": 1000},
+            "sample_size, patch_size and num_attention_heads: got 262144 positions of ",
+        ),
+        ({"sample_size": 513, "patch_size": 64}, "sample_size: got 513; expected at most 512 of a"),
+        (
+            {"sample_size": None, "num_attention_heads": 1024, "attention_head_dim": 1024},
+            "got 1024 positions of 1048576 numbers; expected at most 16777216 in all",
+        ),
+        ({"num_embeds_ada_norm": None}, "no num_embeds_ada_norm; expected how many classes"),
+    ],
+)
+def test_a_transformer_computes_no_more_than_its_weights(
+    whole: Path, tmp_path: Path, changed: dict[str, Any], text: str
+) -> None:
+    model = Path(shutil.copytree(whole / "dit", tmp_path / "model"))
+    said(model / "transformer" / "config.json", **changed)
+    with pytest.raises(CheckpointError) as told:
+        describe("m", spec_of(model, classes=None, class_index={"cat": 0}))
     assert text in str(told.value)
 
 
@@ -339,6 +393,13 @@ def _without(file: str, tensor: str) -> Callable[[Path], None]:
     return change
 
 
+def _grown(model: Path, file: str, component: str, **changed: Any) -> None:
+    """Settings of gigabytes, allowed one by one because of a tensor that nothing needs."""
+    tensors = {**load_file(model / file), "beside": torch.zeros(4096)}
+    save_file(tensors, model / file, metadata={"format": "pt"})
+    said(model / component / "config.json", **changed)
+
+
 RAISED: dict[str, tuple[Callable[[Path], None], str]] = {
     "an encoder that lacks a tensor": (
         _without(WORDS, "final_layer_norm.weight"),
@@ -351,6 +412,19 @@ RAISED: dict[str, tuple[Callable[[Path], None], str]] = {
     "tensors of other shapes": (
         setting("unet/config.json", cross_attention_dim=16),
         "component 'unet': the library cannot use it (ValueError: Cannot load because ",
+    ),
+    "more layers than its weights have": (
+        lambda model: _grown(model, WORDS, "text_encoder", hidden_size=4096, num_hidden_layers=16),
+        "component 'text_encoder': its config.json is of a network of 1081262680 numbers, and its "
+        "weights hold 34824; expected those of one network",
+    ),
+    "a network wider than its weights": (
+        lambda model: _grown(model, UNET, "unet", block_out_channels=[4096, 4096]),
+        "component 'unet': its config.json is of a network of 5672718340 numbers, and its weigh",
+    ),
+    "blocks that are not said": (
+        setting("vae/config.json", block_out_channels=None),
+        "component 'vae': the library cannot use it (TypeError: ",
     ),
     "an activation of nobody": (
         setting("text_encoder/config.json", hidden_act="nothing"),

@@ -24,7 +24,7 @@ from augment.generators.diffusers_settings import (
 from augment.generators.settings_rules import Count, Each, Free, Named, Scale, Table, Text, Width
 
 PUBLIC: dict[str, tuple[Kind, Scale | None, dict[str, Any]]] = {
-    "an encoder of 2022": ("text", Scale(49408, 196), {
+    "an encoder of 2022": ("text", Scale(49408, 196, 123_060_480), {
         "_name_or_path": "openai/clip-vit-large-patch14", "architectures": ["CLIPTextModel"],
         "attention_dropout": 0.0, "bos_token_id": 0, "dropout": 0.0, "eos_token_id": 2,
         "hidden_act": "quick_gelu", "hidden_size": 768, "initializer_factor": 1.0,
@@ -33,7 +33,7 @@ PUBLIC: dict[str, tuple[Kind, Scale | None, dict[str, Any]]] = {
         "num_hidden_layers": 12, "pad_token_id": 1, "projection_dim": 768,
         "torch_dtype": "float32", "transformers_version": "4.22.0.dev0", "vocab_size": 49408,
     }),
-    "a safety checker of 2022": ("checker", Scale(4096, 396), {
+    "a safety checker of 2022": ("checker", Scale(4096, 396, 303_981_588), {
         "_commit_hash": "4bb6", "_name_or_path": "CompVis/stable-diffusion-safety-checker",
         "architectures": ["StableDiffusionSafetyChecker"], "initializer_factor": 1.0,
         "logit_scale_init_value": 2.6592, "model_type": "clip", "projection_dim": 768,
@@ -51,7 +51,7 @@ PUBLIC: dict[str, tuple[Kind, Scale | None, dict[str, Any]]] = {
         "vision_config": {"image_size": 224, "patch_size": 14, "num_channels": 3},
         "torch_dtype": "float32", "transformers_version": None,
     }),
-    "a T5": ("text", Scale(32128, 219), {
+    "a T5": ("text", Scale(32128, 219, 4_762_310_656), {
         "_name_or_path": "google/t5-v1_1-xxl", "architectures": ["T5EncoderModel"], "d_ff": 10240,
         "d_kv": 64, "d_model": 4096, "decoder_start_token_id": 0, "dense_act_fn": "gelu_new",
         "dropout_rate": 0.1, "eos_token_id": 1, "feed_forward_proj": "gated-gelu",
@@ -62,7 +62,7 @@ PUBLIC: dict[str, tuple[Kind, Scale | None, dict[str, Any]]] = {
         "tie_word_embeddings": False, "torch_dtype": "float16", "transformers_version": "4.21.1",
         "use_cache": True, "vocab_size": 32128, "classifier_dropout": 0.0,
     }),
-    "an XL network": ("network", Scale(10240, 1680), {
+    "an XL network": ("network", Scale(10240, 1680, 2_567_463_684), {
         "_class_name": "UNet2DConditionModel", "_diffusers_version": "0.19.0.dev0",
         "act_fn": "silu", "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
         "attention_head_dim": [5, 10, 20], "block_out_channels": [320, 640, 1280],
@@ -73,7 +73,7 @@ PUBLIC: dict[str, tuple[Kind, Scale | None, dict[str, Any]]] = {
         "projection_class_embeddings_input_dim": 2816, "sample_size": 128,
         "transformer_layers_per_block": [1, 2, 10], "use_linear_projection": True,
     }),
-    "a PixArt": ("network", Scale(4608, 500), {
+    "a PixArt": ("network", Scale(4608, 500, 611_349_920), {
         "_class_name": "Transformer2DModel", "_diffusers_version": "0.22.0.dev0",
         "activation_fn": "gelu-approximate", "attention_head_dim": 72, "caption_channels": 4096,
         "cross_attention_dim": 1152, "double_self_attention": False, "norm_type": "ada_norm_single",
@@ -81,7 +81,7 @@ PUBLIC: dict[str, tuple[Kind, Scale | None, dict[str, Any]]] = {
         "num_vector_embeds": None, "only_cross_attention": False, "patch_size": 2,
         "sample_size": 128,
     }),
-    "an autoencoder": ("network", Scale(512, 248), {
+    "an autoencoder": ("network", Scale(512, 248, 83_653_863), {
         "_class_name": "AutoencoderKL", "_diffusers_version": "0.6.0", "sample_size": 512,
         "_name_or_path": "../sdxl-vae/", "block_out_channels": [128, 256, 512, 512],
         "layers_per_block": 2, "norm_num_groups": 32, "force_upcast": True,
@@ -125,7 +125,8 @@ PUBLIC: dict[str, tuple[Kind, Scale | None, dict[str, Any]]] = {
 def test_settings_of_public_models(name: str) -> None:
     """Widths and tensors as their weights have them."""
     kind, scale, found = PUBLIC[name]
-    assert wrong_settings(kind, json.loads(json.dumps(found)), scale) == ""
+    patches = "patch_size" in found
+    assert wrong_settings(kind, json.loads(json.dumps(found)), scale, patches) == ""
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -162,6 +163,8 @@ def test_every_field_of_the_installed_encoders_is_known(name: str) -> None:
         (Each(Count(), 2), [1, [[2]]], "a number from 1 to 20"),
         (Each(Count(), 2), [1, 2, 3], "at most 2 values"),
         (Each(Count(), 2, single=False), 1, "a list of such"),
+        (Each(Count(), 2, least=2), [1], "2 values"),
+        (Each(Count(), 2, least=1), [], "1 to 2 values"),
         (Named(Count(), 1), {"a": 1, "b": 2}, "an object of at most 1 keys"),
         (Named(Count()), [], "an object of at most 10000 keys"),
         (Free(), {"a": [1, {"b": "x"}]}, ""),
@@ -171,7 +174,7 @@ def test_every_field_of_the_installed_encoders_is_known(name: str) -> None:
     ],
 )
 def test_rules(rule: Any, value: Any, wanted: str) -> None:
-    assert rule.wants(value, Scale(widest=7, tensors=20)) == wanted
+    assert rule.wants(value, Scale(widest=7, tensors=20, elements=140)) == wanted
 
 
 def test_an_adapter_that_diffusers_saved() -> None:

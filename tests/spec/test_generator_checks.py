@@ -87,3 +87,34 @@ def test_unknown_directions_and_modes(problems: Problems) -> None:
         "Did you mean 'AtoB'?",
         "job: generators.fake.sampling.norm_mode: got 'batch'; expected one of per_sample, running",
     ]
+
+
+@pytest.mark.parametrize(
+    ("sampling", "text"),
+    [
+        *(
+            (
+                {"call": {"num_inference_steps": steps}},
+                "call: got a mapping of num_inference_steps; expected num_inference_steps: a whole "
+                "number from 1 to 1000",
+            )
+            for steps in (0, -1, 1001, 2.5, "many", None, True, [4])
+        ),
+        *(
+            (
+                {"call": {"guidance_scale": scale}},
+                "call: got a mapping of guidance_scale; expected guidance_scale: a number from 0 "
+                "to 100",
+            )
+            for scale in ("high", None, -1, 101, {}, False)
+        ),
+        ({"call": {"eta": float("inf")}}, "call.eta: got inf; expected finite numbers"),
+        (
+            {"scheduler": {"class": "DDIMScheduler", "beta_end": [1, {"a": float("nan")}]}},
+            "scheduler.beta_end: got a list of 2; expected finite numbers",
+        ),
+    ],
+)
+def test_how_a_pipeline_is_called(problems: Problems, sampling: dict[str, Any], text: str) -> None:
+    spec = {"family": "diffusers", "checkpoint": ".", "classes": ["cat"], "sampling": sampling}
+    assert problems({"generators.fake": spec}) == [f"job: generators.fake.sampling.{text}"]

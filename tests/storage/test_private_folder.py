@@ -149,8 +149,15 @@ def test_no_room(tmp_path: Path, model: Path) -> None:
         private_folder(above).__enter__()
 
 
+def _policy(folder: Path) -> Path:
+    """One that says nothing, whatever this machine has."""
+    path = folder / "policy.yaml"
+    path.write_text("allow_code: []\n")
+    return path
+
+
 def test_it_lies_beside_the_cache_of_the_machine(tmp_path: Path) -> None:
-    env = {VARIABLE: f"{tmp_path}/none.yaml", "HOME": str(tmp_path)}
+    env = {VARIABLE: str(_policy(tmp_path)), "HOME": str(tmp_path)}
     with loading_folder(env) as private:
         assert private.path.parent == tmp_path / ".cache" / "augment" / "checkpoints" / "loading"
     entry = tmp_path / ".cache" / "augment" / "checkpoints" / "entries" / "ab" / "files" / "x"
@@ -163,7 +170,7 @@ def test_it_lies_beside_the_cache_of_the_machine(tmp_path: Path) -> None:
 def test_a_user_without_a_cache_loads_in_the_temporary_folder(tmp_path: Path) -> None:
     import tempfile
 
-    with loading_folder({VARIABLE: f"{tmp_path}/none.yaml"}) as private:
+    with loading_folder({VARIABLE: str(_policy(tmp_path))}) as private:
         assert private.path.parent == Path(tempfile.gettempdir())
         assert stat.S_IMODE(private.path.stat().st_mode) == 0o700
     assert not private.path.exists()

@@ -6,6 +6,7 @@ Nothing is copied: a network is the same tensors under other names. Knows no fam
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -76,9 +77,19 @@ def inside(foreign: Foreign, prefix: str) -> Foreign:
 
 
 def sub_modules(foreign: Foreign) -> Iterator[dict[str, Foreign]]:
-    """Prefix -> sub-module, of the outermost ones first; those inside them after."""
-    for depth in range(1, _DEPTH + 1):
+    """Prefix -> sub-module, of the outermost ones first; those inside them after. What all names
+    begin with is no choice: it may be longer, and the network's own names may begin in it."""
+    shared = _shared(foreign)
+    for depth in range(max(1, shared - _DEPTH), shared + _DEPTH + 1):
         yield {p: inside(foreign, p) for p, n in _counted(foreign, depth)[:_MOST] if n > _FEW}
+
+
+def _shared(foreign: Foreign) -> int:
+    """Parts that the names of all tensors begin with."""
+    ends = (min(foreign.tensors, default=""), max(foreign.tensors, default=""))
+    above = [key.split(".")[:-1] for key in ends]
+    pairs = zip(*above, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _counted(foreign: Foreign, depth: int) -> list[tuple[str, int]]:

@@ -32,6 +32,7 @@ _MAX_JSON = 4 << 20
 _NAMES = 3
 _DIRECTIONS = ("net_G_A.pth", "net_G_B.pth")
 """Ends of the names of CycleGAN's two generators: nothing inside says which is which."""
+_WEIGHTS = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 _OWN_SETTINGS = ("config.json", "model_config.json")
 _WHY: Mapping[str, tuple[str, str]] = {
     "torchscript": (
@@ -91,6 +92,8 @@ def read(path: Path, variant: str | None = None, key: str | None = None) -> Read
         UnsafeCheckpoint: it is damaged, more than data, or of a kind that is refused.
         CheckpointError, StorageError: it cannot be opened.
     """
+    if key is not None and not key.strip("."):
+        raise CheckpointError(f"{path.name}: got --key {key!r:.80}; expected the name of an entry")
     found = sniff(path)
     if key is not None and found.kind not in _KEYED:
         raise CheckpointError(
@@ -247,6 +250,11 @@ def _read_model(path: Path, scan: FolderScan) -> Foreign:
             tensors |= read_torch(file.path, f"{path.name}/{name}").tensors
         elif name.endswith(".json") and file.size <= _MAX_JSON:
             config |= _settings(name, _json(file.path))
+    if not tensors:
+        raise CheckpointError(
+            f"{path.name}: settings and no weights; expected {', '.join(_WEIGHTS)} or alike beside "
+            "them: fetch the folder again, whole"
+        )
     return Foreign(path.name, scan.kind, tensors, config)
 
 

@@ -30,7 +30,7 @@ def one(data: bytes) -> None:
         found = read_object(Blob("x", data))
         for kind in KINDS:
             assert settings_file(kind).endswith(".json")
-            for scale in (None, Scale(64, 12)):
+            for scale in (None, Scale(64, 12, 4096)):
                 assert len(wrong_settings(kind, found, scale)) < 2000
         for rule in WORDS.values():
             rule.wants(found, None)

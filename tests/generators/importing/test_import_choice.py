@@ -81,6 +81,29 @@ def test_a_key_where_there_are_none(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["", ".", "..."])
+def test_a_key_that_names_nothing(tmp_path: Path, key: str) -> None:
+    path = saved(tmp_path / "x.pt", {"G": a_network()})
+    assert inspect(path, choice=Choice(key=key))["refused"] == (
+        f"x.pt: got --key {key!r}; expected the name of an entry"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda tensor: tensor.to_sparse(), "torch._utils._rebuild_sparse_tensor"),
+        (lambda tensor: tensor.numpy(), "numpy._core.multiarray._reconstruct"),
+        (lambda tensor: tensor.to("meta"), "torch._utils._rebuild_meta_tensor_no_storage"),
+        (lambda tensor: tensor.to(torch.float8_e4m3fn), "torch._utils._rebuild_tensor_v3"),
+    ],
+)
+def test_tensors_of_other_kinds_are_named(tmp_path: Path, change: Any, name: str) -> None:
+    value = {key: change(tensor) for key, tensor in a_network().items()}
+    said = inspect(saved(tmp_path / "x.pt", value))["refused"]
+    assert f"its keys are 'model.1.weight' (an object of {name!r})" in said
+
+
 def test_the_command_names_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(tmp_path / "both.pt", {"g": a_network(), "g_ema": a_network(1)})
     assert main(["generators", "inspect", path]) == 2
@@ -130,6 +153,12 @@ def test_the_one_hosted_sub_module_is_found(tmp_path: Path) -> None:
     said = inspect(path)
     assert said["quirks"][0] == "the sub-module G. alone"
     assert same(stored(ImportRequest(path, str(tmp_path / "out"))), a_network())
+
+
+def test_a_network_deep_inside_others(tmp_path: Path) -> None:
+    inside = {f"model.gan.net.parts.generator.{k}": v for k, v in a_network().items()}
+    path = saved(tmp_path / "x.ckpt", {"state_dict": inside})
+    assert inspect(path)["quirks"][0] == "the sub-module model.gan.net.parts.generator. alone"
 
 
 def test_a_compiled_sub_module(tmp_path: Path) -> None:

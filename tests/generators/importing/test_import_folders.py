@@ -120,6 +120,14 @@ def test_a_network_imports_alike_wherever_its_parts_lie(tmp_path: Path, unet: Pa
     assert imported(unet, tmp_path / "unlisted") == expected
 
 
+def test_settings_without_weights_say_so(unet: Path) -> None:
+    (unet / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    assert inspect(str(unet))["refused"] == (
+        f"{unet.name}: settings and no weights; expected diffusion_pytorch_model.safetensors, "
+        "model.safetensors or alike beside them: fetch the folder again, whole"
+    )
+
+
 def test_a_network_without_its_schedule_says_where_it_is_looked_for(unet: Path) -> None:
     (unet / "scheduler" / "scheduler_config.json").unlink()
     for place in (unet, unet / "unet"):
