@@ -154,11 +154,11 @@ def test_wrong_execution(load_text: Load, tmp_path: Path) -> None:
         "key; expected one of batch_size, batch_timeout_s, channels_last, compile, "
         "load_timeout_s, replicas, resources. Did you mean 'batch_size'?",
         "gpu.yaml:2: execution.workrs: got an unknown key; expected one of address, "
-        "autoscale, engine, generators, log_format, metrics, storage_options, workers. "
-        "Did you mean 'workers'?",
+        "autoscale, engine, generators, image_timeout_s, log_format, metrics, storage_options, "
+        "workers. Did you mean 'workers'?",
         "--set seed=3: execution.seed: got an unknown key; expected one of address, "
-        "autoscale, engine, generators, log_format, metrics, storage_options, workers. It "
-        "belongs to the request: change the job file",
+        "autoscale, engine, generators, image_timeout_s, log_format, metrics, storage_options, "
+        "workers. It belongs to the request: change the job file",
     ]
 
 
