@@ -123,15 +123,18 @@ def _attempt(command: Sequence[str], tell: Tell, env: Mapping[str, str], until: 
     folder = _made(_base(env))
     log = folder / "start.log"
     begun = time.monotonic()
-    with log.open("wb") as out:
-        keeper = subprocess.Popen(
-            [*command, str(folder / "r")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=out,
-            env=dict(env),
-            start_new_session=True,
-        )
+    try:
+        with log.open("wb") as out:
+            keeper = subprocess.Popen(
+                [*command, str(folder / "r")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=out,
+                env=dict(env),
+                start_new_session=True,
+            )
+    except OSError as error:  # no processes, files or room left on this machine
+        raise _NotStarted(folder, f"did not start: {error}") from error
     try:
         said = _said(keeper, begun, until, tell)
     except BaseException:  # Ctrl-C
@@ -160,8 +163,9 @@ def _said(
             continue
         part = os.read(keeper.stdout.fileno(), 65536)
         said += part
-        if said.endswith(b"\n"):
-            return dict(json.loads(said))
+        for line in said.split(b"\n")[:-1]:
+            if line.startswith(b"{"):  # others are of whatever Python loads before it
+                return dict(json.loads(line))
         if not part:
             return {}
     return None

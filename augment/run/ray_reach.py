@@ -113,10 +113,15 @@ def _heard(connection: socket.socket, until: float) -> bytes:
 
 def _go(address: str, tell: Callable[[], None], way_s: float) -> None:
     """Send a process the whole way in."""
-    process = subprocess.Popen(
-        children.command(__spec__.name, address),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+    try:
+        process = subprocess.Popen(
+            children.command(__spec__.name, address),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise InterruptedRun(
+            f"Ray at {address}: no process could be begun here: {error}"
+        ) from error
     until = time.monotonic() + way_s
     try:
         while True:

@@ -14,6 +14,7 @@ import polars
 import pytest
 
 from augment.api import audit, load_spec, open_dataset, retry, run, status
+from augment.cli import main
 from augment.errors import SpecError
 from augment.run import RunResult
 from augment.run.clean import clean
@@ -115,11 +116,14 @@ def test_a_data_set_that_was_moved_there_is_read_and_kept(
     assert [ids(str(tmp_path / name)) for name in names] == found
 
 
-def test_every_form_of_a_path_is_that_path_to_every_verb(tmp_path: Path) -> None:
+def test_every_form_of_a_path_is_that_path_to_every_verb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = tmp_path / "a%2Fb ü"
     root.mkdir()
     shutil.copytree(made(tmp_path / "plain").output, output := str(root / "out"))
     quoted = output.replace("%", "%25").replace(" ", "%20")
+    monkeypatch.chdir(root)
     for form in (
         output,
         "out",
@@ -129,9 +133,8 @@ def test_every_form_of_a_path_is_that_path_to_every_verb(tmp_path: Path) -> None
         f"file://localhost{quoted}",
     ):
         for verb in ("audit", "status", "clean"):
-            done = augment(verb, form, "--json", cwd=root)
-            assert done.returncode == 0, done.stderr
-            assert "%2Fb" in done.stdout
+            assert main([verb, form, "--json"]) == 0
+            assert "%2Fb" in capsys.readouterr().out
     for odd in ("file:out", "s3:/b/out", "file://host/out", "out\n"):
-        done = augment("audit", odd, cwd=root)
-        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert main(["audit", odd]) == 2
+        assert capsys.readouterr().err.count("\n") == 1

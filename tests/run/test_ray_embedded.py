@@ -126,6 +126,17 @@ def test_a_wait_that_is_no_number_is_a_wrong_request(temporary: Path) -> None:
         start(1, silent, env(temporary, **{WAIT_VARIABLE: "soon"}), keeper=keeper(ANSWERS))
 
 
+def test_a_machine_that_has_no_room_for_processes_is_told(temporary: Path) -> None:
+    with pytest.raises(InterruptedRun, match=r"^Ray did not start: .*No such file.*; run the same"):
+        start(1, silent, env(temporary), keeper=["/none/of/these"])
+
+
+def test_what_python_says_before_it_is_not_heard(temporary: Path) -> None:
+    found = start(1, silent, env(temporary), keeper=keeper(f"print('a greeting'); {ANSWERS}"))
+    assert found.address == "here:1"
+    found.close()
+
+
 def test_where_ray_waits_longer_so_do_we() -> None:
     for wait, ours in (("120", 140.0), ("30", 50.0), ("5", 50.0)):
         assert lengthened(50.0, {WAIT_VARIABLE: wait}) == ours
