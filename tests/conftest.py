@@ -23,8 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing that a test fetches or logs stays in the home of whoever runs it. Processes that are
-    started find the toys of the tests. On a busy machine Ray may take its time, and kills nobody
-    for memory that others use; it sees no other Ray of the machine, nor what one has left."""
+    started find the toys of the tests. On a busy machine Ray may take its time, its workers get
+    their turn as other processes do, and it kills nobody for memory that others use. It sees no
+    other Ray of the machine, nor what one has left."""
     rays = tempfile.mkdtemp(prefix="t-", dir="/tmp")  # the name of a socket is short
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
@@ -34,6 +35,7 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("RAY_raylet_start_wait_time_s", "300")
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")
+        patch.setenv("RAY_worker_niceness", "0")
         yield
     shutil.rmtree(rays, ignore_errors=True)
 

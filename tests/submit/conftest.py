@@ -56,7 +56,7 @@ def node(
     ports = dict(zip(kinds, free_ports(len(kinds)), strict=True))
     mine = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     mine |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "PYTHONPATH": str(ROOT), **env}
-    mine |= {"RAY_memory_monitor_refresh_ms": "0"}
+    mine |= {"RAY_memory_monitor_refresh_ms": "0", "RAY_worker_niceness": "0"}
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", "--block",
