@@ -10,14 +10,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from augment import __version__, cli_cluster, cli_generators, cli_plan, cli_state, streams
-from augment.cli_common import KEPT, check_all, foldable
+from augment import (
+    __version__,
+    cli_cluster,
+    cli_generators,
+    cli_plan,
+    cli_state,
+    streams,
+    surroundings,
+)
+from augment.cli_common import KEPT, Parser, check_all, foldable, unless_lost
 from augment.cli_plan import load
 from augment.cli_submit import add_despite_limits
 from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
@@ -50,68 +57,21 @@ def _carried_out(given: Sequence[str]) -> int:
     try:
         arguments = _parse(given)
         check_all(arguments)
+        surroundings.check(os.environ)
         if not arguments.tells_policy:  # `doctor` tells what is wrong with it
             read_policy()
-        return _unless_lost(arguments.verb(arguments), arguments)
+        return unless_lost(arguments.verb(arguments), arguments)
     except AugmentError as e:
         return _report(e, given)
     except KeyboardInterrupt as e:
         what = "stopped by SIGTERM" if isinstance(e, Terminated) else "stopped"
         return _report(InterruptedRun(f"{what}{arguments.kept}"), given)
     except Exception as e:  # Python's own exit code, 1, would say that a limit failed
+        if why := surroundings.failed_import(e, os.environ):
+            return _report(RequestError(why), given)
         streams.note(*_without_secrets(traceback.format_exc(), given).splitlines())
         text = f"{type(e).__name__}: {e}; no rule foresaw this: please report it with what is above"
         return _report(InterruptedRun(text), given)
-
-
-def _unless_lost(code: int, arguments: argparse.Namespace) -> int:
-    """The exit code of a verb, where standard output could be written. What a verb has done
-    stands all the same; where all that it does is to print, it broke half-way."""
-    if (why := streams.lost()) is None:
-        return code
-    text = f"standard output could not be written ({getattr(why, 'strerror', None) or why})"
-    if arguments.lasting:
-        streams.note(f"augment: {text}: the report is lost, what it reports of is done")
-        return code
-    streams.note(f"augment: {text}: the same command prints it again")
-    return code or InterruptedRun.exit_code
-
-
-class _Parser(argparse.ArgumentParser):
-    """What is wrong with a command line is a `RequestError` that names the nearest name."""
-
-    def error(self, message: str) -> NoReturn:
-        from augment.spec.problems import nearest, one_of
-
-        choice = re.search(r"(.*): invalid choice: '(.*)' \(choose from (.*)\)", message)
-        if choice:
-            names = re.findall(r"[\w-]+", choice[3])
-            message = f"{choice[1]}: got {choice[2]!r}; expected {one_of(names)}"
-            message = f"{message}. {nearest(choice[2], names)}".rstrip(". ")
-        verb = self.prog.removeprefix("augment").strip()
-        where = f"{verb}: " if verb else ""
-        raise RequestError(f"{where}{message}", f"(`{self.prog} --help` tells more)")
-
-    def refuse(self, rest: Sequence[str]) -> NoReturn:
-        """For arguments that the grammar has no place for."""
-        from augment.spec.problems import nearest, one_of
-
-        odd = next((word for word in rest if word.startswith("-")), None)
-        if odd is None:
-            self.error(f"got {rest[0]!r}, one argument too many")
-        options = re.findall(r"--[a-z-]+", self.format_help())
-        name = odd.partition("=")[0]
-        hint = nearest(name, options)
-        self.error(f"got {name!r}; expected {one_of(options)}{hint and f'. {hint}'}")
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        if message:
-            streams.hand_over(message, aside=True)
-        sys.exit(_unless_lost(status, argparse.Namespace(lasting=False)))
-
-    def _print_message(self, message: str, file: object = None) -> None:
-        """What argparse prints itself: help and version."""
-        streams.hand_over(message, aside=file is sys.stderr)
 
 
 def _parse(given: Sequence[str]) -> argparse.Namespace:
@@ -123,14 +83,14 @@ def _parse(given: Sequence[str]) -> argparse.Namespace:
 
 def parser() -> argparse.ArgumentParser:
     """The whole grammar of the command line."""
-    top = _Parser(
+    top = Parser(
         "augment",
         description="Extend and balance training sets for vision models; prove what is in them.",
         epilog=EXIT_CODES,
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"augment {__version__}")
-    verbs = top.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    verbs = top.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
     validate = _job_verb(
         verbs, "validate", _validate, "check a job file, and look at its local sources"
     )
@@ -224,7 +184,7 @@ def _group(verbs: Any, name: str, text: str) -> Any:
     group = verbs.add_parser(
         name, help=text, description=text, epilog=EXIT_CODES, allow_abbrev=False
     )
-    return group.add_subparsers(required=True, metavar="ACTION", parser_class=_Parser)
+    return group.add_subparsers(required=True, metavar="ACTION", parser_class=Parser)
 
 
 def _reading(sub: argparse.ArgumentParser) -> None:

@@ -1,10 +1,16 @@
-"""What verbs of several modules share: options, and words. `augment.cli` gives the grammar."""
+"""What verbs of several modules share: the parser, options, and words. `augment.cli` gives the
+grammar."""
 
 from __future__ import annotations
 
 import argparse
+import re
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
-from augment.errors import RequestError
+from augment import streams
+from augment.errors import InterruptedRun, RequestError
 
 KEPT = ": finished units are kept; the same command resumes"
 """What an interrupted verb says that makes units of work."""
@@ -24,3 +30,53 @@ def check_all(arguments: argparse.Namespace) -> None:
         raise RequestError(
             "--all has no effect with --json, which leaves nothing out; expected one of them"
         )
+
+
+def unless_lost(code: int, arguments: argparse.Namespace) -> int:
+    """The exit code of a verb, where standard output could be written. What a verb has done
+    stands all the same; where all that it does is to print, it broke half-way."""
+    if (why := streams.lost()) is None:
+        return code
+    text = f"standard output could not be written ({getattr(why, 'strerror', None) or why})"
+    if arguments.lasting:
+        streams.note(f"augment: {text}: the report is lost, what it reports of is done")
+        return code
+    streams.note(f"augment: {text}: the same command prints it again")
+    return code or InterruptedRun.exit_code
+
+
+class Parser(argparse.ArgumentParser):
+    """What is wrong with a command line is a `RequestError` that names the nearest name."""
+
+    def error(self, message: str) -> NoReturn:
+        from augment.spec.problems import nearest, one_of
+
+        choice = re.search(r"(.*): invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if choice:
+            names = re.findall(r"[\w-]+", choice[3])
+            message = f"{choice[1]}: got {choice[2]!r}; expected {one_of(names)}"
+            message = f"{message}. {nearest(choice[2], names)}".rstrip(". ")
+        verb = self.prog.removeprefix("augment").strip()
+        where = f"{verb}: " if verb else ""
+        raise RequestError(f"{where}{message}", f"(`{self.prog} --help` tells more)")
+
+    def refuse(self, rest: Sequence[str]) -> NoReturn:
+        """For arguments that the grammar has no place for."""
+        from augment.spec.problems import nearest, one_of
+
+        odd = next((word for word in rest if word.startswith("-")), None)
+        if odd is None:
+            self.error(f"got {rest[0]!r}, one argument too many")
+        options = re.findall(r"--[a-z-]+", self.format_help())
+        name = odd.partition("=")[0]
+        hint = nearest(name, options)
+        self.error(f"got {name!r}; expected {one_of(options)}{hint and f'. {hint}'}")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if message:
+            streams.hand_over(message, aside=True)
+        sys.exit(unless_lost(status, argparse.Namespace(lasting=False)))
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """What argparse prints itself: help and version."""
+        streams.hand_over(message, aside=file is sys.stderr)

@@ -143,14 +143,19 @@ def test_what_no_rule_foresaw_is_exit_3_with_its_traceback(fresh: Path, capfd: C
     assert "Traceback" in err
 
 
-@pytest.mark.parametrize("epoch", ["not a number", "-1", "1e9", "99999999999999999999", " 1"])
+@pytest.mark.parametrize("epoch", ["not a number", "-1", "1e9", "99999999999999999999", " 1", ""])
+@pytest.mark.parametrize("verb", ["validate", "plan", "run"])
 def test_a_time_that_is_none_is_exit_2(
-    fresh: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch, epoch: str
+    fresh: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch, verb: str, epoch: str
 ) -> None:
+    """Whatever of it a library reads first."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
-    code, _, err = call(capfd, "run", str(fresh), "--engine", "local")
-    assert code == 2
-    assert f"SOURCE_DATE_EPOCH in the environment: got {epoch!r}; expected whole seconds" in err
+    code, out, err = call(capfd, verb, str(fresh))
+    assert (code, out) == (2, "")
+    assert err == (
+        f"augment: SOURCE_DATE_EPOCH in the environment: got {epoch!r}; expected whole seconds "
+        "since 1970. Set it so, or unset it\n"
+    )
 
 
 def test_a_time_that_is_none_is_exit_2_of_what_goes_on(

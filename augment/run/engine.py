@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast, runtime_checkable
 
 from augment import errors, logs
-from augment.errors import AugmentError, UnitFailed
+from augment.errors import AugmentError, RequestError, UnitFailed
 from augment.escaping import cut
 from augment.policy import read_policy
+from augment.surroundings import failed_import
 
 _LOG = logging.getLogger("augment.run")
 
@@ -115,6 +117,8 @@ def built(task: Task, alone: bool = False) -> Worker:
     except AugmentError:
         raise
     except Exception as e:
+        if why := failed_import(e, os.environ):
+            raise RequestError(why) from e
         raise _failed(f"a worker for {type(task).__name__} could not be made", e) from e
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from augment.errors import RequestError
-from augment.places import FAMILIES
+from augment.places import FAMILIES, Fault, read_endpoint
 from augment.secrecy import STRUCK, secret_values
 
 S3, GOOGLE, AZURE = FAMILIES["s3"], FAMILIES["gs"], FAMILIES["az"]
@@ -36,13 +36,19 @@ _SHORTEST = 8
 
 
 def client_options(protocol: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """For fsspec: as given, with a bounded number of tries."""
+    """For fsspec: as given, with a bounded number of tries.
+
+    Raises:
+        RequestError: the environment names an endpoint that is none.
+    """
     if protocol not in S3:
         return dict(given)
     found = dict(given)
     config = dict(found.get("config_kwargs") or {})
     retries = config.get("retries") or {"total_max_attempts": TRIES}
     found["config_kwargs"] = {**config, "retries": {"mode": "standard", **retries}}
+    if not _named_endpoint(given):
+        _endpoint_of(os.environ)  # botocore takes it from there, and would not say from where
     if region := found.pop("region", None):
         found["client_kwargs"] = {"region_name": region, **(found.get("client_kwargs") or {})}
     return found
@@ -52,7 +58,8 @@ def delta_options(uri: str, protocol: str, given: Mapping[str, Any]) -> dict[str
     """For delta-rs, under its own names. given: of a place alone, as its store takes them.
 
     Raises:
-        RequestError: options that cannot be handed on.
+        RequestError: options that cannot be handed on, or the environment names an endpoint
+            that is none.
     """
     if protocol in S3:
         return _s3(given)
@@ -78,8 +85,7 @@ def without_secrets(text: str, given: Any) -> str:
 
 def _s3(given: Mapping[str, Any]) -> dict[str, str]:
     client = given.get("client_kwargs") or {}
-    named = given.get("endpoint_url") or client.get("endpoint_url")
-    endpoint = named or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = _named_endpoint(given) or _endpoint_of(os.environ)
     wanted = {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ALLOW_HTTP": "true" if str(endpoint or "").startswith("http://") else None,
@@ -96,6 +102,21 @@ def _s3(given: Mapping[str, Any]) -> dict[str, str]:
         **_PATIENCE,
     }
     return {name: str(value) for name, value in wanted.items() if value is not None}
+
+
+def _named_endpoint(given: Mapping[str, Any]) -> str | None:
+    client = given.get("client_kwargs") or {}
+    return given.get("endpoint_url") or client.get("endpoint_url") or None
+
+
+def _endpoint_of(env: Mapping[str, str]) -> str | None:
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if endpoint := env.get(name):
+            found = read_endpoint(endpoint)
+            if isinstance(found, Fault):
+                raise found.error(f"{name} in the environment")
+            return endpoint
+    return None
 
 
 def _virtual(given: Mapping[str, Any]) -> str | None:

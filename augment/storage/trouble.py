@@ -37,6 +37,13 @@ _WAYS_OUT = {
     "name another place",
 }
 
+_OF_SETTINGS = (
+    "ConfigNotFound", "ConfigParseError", "InvalidConfigError", "InvalidRegionError",
+    "InvalidRetryConfigurationError", "InvalidRetryModeError", "InvalidMaxRetryAttemptsError",
+    "InvalidS3AddressingStyleError", "ProfileNotFound",
+)  # fmt: skip
+"""Kinds that botocore raises of variables and files, before any store is asked."""
+
 
 @contextlib.contextmanager
 def told(
@@ -58,6 +65,11 @@ def told(
     except Exception as error:
         if is_local:
             raise
+        if type(error).__name__ in _OF_SETTINGS:
+            raise RequestError(
+                f"{url} could not be {action}: {said(error)}; mend what the environment (AWS_*) or "
+                "its files say of this store"
+            ) from error
         # clients of remote stores raise their own kinds (botocore, aiohttp, google ...)
         raise StorageError(_trouble(url, action, error, said)) from error
 

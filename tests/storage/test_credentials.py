@@ -82,3 +82,40 @@ def test_what_a_client_says_is_shown_without_secrets(s3: S3Server) -> None:
     assert "by plan" in str(refused.value)
     assert Folder("s3://b", s3.options()).without_secrets(f"a {SECRET} b") == "a *** b"
     assert SECRET not in repr(folder)
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+@pytest.mark.parametrize(
+    "text", ["nonsense", "ftp://host", "http://key:hunter22@host", "http://host?x", "http://"]
+)
+def test_an_endpoint_of_the_environment_that_is_none_is_a_wrong_request(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    """Whichever client asks; an endpoint of the options goes before it."""
+    monkeypatch.setenv(name, text)
+    asks = (
+        lambda: credentials.client_options("s3", {}),
+        lambda: credentials.delta_options("s3://b/x", "s3", {}),
+    )
+    for asked in asks:
+        with pytest.raises(RequestError, match=rf"{name} in the environment: got ") as raised:
+            asked()
+        assert "hunter22" not in str(raised.value)
+    given = {"endpoint_url": "http://localhost:9000"}
+    assert credentials.client_options("s3", given)["endpoint_url"] == given["endpoint_url"]
+    assert (
+        credentials.delta_options("s3://b/x", "s3", given)["AWS_ENDPOINT_URL"]
+        == given["endpoint_url"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("AWS_PROFILE", "nobody's"), ("AWS_CONFIG_FILE", __file__)]
+)
+def test_settings_of_the_environment_that_cannot_be_used_are_a_wrong_request(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.setenv(name, text)
+    folder = Folder("s3://settings-of-nobody/x", {"s3": {"endpoint_url": "http://127.0.0.1:9"}})
+    with pytest.raises(RequestError, match="mend what the environment"):
+        folder.read("anything")
