@@ -24,7 +24,7 @@ from augment import (
     streams,
     surroundings,
 )
-from augment.cli_common import KEPT, Parser, check_all, foldable, unless_lost
+from augment.cli_common import RESUMES, Keeping, Parser, check_all, foldable, unless_lost
 from augment.cli_plan import load
 from augment.cli_submit import add_despite_limits
 from augment.errors import AugmentError, InterruptedRun, Problem, RequestError
@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
         ("mix", _mix, "commit the data set from what the pool holds"),
     ):
         sub = _job_verb(verbs, name, verb, text)
-        sub.set_defaults(lasting=True, kept=KEPT)
+        sub.set_defaults(lasting=True, kept=RESUMES)
         sub.add_argument("--engine", choices=("ray", "local"), help="default: the job's execution")
         sub.add_argument(
             "--takeover",
@@ -288,7 +288,7 @@ def _opened_run(
         observing(job, profile=arguments.profile, reporter=session.reporter) as observers,
         open_engine(job, arguments.engine) as engine,
     ):
-        told = {"reporter": session.reporter, "observers": observers}
+        told = {"reporter": Keeping(session.reporter, arguments), "observers": observers}
         yield job, engine, session.log, told
 
 

@@ -7,13 +7,39 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from augment import streams
 from augment.errors import InterruptedRun, RequestError
 
+if TYPE_CHECKING:
+    from augment.run import Reporter
+
+RESUMES = ": the same command resumes"
+"""What an interrupted verb says that makes units of work, before there are some."""
 KEPT = ": finished units are kept; the same command resumes"
-"""What an interrupted verb says that makes units of work."""
+"""What it says then."""
+
+
+class Keeping:
+    """A reporter, which has an interrupt say that units are kept once there are some."""
+
+    def __init__(self, reporter: Reporter, arguments: argparse.Namespace) -> None:
+        self._reporter, self._arguments = reporter, arguments
+
+    def stage(self, name: str, total: int | None) -> None:
+        if total:
+            self._arguments.kept = KEPT
+        self._reporter.stage(name, total)
+
+    def advance(self, done: int, rows: int) -> None:
+        self._reporter.advance(done, rows)
+
+    def doing(self, text: str) -> None:
+        self._reporter.doing(text)
+
+    def note(self, text: str) -> None:
+        self._reporter.note(text)
 
 
 def foldable(sub: argparse.ArgumentParser) -> None:

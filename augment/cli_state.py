@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from augment import streams
-from augment.cli_common import KEPT, foldable
+from augment.cli_common import RESUMES, Keeping, foldable
 
 if TYPE_CHECKING:
     from augment.run.litter import Cleaning
@@ -29,7 +29,7 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
     foldable(status)
     _options_of(status)
     retry = verb(verbs, "retry", _retry, "make the failed rows of a committed data set again")
-    retry.set_defaults(lasting=True, kept=KEPT)
+    retry.set_defaults(lasting=True, kept=RESUMES)
     retry.add_argument("output", metavar="OUTPUT")
     retry.add_argument("--job", metavar="NAME", help="which job, where there are several")
     retry.add_argument("--job-file", metavar="JOB", help="default: its text as the output keeps it")
@@ -118,7 +118,7 @@ def _retry(arguments: argparse.Namespace) -> int:
                 f"the job names {kept.elsewhere} as its output; what is retried is {output.uri}, "
                 "as given"
             )
-        result = retry(kept.job, engine, reporter=session.reporter)
+        result = retry(kept.job, engine, reporter=Keeping(session.reporter, arguments))
     if arguments.json:
         told = {"log": session.log, "elsewhere": kept.elsewhere}
         streams.tell(result.to_json() | told)

@@ -201,6 +201,7 @@ def _values(names: list[str]) -> dict[str, str]:
 def _waited(
     arguments: argparse.Namespace, cluster: Cluster, submission: Submission, how: str
 ) -> int:
+    arguments.kept = f": {submission.id} goes on without whoever waits for it"
     with streams.growing(aside=arguments.json) as text:
         ended = cluster.wait(submission.id, text.write)
     if arguments.json:

@@ -16,12 +16,20 @@ import sys
 import threading
 from typing import NoReturn, TextIO
 
+_STOPPED = 3  # as `errors.InterruptedRun` says, which may not be imported yet
+
 
 def program() -> NoReturn:
     """Run the command that this process was started with, and leave with its exit code."""
-    from augment.cli import main
+    try:
+        from augment.cli import main
 
-    leave(main())
+        code = main()
+    except KeyboardInterrupt:  # before there was a command, or after it
+        with contextlib.suppress(OSError):
+            os.write(2, b"augment: stopped\n")
+        code = _STOPPED
+    leave(code)
 
 
 def leave(code: int) -> NoReturn:

@@ -241,3 +241,22 @@ def test_a_journal_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "ErrorBudgetExceeded" in kept[0]
     assert "pool-***" in kept[0]
     assert "wJalrXUtnFEMI" not in kept[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["retry"], ["clean"], ["clean", "--yes"], ["audit"], ["pool", "ls"],
+     ["pool", "gc"], ["pool", "gc", "--yes"]],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["nowhere", "a-file", "an-empty-folder", "nowhere/at/all"])
+def test_a_place_where_nothing_of_augment_stands_is_a_wrong_request(
+    words: list[str], name: str, tmp_path: Path, capfd: Capture
+) -> None:
+    (tmp_path / "a-file").write_text("x")
+    (tmp_path / "an-empty-folder").mkdir()
+    code, out, err = call(capfd, *words, str(tmp_path / name))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"augment: {tmp_path / name}: ")
+    assert len(err.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a-file", "an-empty-folder"]

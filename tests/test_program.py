@@ -38,6 +38,24 @@ def test_a_thread_that_python_waits_for_is_waited_for() -> None:
     assert left(work, 1) == (1, "said\nworked\nat the end\n", "")
 
 
+def test_an_interrupt_before_there_is_a_command_is_said_like_any_other() -> None:
+    """While modules are imported, which takes longer than some people wait."""
+    early = """
+import sys
+from augment.program import program
+
+class Interrupts:
+    def find_spec(self, name, path, target=None):
+        if name == "augment.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupts())
+program()
+"""
+    done = run([sys.executable, "-c", early])
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "augment: stopped\n")
+
+
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_stream_that_is_closed_is_no_trouble(stream: str) -> None:
     assert left(f"sys.{stream}.close()", 0)[0] == 0

@@ -49,6 +49,7 @@ HIDDEN = "hunter2/Hunter+2=="
         "s3://KEY:{}@bucket",
         'Invalid bucket name "KEY:{}@bucket": must match',
         "KEY:{}@bucket",
+        "/home/of/somebody/KEY:{}@bucket/x",
         "got 'KEY:{}@bucket'",
         "https://host:8443/x?a=b&X-Amz-Signature={}&c=d",
         "https://h/x?X-Amz-Credential={}",

@@ -89,10 +89,10 @@ def pool_status(pool: str, options: Options | None = None, clock: Clock = time.t
         RequestError: there is no pool. StorageError: a record or the log cannot be read.
     """
     folder = Folder(pool, options)
-    now, version = clock(), newest_version(folder)
+    names, now, version = _universes(folder), clock(), newest_version(folder)
     live = {f.path for f in live_files(folder, version)} if version is not None else set()
     working = [str(seen.holder) for seen in living(folder, "_work", now)]
-    found = (_status(folder, name, live) for name in _universes(folder))
+    found = (_status(folder, name, live) for name in names)
     kept = tuple(u for u in found if u.units or u.unmade or u.visible or u.jobs)
     return PoolStatus(folder.uri, version, now, kept, tuple(working))
 
@@ -138,7 +138,7 @@ def gc(
 def _universes(folder: Folder) -> list[str]:
     known = {*folder.folders("_work"), *folder.folders("data")}
     found = sorted(name for name in known if _UNIVERSE.fullmatch(name))
-    if not found and newest_version(folder) is None and "_work" not in folder.folders():
+    if not found and not {"_work", "_delta_log"}.intersection(folder.folders()):
         raise RequestError(
             f"{folder.uri}: no pool stands here; expected the folder that a job names as pool"
         )

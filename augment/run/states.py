@@ -82,9 +82,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class JobStatus:
-    """One job. state: committed, running, failed, died, or stopped (nothing says how it ended).
-    version: that it committed, where the log says so. generation: 1 for the first commit and 1
-    more for each retry; 0 for none. cells: (split, class, origin) -> written and quarantined."""
+    """One job. state: committed, running, failed, died, or stopped (by a signal, or because
+    no more was asked for). version: that it committed, where the log says so. generation: 1 for the
+    first commit and 1 more for each retry; 0 for none. cells: (split, class, origin) -> written and
+    quarantined."""
 
     job_id: str
     state: str

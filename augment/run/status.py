@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from augment.errors import AugmentError, StorageError
+from augment.errors import AugmentError, InterruptedRun, StorageError
 from augment.plan import Plan
 from augment.run.attempts import Attempts
 from augment.run.beats import STALE_S, Progress, heard
@@ -116,7 +116,8 @@ class _Job:
         if generation:
             return "committed"
         if last.get("ended_at") is not None:
-            return "failed" if last.get("exit_code") else "stopped"
+            failed = last.get("exit_code") not in (None, 0, InterruptedRun.exit_code)
+            return "failed" if failed or last.get("error") is not None else "stopped"
         return "died" if last else "stopped"
 
     def _heard(self) -> list[Progress]:

@@ -92,11 +92,16 @@ class Folder:
     def pinned(self) -> Folder:
         """This folder as it stands there now: if another one takes its place under the same
         name, nothing is listed to be cleaned, written or removed there (StorageError).
-        Raises: StorageError where it cannot be looked at."""
+        Raises: RequestError where there is none, StorageError where it cannot be looked at."""
         if not self.is_local:
             return self
-        with self._reading(""):
-            return self._like(self.uri, self._top.pinned(), self._reach)
+        try:
+            with self._reading(""):
+                return self._like(self.uri, self._top.pinned(), self._reach)
+        except FileNotFoundError:
+            raise RequestError(
+                f"{self.uri}: there is no such folder; expected one that a job writes to"
+            ) from None
 
     def _like(self, uri: str, top: Top, reach: Reach | None) -> Folder:
         found = copy.copy(self)  # names below a folder are what they are: nothing in them is read

@@ -85,7 +85,7 @@ class Journal:
         now = self._clock()
         code = self._code if error is None else _exit_code(error)
         self._entry |= {"ended_at": now, "exit_code": code}
-        if error is not None:
+        if error is not None and not isinstance(error, KeyboardInterrupt):  # nothing went wrong
             text = str(error) or traceback.format_exception_only(error)[0].strip()
             told = {"class": type(error).__name__, "text": self._clean(text), "at": now}
             self._entry["error"] = told

@@ -280,7 +280,7 @@ def test_control_c_ends_with_3_and_the_command_resumes(
     path = job(data, tmp_path)
     stopped = drive(path, "os.rename out/data/train", signal.SIGINT)
     assert stopped.code == 3
-    assert "interrupted: finished units are kept; the same command resumes" in stopped.notes
+    assert "augment: stopped: finished units are kept; the same command resumes" in stopped.notes
     assert not (tmp_path / "out" / "README.md").exists()
     assert not list(tmp_path.rglob("leases/*.json"))
     resumed = augment("run", str(path), "--engine", "local", "--json", cwd=tmp_path, **EPOCH)

@@ -94,7 +94,7 @@ def test_a_machine_that_is_taken_away_says_so_first(
     wait_until(lambda: command.running() and list(units.glob("*/units/*.json")))
     command.signal(signal.SIGTERM)
     assert command.end() == 3
-    assert "augment: terminated: finished units are kept; the same command resumes" in (
+    assert "augment: stopped by SIGTERM: finished units are kept; the same command resumes" in (
         command.notes()
     )
     assert not list(units.glob("leases/*"))

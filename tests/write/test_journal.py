@@ -66,7 +66,6 @@ def test_it_says_who_what_and_how_far(tmp_path: object) -> None:
         (StorageError(f"s3 said {SECRET}: no"), 3, "StorageError"),
         (RequestError("https://me:hunter2@host/x?X-Amz-Signature=abc&b=1 is gone"), 2,
          "RequestError"),
-        (KeyboardInterrupt(), 3, "KeyboardInterrupt"),
         (ZeroDivisionError("x"), 3, "ZeroDivisionError"),
     ],
 )  # fmt: skip
@@ -83,6 +82,13 @@ def test_the_last_error_is_kept_without_secrets(
     text = json.dumps(entry)
     assert not [s for s in (SECRET, "hunter2", "abc") if s in text]
     assert entry["error"]["text"]
+
+
+def test_who_stops_a_run_is_no_error_of_it(tmp_path: object) -> None:
+    folder = Folder(str(tmp_path))
+    with pytest.raises(KeyboardInterrupt), kept(folder, Clock()):
+        raise KeyboardInterrupt
+    assert (only(folder)["exit_code"], only(folder)["error"]) == (3, None)
 
 
 def test_two_drivers_leave_two_entries(tmp_path: object) -> None:
