@@ -456,7 +456,7 @@ def test_plan_shows_what_each_rule_adds_and_the_result(fresh: Path, capsys: Capt
     assert "pool: generator fake: 10 samples needed, 0 there, 10 to be made\n" in rest
     assert rest.endswith(
         "\nlimits that this plan breaks:\n"
-        "  FAIL  limits.min_rows_per_class: split train, class 2: 13 rows < 15\n"
+        "  FAIL  limits.min_rows_per_class: split train, class '2': 13 rows < 15\n"
     )
 
 

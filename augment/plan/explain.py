@@ -174,4 +174,4 @@ def _least(
 
 
 def _where(split: str, label: str | None) -> str:
-    return f"split {split}" if label is None else f"split {split}, class {label}"
+    return f"split {split}" if label is None else f"split {split}, class {label!r}"

@@ -67,11 +67,11 @@ def test_limits_that_the_plan_breaks(plan: Plan) -> None:
         }
     )
     assert broken_limits(plan, limits) == [
-        "limits.synthetic_share.per_class: split train, class b: 70 / 90 = 0.7778 > 0.5",
+        "limits.synthetic_share.per_class: split train, class 'b': 70 / 90 = 0.7778 > 0.5",
         "limits.synthetic_share.max: split train: 70 / 250 = 0.28 > 0.25",
         "limits.synthetic_to_real.max: split train: 70 / 90 = 0.7778 > 0.7",
-        "limits.min_rows_per_class: split test, class b: 0 rows < 1",
-        "limits.min_rows_per_class: split train, class b: 90 rows < 100",
+        "limits.min_rows_per_class: split test, class 'b': 0 rows < 1",
+        "limits.min_rows_per_class: split train, class 'b': 90 rows < 100",
     ]
     assert broken_limits(plan, Limits()) == []
 
@@ -84,5 +84,5 @@ def test_a_limit_on_classes_without_real_rows(plan_of: PlanOf) -> None:
     )
     limits = Limits.model_validate({"synthetic_to_real": {"per_class": 1000}})
     assert broken_limits(plan, limits) == [
-        "limits.synthetic_to_real.per_class: split train, class b: 4 / 0 = unlimited > 1000"
+        "limits.synthetic_to_real.per_class: split train, class 'b': 4 / 0 = unlimited > 1000"
     ]

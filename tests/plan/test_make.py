@@ -190,7 +190,7 @@ def test_caps_are_of_one_rule(plan_of: PlanOf) -> None:
     plan = plan_of({"a": 10}, generators=generators, synthesize=rules, limits=limits)
     assert _drawn(plan) == {("g", "a"): 10, ("h", "a"): 10}
     (found,) = broken_limits(plan, Limits.model_validate(limits))
-    assert found == "limits.synthetic_to_real.per_class: split train, class a: 20 / 10 = 2 > 1"
+    assert found == "limits.synthetic_to_real.per_class: split train, class 'a': 20 / 10 = 2 > 1"
 
 
 def test_an_augmentation_may_have_a_share_too(plan_of: PlanOf) -> None:
