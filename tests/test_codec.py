@@ -159,9 +159,17 @@ def refused(read, data: bytes, max_pixels: int = MAX) -> str:
 def test_texts_of_what_is_no_image(read):
     assert refused(read, b"") == "empty: the file has no bytes"
     assert refused(read, b"<html></html>") == (
-        "not_image: begins with b'<html></'; expected one of jpeg, png, webp, gif, bmp, tiff, ppm, "
-        "avif, heic"
+        "not_image: HTML, SVG or another text in XML; expected one of jpeg, png, webp, gif, bmp, "
+        "tiff, ppm, avif, heic"
     )
+    for data, said in (
+        (b'\xef\xbb\xbf {"key": "SECRET"}', "a text in JSON"),
+        (b"SECRET" * 20, "a text, or bytes of no known format"),
+        (b"\0" * 100, "nothing but zeros where it begins"),
+        (b"\x1dSECRET\0\1", "bytes of no format that is known"),
+    ):
+        assert refused(read, data).startswith(f"not_image: {said}; expected one of jpeg, ")
+        assert "SECRET" not in refused(read, data)
     assert refused(read, b"%!PS-Adobe-3.0 EPSF-3.0\n").startswith("not_image")
 
 

@@ -87,7 +87,7 @@ def _in_exif(block: bytes) -> int | None:
         return None
     order = _PREFIXES.get(block[:4])
     if order is None or len(block) < 8:
-        raise BrokenMetadataError(f"an EXIF block that begins with {block[:8]!r}")
+        raise BrokenMetadataError("an EXIF block without a byte order where it begins")
     return next(
         (_value(raw, kind, order) for tag, kind, raw in _tags(block, order) if tag == _TAG), None
     )

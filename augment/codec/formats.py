@@ -35,7 +35,7 @@ EXTENSIONS = {
 _AVIF = (b"avif", b"avis")
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # sizes of the headers that there are
-_OTHERS = {  # formats that are no pictures here, for a better word than "begins with ..."
+_OTHERS = {  # formats that are no pictures here
     b"\0\0\0\x0cjP  \r\n\x87\n": "a JPEG 2000 file",
     b"\xff\x4f\xff\x51": "a JPEG 2000 code stream",
     b"\0\0\0\x0cJXL \r\n\x87\n": "a JPEG XL file",
@@ -64,7 +64,19 @@ def format_of(data: bytes) -> str:
     other = next((name for magic, name in _OTHERS.items() if start.startswith(magic)), None)
     if other is not None:
         raise SampleError("not_image", f"{other}; expected one of {known}")
-    raise SampleError("not_image", f"begins with {start[:8]!r}; expected one of {known}")
+    raise SampleError("not_image", f"{_in_words(data[:SNIFF_BYTES])}; expected one of {known}")
+
+
+def _in_words(start: bytes) -> str:
+    """What a file is that begins like this, without a byte of it: it may be anything."""
+    if not start.strip(b"\0"):
+        return "nothing but zeros where it begins"
+    begin = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if any(byte < 32 and byte not in b"\t\n\r\f" for byte in start):
+        return "bytes of no format that is known"
+    if begin.startswith(b"<"):
+        return "HTML, SVG or another text in XML"
+    return "a text in JSON" if begin[:1] in (b"{", b"[") else "a text, or bytes of no known format"
 
 
 def sniff(start: bytes) -> str | None:

@@ -118,7 +118,7 @@ def _chunks(data: bytes, beside: _Beside) -> Iterator[tuple[bytes, int, int]]:
             if pictured:
                 beside.doubts.append("what follows the picture is no chunk")
                 return
-            raise SampleError("undecodable", f"a png file with the chunk {kind!r}")
+            raise SampleError("undecodable", "a png file with a chunk whose name is none")
         if stop + 4 > end:
             if pictured and kind != b"IDAT":
                 beside.doubts.append(f"the file ends inside the chunk {_name(kind)}")

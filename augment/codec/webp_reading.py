@@ -89,7 +89,7 @@ def canvas(data: bytes) -> tuple[int, int]:
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", body, 6)
         return width & 0x3FFF, height & 0x3FFF
-    raise SampleError("undecodable", f"a webp file with the unknown chunk {kind!r}")
+    raise SampleError("undecodable", "a webp file with an unknown chunk")
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

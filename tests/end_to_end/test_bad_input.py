@@ -100,7 +100,9 @@ BAD = {
     "cut.png": Bad(
         encoded(crop(2), "PNG")[:-2000], "truncated", "a png file that ends early, at byte "
     ),
-    "text.png": Bad(b"hello, I am text", "not_image", "begins with b'hello, I'; expected one of"),
+    "text.png": Bad(
+        b"hello, I am text", "not_image", "a text, or bytes of no known format; expected one of"
+    ),
     "huge.png": Bad(
         png_claiming(60000, 60000),
         "too_large",
@@ -255,7 +257,7 @@ def test_a_lost_sample_can_be_traced_to_its_reason(
 ) -> None:
     lost = next(r for r in quarantine if r["reason"] == "vanished")
     assert main(["trace", mixed[1].output, lost["sample_id"]]) == 2
-    assert "planned and left out (vanished: train/cat/gone.png" in capsys.readouterr().err
+    assert "planned and is quarantined (vanished: train/cat/gone.png" in capsys.readouterr().err
 
 
 # ---- the budget ---------------------------------------------------------------------
@@ -286,7 +288,7 @@ def test_a_spent_budget_stops_and_a_larger_one_resumes(
     assert "3 bad inputs of 36; errors allows 2 (min_count 2, max_share 0.0); most in " in said
     assert "; most in split train, class 'cat': 3 of 36. First: digits: train/cat/bad" in said
     assert "bad" in said
-    assert ".png: not_image (begins with b'no image'; expected one of" in said
+    assert ".png: not_image (a text, or bytes of no known format; expected one of" in said
     assert (
         "raise `errors`, then run the same command again: it tries them again, and finished "
         "units are kept" in said
