@@ -13,23 +13,18 @@ guidance of logits as in LlamaGen (see `token_networks`), 1 is none.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import ValidationError
 
 from augment.errors import CheckpointError, RequestError
 from augment.generators.autoregressive_model import (
-    PALETTE,
     AutoregressiveInit,
     model_of,
     parameter_shapes,
 )
 from augment.generators.checkpoint import Config, read_config, read_weights, validated
-from augment.generators.foreign import Conversion, Foreign
 from augment.generators.hosting import Device, compiled, empty_batch, finished, padded
 from augment.generators.labels import class_indexes
 from augment.generators.protocol import (
@@ -41,7 +36,6 @@ from augment.generators.protocol import (
     must_match,
     unknown_class,
 )
-from augment.generators.token_networks import ImageGptInit
 from augment.sample import DigitalSourceType
 from augment.seeds import Rewound, digest
 from augment.spec.generators import AutoregressiveGenerator, AutoregressiveSampling
@@ -279,143 +273,3 @@ def _info(
         license=spec.license or config.license,
         digital_source_type=DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA.value,
     )
-
-
-# ---- importing -----------------------------------------------------------------------
-
-_ONLY = {
-    "activation_function": "quick_gelu",
-    "add_cross_attention": False,
-    "scale_attn_by_inverse_layer_idx": False,
-}
-"""Options of `ImageGPTConfig` of which only the default is hosted."""
-_LEFT_OUT = re.compile(
-    r"(transformer\.h\.\d+\.attn\.(masked_)?bias"
-    r"|transformer\.layers\.\d+\.attention\.kv_cache\..*|transformer\.freqs_cis"
-    r"|decoder\.(encoder|quant_conv)\..*|decoder\.quantize\.codebook_used)"
-)
-"""Masks, caches and what only training or encoding needs."""
-
-
-def convert(foreign: Foreign) -> Conversion | None:
-    """Of a transformers folder with an ImageGPT (`config`: config.json, and under
-    `preprocessor_config` the file of that name), or of LlamaGen's two files in one, the
-    transformer's tensors under `transformer.` and the tokenizer's under `decoder.`
-    (`config`: n_head and block_size, which no shape tells).
-
-    Raises:
-        CheckpointError: it is one, but with an option that is not hosted, or incomplete.
-    """
-    tensors = foreign.tensors
-    if foreign.config.get("model_type") == "imagegpt":
-        raw, extra, quirks = _imagegpt(foreign)
-    elif "cls_embedding.embedding_table.weight" in tensors:
-        raise CheckpointError(
-            f"{foreign.place}: LlamaGen's transformer without the decoder of its codes; expected "
-            "both in one file, under transformer. and decoder., with n_head and block_size"
-        )
-    elif "transformer.cls_embedding.embedding_table.weight" in tensors:
-        raw, extra, quirks = _llamagen(foreign)
-    else:
-        return None
-    try:
-        init = AutoregressiveInit.model_validate(raw)
-    except ValidationError as e:
-        text = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in e.errors()[:5])
-        raise CheckpointError(f"{foreign.place}: not hosted by this family ({text})") from None
-    kept = {k: v for k, v in {**tensors, **extra}.items() if not _LEFT_OUT.fullmatch(k)}
-    if left := len(tensors) + len(extra) - len(kept):
-        quirks.append(f"{left} tensors left out: masks, caches, encoder")
-    return Conversion(
-        family="autoregressive",
-        init=init.model_dump(),
-        tensors={k: np.asarray(v, dtype=np.float32) for k, v in kept.items()},
-        num_classes=init.num_classes,
-        quirks=tuple(quirks),
-    )
-
-
-_Read = tuple[dict[str, Any], dict[str, np.ndarray], list[str]]
-"""init, tensors that lay elsewhere, quirks."""
-
-
-def _imagegpt(foreign: Foreign) -> _Read:
-    config, place = foreign.config, foreign.place
-    for key, value in _ONLY.items():
-        if config.get(key, value) != value:
-            raise CheckpointError(
-                f"{place}: {key} is {config[key]!r}; this family hosts {value!r} only"
-            )
-    beside = config.get("preprocessor_config")
-    given = beside.get("clusters") if isinstance(beside, Mapping) else None
-    if given is None:
-        raise CheckpointError(
-            f"{place}: no clusters; expected the colours of its tokens in preprocessor_config.json"
-        )
-    clusters = np.asarray(given, dtype=np.float32)
-    if clusters.ndim != 2 or np.abs(clusters).max(initial=0.0) > 1.01:
-        raise CheckpointError(
-            f"{place}: clusters of shape {clusters.shape} up to {np.abs(clusters).max():g}; "
-            "expected (colours, 3) in [-1, 1]"
-        )
-    side = math.isqrt(int(config.get("n_positions", 1024)))
-    if side**2 != config.get("n_positions", 1024):
-        raise CheckpointError(
-            f"{place}: n_positions is {config['n_positions']}; expected a square number"
-        )
-    known = {k: v for k, v in config.items() if k in ImageGptInit.model_fields}
-    known |= {"kind": "imagegpt", "height": side, "width": side}
-    return {"transformer": known}, {PALETTE: clusters}, [f"image of {side} x {side} inferred"]
-
-
-def _llamagen(foreign: Foreign) -> _Read:
-    config, place, tensors = foreign.config, foreign.place, foreign.tensors
-    for key in ("n_head", "block_size"):
-        if not isinstance(config.get(key), int) or config[key] < 1:
-            raise CheckpointError(
-                f"{place}: config: {key} is {config.get(key)!r}; expected LlamaGen's whole number, "
-                "for no shape tells it"
-            )
-
-    def shape(key: str) -> tuple[int, ...]:
-        if key not in tensors:
-            raise CheckpointError(f"{place}: no tensor {key}; expected LlamaGen's two files in one")
-        return tensors[key].shape
-
-    rows, dim = shape("transformer.cls_embedding.embedding_table.weight")
-    heads, layer = config["n_head"], "transformer.layers.0"
-    wide = shape(f"{layer}.attention.wqkv.weight")[0] * heads // dim  # in heads
-    transformer = {
-        "kind": "llamagen",
-        "grid": math.isqrt(config["block_size"]),
-        "vocab_size": shape("transformer.tok_embeddings.weight")[0],
-        "num_classes": rows - 1,
-        "dim": dim,
-        "n_layer": _count(tensors, r"transformer\.layers\.(\d+)\."),
-        "n_head": heads,
-        "n_kv_head": (wide - heads) // 2,
-        "hidden": shape(f"{layer}.feed_forward.w1.weight")[0],
-        **{k: config[k] for k in ("rope_base", "norm_eps") if k in config},
-    }
-    blocks = "decoder.decoder.conv_blocks"
-    levels = _count(tensors, rf"{re.escape(blocks)}\.(\d+)\.")
-    size, width = shape("decoder.quantize.embedding.weight")
-    decoder = {
-        "codebook_size": size,
-        "codebook_embed_dim": width,
-        "z_channels": shape("decoder.post_quant_conv.weight")[0],
-        "widths": [shape(f"{blocks}.{k}.res.0.conv1.weight")[0] for k in reversed(range(levels))],
-        "num_res_blocks": _count(tensors, rf"{re.escape(blocks)}\.0\.res\.(\d+)\.") - 1,
-        "channels": shape("decoder.decoder.conv_out.weight")[0],
-        **{k: config[k] for k in ("codebook_l2_norm", "norm_groups") if k in config},
-    }
-    quirks = ["the last class row is taken for the null class"]
-    if "codebook_l2_norm" not in config:
-        quirks.append("codebook_l2_norm not given: true")
-    return {"transformer": transformer, "decoder": decoder}, {}, quirks
-
-
-def _count(tensors: Mapping[str, np.ndarray], pattern: str) -> int:
-    """How many numbers a part of the names counts up to."""
-    found = (re.match(pattern, key) for key in tensors)
-    return 1 + max((int(m[1]) for m in found if m), default=-1)

@@ -362,6 +362,8 @@ def _folded(foreign: Foreign) -> dict[str, np.ndarray]:
         if part != "weight_orig":
             folded[key] = array
             continue
+        if array.ndim < 2 or not array.size:
+            raise foreign.refusal(f"{key} has shape {list(array.shape)}", "a matrix or more")
         wide = np.asarray(array, np.float64)
         flat = wide.reshape(len(wide), -1)
         (rows,), (columns,) = (foreign.sizes(f"{stem}.weight_{x}", 1) for x in "uv")

@@ -1,8 +1,9 @@
-"""onnx, at import: a graph judged as it is, and the size of its images where only a run shows it.
+"""onnx, at import: a graph judged as it is, and what of its images only a run shows.
 
 Exporters leave sizes open that the network never changes (the legacy one of torch does where
-the number of rows is). Such a graph is run once, in the importing process, and what came out
-stands in `generator.json`. onnxruntime is imported inside functions.
+the number of rows is), and no graph says which values are black and white. So it is run once, in
+the importing process: sizes stand in `generator.json`, values in what a job is told to say.
+onnxruntime is imported inside functions.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from augment.generators.protocol import Placement, SampleRequest
 from augment.spec.generators import OnnxGenerator
 
 _NAME = "imported"
+_MUCH, _BYTE = 4.0, 256.0
 _ASSUMED = (3, 1, 1)
 """Sizes that stand in for open ones while the other roles are told."""
 
@@ -47,7 +49,7 @@ def convert(foreign: Foreign, told: Mapping[str, Any]) -> Conversion:
 
 
 def observed(conversion: Conversion, place: str) -> Conversion:
-    """A graph whose image has open sizes, with those that one run of it has shown.
+    """A graph with the open sizes of its image, and its values, as one run of it has shown them.
 
     Raises:
         CheckpointError: the runtime is missing or refuses the graph, or no image came out.
@@ -64,9 +66,28 @@ def observed(conversion: Conversion, place: str) -> Conversion:
             f"{place}: {roles.image.value.name} came out with the shape {list(out.shape)}; "
             "expected images: four dimensions; name another with --output"
         )
+    words, values = _values(roles.image.value.name, out)
+    found = replace(conversion, words={**conversion.words, **words}, to_be_run=False)
+    if not conversion.to_be_run:
+        return replace(found, quirks=(*found.quirks, *values))
     sizes = [int(side) for side in out.shape[1:]]
     quirk = f"the size of {roles.image.value.name} was open; a run made {sizes}"
-    return replace(conversion, init={"image": sizes}, quirks=(quirk,), to_be_run=False)
+    return replace(found, init={"image": sizes}, quirks=(quirk, *values))
+
+
+def _values(name: str, out: np.ndarray) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """(what a job must say of the image's values, what they were) where they are other than from
+    -1 to 1, a little more or less as networks make them."""
+    finite = out[np.isfinite(out)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    said = f"the values of {name} lay from {low:.3g} to {high:.3g}"
+    if out.dtype == np.uint8 or (low >= 0.0 and _MUCH < high <= _BYTE):
+        return {"range": [0, 255]}, (f"{said}: a job says range: [0, 255]",)
+    if low >= 0.0 and 0.0 < high <= 1.0:
+        return {}, (f"{said}: where 0 is black, say range: [0, 1] in a job",)
+    if max(-low, high) > _MUCH:
+        return {}, (f"{said}, beyond every range that a job can say: black and white at the ends",)
+    return {}, ()
 
 
 def _roles(place: str, graph: Graph, spec: OnnxGenerator) -> tuple[Roles, bool]:

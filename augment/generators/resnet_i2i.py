@@ -295,9 +295,10 @@ def convert(foreign: Foreign, direction: Direction | None = None) -> Conversion 
         return None
     second = tensors.get(f"model.{blocks[0]}.conv_block.6.weight")
     after = [int(m[1]) for key in tensors if (m := re.fullmatch(r"model\.(\d+)\.weight", key))]
+    last = tensors[f"model.{max(after)}.weight"]
     inferred = {
         "input_nc": stem.shape[1],
-        "output_nc": len(tensors[f"model.{max(after)}.weight"]),
+        "output_nc": last.shape[0] if last.ndim else 0,
         "ngf": stem.shape[0],
         "norm": norm_of(tensors, "model.1"),
         "dropout": second is not None and second.ndim == 4,

@@ -381,7 +381,7 @@ def convert(foreign: Foreign) -> Conversion | None:
 def _check_blocks(foreign: Foreign) -> None:
     for key, kind in _BLOCKS.items():
         found = foreign.config.get(key, [kind])
-        if set(found) != {kind}:
+        if not isinstance(found, list | tuple) or not found or any(one != kind for one in found):
             raise CheckpointError(
                 f"{foreign.place}: config.json: {key}: got {found!r:.80}; expected {kind} only"
             )

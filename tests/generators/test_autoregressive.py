@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,8 @@ from safetensors.numpy import load_file, save
 
 from augment.errors import CheckpointError
 from augment.generators import GeneratorHost, Placement, SampleRequest, describe, load_host
-from augment.generators.autoregressive import AutoregressiveHost, convert, levels_of, picked
+from augment.generators.autoregressive import AutoregressiveHost, levels_of, picked
+from augment.generators.autoregressive_convert import convert
 from augment.generators.autoregressive_model import (
     AutoregressiveInit,
     model_of,
@@ -457,7 +459,25 @@ def test_a_saved_imagegpt_is_converted_whole(tmp_path: Path) -> None:
             {"preprocessor_config": {"clusters": [[0, 128, 255]]}},
             "folder: clusters of shape (1, 3) up to 255; expected (colours, 3) in [-1, 1]",
         ),
+        *(
+            (
+                {"preprocessor_config": {"clusters": clusters}},
+                "folder: clusters that are no table of numbers; expected (colours, 3) in [-1, 1]",
+            )
+            for clusters in (["a"], {}, [[1, 2], [3]], "x")
+        ),
+        (
+            {"preprocessor_config": {"clusters": []}},
+            "folder: clusters of shape (0,) up to 0; expected (colours, 3) in [-1, 1]",
+        ),
+        (
+            {"preprocessor_config": {"clusters": [[float("nan")] * 3]}},
+            "folder: clusters of shape (1, 3) up to nan; expected (colours, 3) in [-1, 1]",
+        ),
         ({"n_positions": 17}, "folder: n_positions is 17; expected a square number"),
+        ({"n_positions": -4}, "folder: n_positions is -4; expected a square number"),
+        ({"n_positions": None}, "folder: n_positions is NoneType; expected a square number"),
+        ({"n_positions": [16]}, "folder: n_positions is list; expected a square number"),
     ],
 )
 def test_an_imagegpt_that_is_not_hosted(tmp_path: Path, config: dict[str, Any], text: str) -> None:
@@ -503,10 +523,31 @@ def test_a_transformer_without_its_decoder() -> None:
     with pytest.raises(CheckpointError, match="transformer without the decoder of its codes"):
         convert(Foreign("file", "state_dict", alone))
     both = {k: v for k, v in llamagen().tensors.items() if not k.startswith("decoder.post")}
-    with pytest.raises(CheckpointError, match=r"no tensor decoder\.post_quant_conv\.weight; exp"):
+    with pytest.raises(CheckpointError, match=r"tensor 'decoder\.post_quant_conv\.weight' is m"):
         convert(Foreign("file", "state_dict", both, llamagen().config))
 
 
 def test_what_is_not_of_this_family() -> None:
     assert convert(Foreign("x", "safetensors", {}, {})) is None
     assert convert(Foreign("x", "transformers", {}, {"model_type": "gpt2"})) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "transformer.cls_embedding.embedding_table.weight",
+        "transformer.tok_embeddings.weight",
+        "transformer.layers.0.attention.wqkv.weight",
+        "transformer.layers.0.feed_forward.w1.weight",
+        "decoder.quantize.embedding.weight",
+        "decoder.post_quant_conv.weight",
+        "decoder.decoder.conv_blocks.0.res.0.conv1.weight",
+        "decoder.decoder.conv_out.weight",
+    ],
+)
+@pytest.mark.parametrize("shape", [(), (0,), (0, 0), (1,) * 5])
+def test_llamagens_tensors_of_other_shapes(key: str, shape: tuple[int, ...]) -> None:
+    read = llamagen()
+    odd = replace(read, tensors={**read.tensors, key: np.zeros(shape, np.float32)})
+    with pytest.raises(CheckpointError, match=r"^file: "):
+        convert(odd)

@@ -283,6 +283,15 @@ def test_a_configuration_of_another_network() -> None:
     )
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (5,), (0, 4)])
+def test_a_normalised_weight_that_is_no_matrix(shape: tuple[int, ...]) -> None:
+    foreign = official()
+    key = "generator.gen_z.weight_orig"
+    tensors = {**foreign.tensors, key: np.zeros(shape, np.float32)}
+    text = f"{key} has shape {list(shape)}; expected a matrix or more"
+    not_converted(dataclasses.replace(foreign, tensors=tensors), text)
+
+
 def test_norms_that_are_none() -> None:
     foreign = official()
     stem = "generator.gen_z"

@@ -13,7 +13,8 @@ from safetensors.numpy import save
 
 from augment.errors import CheckpointError, RequestError
 from augment.generators import Placement, SampleRequest, describe, load_host
-from augment.generators.diffusion import DiffusionHost, DiffusionInit, Labels, convert
+from augment.generators.diffusion import DiffusionHost, DiffusionInit, Labels
+from augment.generators.diffusion_convert import convert
 from augment.generators.foreign import Foreign
 from augment.generators.protocol import GeneratorInfo
 from augment.generators.solvers import ScheduleInit, walk
@@ -494,6 +495,19 @@ def test_attention_under_its_early_names(tmp_path: Path) -> None:
     assert conversion is not None
     assert conversion.tensors.keys() == read.tensors.keys()
     assert conversion.quirks == ("attention tensors of an early diffusers renamed",)
+
+
+@pytest.mark.parametrize("size", [None, 1.5, "x", {}, [8, None], [8, 8, 8]])
+def test_a_size_that_is_none(tmp_path: Path, size: Any) -> None:
+    from diffusers import DDPMScheduler
+
+    read = foreign(tmp_path, DDPMScheduler())
+    config = {**read.config, "unet": {**read.config["unet"], "sample_size": size}}
+    with pytest.raises(CheckpointError) as told:
+        convert(Foreign("folder", "diffusers", read.tensors, config))
+    assert str(told.value).startswith(
+        "folder: not a U-Net that this family hosts (unet.sample_size"
+    )
 
 
 def test_what_is_not_of_this_family() -> None:

@@ -138,6 +138,15 @@ def test_tensors_that_do_not_fit() -> None:
     )
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (1,) * 5])
+def test_a_last_layer_that_is_none(shape: tuple[int, ...]) -> None:
+    given = foreign(resnet())
+    last = max(given.tensors, key=lambda key: int(key.split(".")[1]) if key.endswith("t") else 0)
+    odd = Foreign("x", "state_dict", {**given.tensors, last: np.zeros(shape, np.float32)})
+    with pytest.raises(CheckpointError, match=r"^x: "):
+        convert(odd)
+
+
 def test_channels_that_no_source_has() -> None:
     tensors = arrays(resnet())
     tensors["model.1.weight"] = np.zeros((2, 4, 7, 7), np.float32)

@@ -255,6 +255,10 @@ def test_old_names_of_the_attention_are_read() -> None:
             "vae: config.json: down_block_types: got ['DownEncoderBlock2D', "
             "'AttnDownEncoderBlock2D']; expected DownEncoderBlock2D only",
         ),
+        *(
+            ({"up_block_types": kinds}, "vae: config.json: up_block_types: got ")
+            for kinds in (None, [], 3, "UpDecoderBlock2D", [["UpDecoderBlock2D"]], [{}])
+        ),
         ({"act_fn": "gelu"}, "vae: config.json: act_fn: got 'gelu'; expected silu"),
         ({"norm_num_groups": 3}, "vae: config.json: config: Value error, every width is a multipl"),
         ({"latents_std": [1.0]}, "vae: config.json: config: Value error, latents_std has one val"),

@@ -147,7 +147,7 @@ def _import(request: dict[str, Any]) -> dict[str, Any]:
         return {"family": "diffusers", "pipeline": reading.pipeline, "takes": reading.takes,
                 "skipped": dict(reading.skipped or {})}  # fmt: skip
     conversion = convert(reading.foreigns, request["prefix"], request["told"])
-    if conversion.to_be_run:
+    if conversion.graph is not None:
         conversion = _run(conversion, reading.foreigns[0].place)
     write_folder(folder, conversion, reading, classes, request["license"])
     _widen()
@@ -172,7 +172,7 @@ def _import(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(conversion: Any, place: str) -> Any:
-    """A graph is run once where only that shows what it makes."""
+    """A graph is run once, for only that shows all that it makes."""
     from augment.generators.onnx_import import observed
 
     _widen()

@@ -11,9 +11,9 @@ from typing import Any
 
 from augment.errors import CheckpointError
 from augment.generators import (
-    autoregressive,
+    autoregressive_convert,
     biggan,
-    diffusion,
+    diffusion_convert,
     onnx_import,
     resnet_i2i,
     stylegan2,
@@ -32,8 +32,8 @@ _FAMILIES: Mapping[str, Callable[[Foreign], Conversion | None]] = {
     "resnet_i2i": resnet_i2i.convert,
     "unet_i2i": unet_i2i.convert,
     "vae": vae.convert,
-    "diffusion": diffusion.convert,
-    "autoregressive": autoregressive.convert,
+    "diffusion": diffusion_convert.convert,
+    "autoregressive": autoregressive_convert.convert,
 }
 _SHOWN = 5
 

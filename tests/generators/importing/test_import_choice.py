@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file, save_file
 
 from augment.cli import main
@@ -23,6 +23,7 @@ from tests.generators.onnx_graphs import FLOAT, INT, SIDE, Z, by_index, constant
 from tests.generators.translators import arrays, resnet
 
 Tensors = dict[str, torch.Tensor]
+UINT8 = TensorProto.UINT8
 
 
 def a_network(seed: int = 0) -> Tensors:
@@ -320,6 +321,48 @@ def test_open_sizes_are_those_that_a_run_shows(tmp_path: Path, graph: Path) -> N
         host = load_host("m", spec, describe("m", spec))
         images.append(host.generate([SampleRequest("0" * 32, "b", 0)]).images)
     assert np.array_equal(*images)
+
+
+def valued(factor: float, offset: float, whole: bool) -> bytes:
+    """A graph whose image has the values of tanh, times `factor` plus `offset`. whole: uint8."""
+    nodes = [
+        helper.make_node("MatMul", ["z", "w"], ["m"]),
+        helper.make_node("Tanh", ["m"], ["t"]),
+        helper.make_node("Mul", ["t", "factor"], ["f"]),
+        helper.make_node("Add", ["f", "offset"], ["s"]),
+        helper.make_node("Reshape", ["s", "shape"], ["r"]),
+        helper.make_node("Cast", ["r"], ["image"], to=UINT8 if whole else FLOAT),
+    ]
+    n = 3 * SIDE * SIDE
+    numbers = {"factor": factor, "offset": offset}
+    weights = [weight("w", Z, n), constant("shape", -1, 3, SIDE, SIDE)]
+    weights += [numpy_helper.from_array(np.float32(v), k) for k, v in numbers.items()]
+    out = ("image", UINT8 if whole else FLOAT, ["b", 3, SIDE, SIDE])
+    return bytes(model(nodes, [("z", FLOAT, ["b", Z])], [out], weights).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset", "whole", "words", "text"),
+    [
+        (127.5, 127.5, True, {"range": [0, 255]}, ": a job says range: [0, 255]"),
+        (127.5, 127.5, False, {"range": [0, 255]}, ": a job says range: [0, 255]"),
+        (0.5, 0.5, False, {}, ": where 0 is black, say range: [0, 1] in a job"),
+        (50.0, 0.0, False, {}, ", beyond every range that a job can say: black and white at the"),
+        (1.5, 0.0, False, {}, None),
+        (1.0, 0.0, False, {}, None),
+    ],
+)
+def test_values_other_than_a_job_expects_are_told(
+    tmp_path: Path, factor: float, offset: float, whole: bool, words: Any, text: str | None
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(valued(factor, offset, whole))
+    said = import_checkpoint(ImportRequest(str(path), str(tmp_path / "out")))
+    assert said["words"] == words
+    quirks = [quirk for quirk in said["quirks"] if quirk.startswith("the values of image lay from")]
+    assert [text in quirk for quirk in quirks] == ([True] if text else [])
+    if words:
+        assert said["smoke"]["std"] > 0.3
 
 
 def test_a_graph_counts_its_numbers(tmp_path: Path, graph: Path) -> None:
