@@ -18,8 +18,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from augment.errors import CheckpointError, UnsafeCheckpoint
+from augment.errors import CheckpointError, StorageError, UnsafeCheckpoint
 from augment.generators import describe, load_host
+from augment.generators.diffusers_loading import told
 from augment.spec.generators import DiffusersGenerator
 from tests.contracts.generator_contract import requests
 from tests.generators import pipelines
@@ -296,9 +297,9 @@ SETTINGS: dict[str, tuple[Callable[[Path], None], str]] = {
 def test_settings_that_no_hosted_component_has(model: Path, name: str) -> None:
     change, text = SETTINGS[name]
     change(model)
-    with pytest.raises(CheckpointError) as told:
+    with pytest.raises(CheckpointError) as caught:
         describe("m", spec_of(model))
-    assert text in str(told.value)
+    assert text in str(caught.value)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -329,17 +330,17 @@ def test_a_transformer_computes_no_more_than_its_weights(
 ) -> None:
     model = Path(shutil.copytree(whole / "dit", tmp_path / "model"))
     said(model / "transformer" / "config.json", **changed)
-    with pytest.raises(CheckpointError) as told:
+    with pytest.raises(CheckpointError) as caught:
         describe("m", spec_of(model, classes=None, class_index={"cat": 0}))
-    assert text in str(told.value)
+    assert text in str(caught.value)
 
 
 def test_a_pipeline_without_its_tokenizer_names_it(whole: Path, tmp_path: Path) -> None:
     model = Path(shutil.copytree(whole / "pixart", tmp_path / "model"))
     said(model / "model_index.json", tokenizer=[None, None])
-    with pytest.raises(CheckpointError) as told:
+    with pytest.raises(CheckpointError) as caught:
         describe("m", spec_of(model))
-    assert str(told.value) == (
+    assert str(caught.value) == (
         "model: model_index.json: no tokenizer; a PixArtAlphaPipeline needs one, of class "
         "PreTrainedTokenizerFast or T5Tokenizer or T5TokenizerFast or TokenizersBackend: save the "
         "pipeline again with it"
@@ -375,10 +376,10 @@ def test_what_an_adapter_says_of_itself(
     path = tmp_path / "lora.safetensors"
     text_of_it = metadata if isinstance(metadata, str) else json.dumps(metadata)
     save_file({"a": torch.ones(1)}, path, metadata={"lora_adapter_metadata": text_of_it})
-    with pytest.raises(UnsafeCheckpoint) as told:
+    with pytest.raises(UnsafeCheckpoint) as caught:
         describe("m", spec_of(model, adapters=[{"type": "lora", "path": str(path)}]))
-    assert str(told.value).startswith("generators.m.adapters.0.path: ")
-    assert text in str(told.value)
+    assert str(caught.value).startswith("generators.m.adapters.0.path: ")
+    assert text in str(caught.value)
 
 
 # ---- what the libraries raise ------------------------------------------------------------
@@ -462,10 +463,30 @@ def test_what_a_library_raises_is_told_with_its_component(model: Path, name: str
     change, text = RAISED[name]
     change(model)
     spec = spec_of(model)
-    with pytest.raises(CheckpointError) as told:
+    with pytest.raises(CheckpointError) as caught:
         load_host("m", spec, describe("m", spec))
-    assert f"generators.m: {text}" in str(told.value)
-    assert "\n" not in str(told.value)
+    assert f"generators.m: {text}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_a_network_that_does_not_fit_in_memory_says_so(error: Exception) -> None:
+    text = r"^m: component 'unet': it does not fit in the memory that is left \("
+    with pytest.raises(CheckpointError, match=text), told("m: component 'unet'"):
+        raise error
+
+
+def test_what_somebody_else_raises_is_left_as_it_is() -> None:
+    for error in (KeyboardInterrupt(), StorageError("disk full")):
+        with pytest.raises(type(error)), told("m"):
+            raise error
 
 
 # ---- what was hashed is what is opened ---------------------------------------------------
