@@ -81,6 +81,7 @@ def test_what_breaks_a_limit_is_refused_before_anything_is_begun(
     code, out, err = carried_out(capfd, verb, job)
     assert (code, out) == (1, "")
     assert err == (
+        "census\n"
         f"augment: 1 limit would be broken by what is planned, so nothing was begun: {BROKEN}. "
         "Change the job or its limits (`augment plan` shows the counts), or go on all the same "
         "with --despite-limits\n"
