@@ -17,7 +17,7 @@ from augment.sample import DigitalSourceType
 
 _NAME = "procedural"
 _ASKS = "a trained model made every generated row"
-_NAMED = 5
+_NAMED = 3
 
 
 class Procedural:
@@ -51,9 +51,8 @@ class Procedural:
         some = ", ".join(f"{name!r}: {k}" for name, k in self._classes.most_common(_NAMED))
         more = ", ..." if len(self._classes) > _NAMED else ""
         text = (
-            f"{n} of {self._seen} generated rows come from a procedural family, which is there to "
-            f"try a job with (by class {some}{more}): they teach a classifier nothing of its "
-            "classes"
+            f"{n} of {self._seen} generated rows come from a procedural family, there to try a job "
+            f"with (by class {some}{more}): they teach a classifier nothing of its classes"
         )
         return [Check(_NAME, False, f"{_ASKS}: not so for {n} rows")], [
             Finding(_NAME, text, n, warns=True)

@@ -38,7 +38,9 @@ def test_rows_of_a_procedure_are_counted_by_class(builder: Any, small_rows: Any)
     assert report.ok
     passed, (text,) = found_in(report)
     assert passed is False
-    assert text.startswith("4 of 7 generated rows come from a procedural family, which is there to")
+    assert text.startswith(
+        "4 of 7 generated rows come from a procedural family, there to try a job with"
+    )
     assert "(by class '7': 4): they teach a classifier nothing" in text
     assert "  warn  a trained model made every generated row: not so for 4 rows" in render(report)
 
