@@ -257,7 +257,7 @@ def test_pillow_writes_what_is_read(fmt, turn):
         {"big_tiff": True},
         {"save_all": True, "append_images": [picture(3, 5)]},
     ],
-    ids=str,
+    ids=["lzw", "deflate", "jpeg", "packbits", "big", "two pictures"],
 )
 @pytest.mark.parametrize("turn", [2, 5, 6, 8])
 def test_a_tiff_is_turned_however_it_is_packed(how, turn):
