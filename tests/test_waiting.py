@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-from tests.waiting import ended, run, wait_until
+from tests.waiting import cpu_of, ended, run, wait_until
 
 
 def test_what_comes_is_returned() -> None:
@@ -33,9 +35,34 @@ def test_a_process_that_uses_its_cpu_goes_on() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
-def test_a_process_that_sleeps_hangs() -> None:
-    command = [sys.executable, "-c", "import time; time.sleep(3600)"]
-    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as child:
+def test_a_process_that_sleeps_hangs_beside_one_that_works() -> None:
+    """As a Ray of other tests does, which never rests."""
+    works = [sys.executable, "-c", "while True: pass"]
+    sleeps = [sys.executable, "-c", "import time; time.sleep(3600)"]
+    with (
+        ending(subprocess.Popen(works)),
+        subprocess.Popen(sleeps, text=True, stdout=subprocess.PIPE) as child,
+    ):
         with pytest.raises(AssertionError, match="nothing changed for"):
             ended(child, still_s=2.0)
         assert child.wait() != 0
+
+
+def test_what_the_processes_below_a_process_use_is_its_own() -> None:
+    works = "import time\nwhile time.process_time() < 2: pass"
+    asks = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {works!r}])"
+    with subprocess.Popen([sys.executable, "-c", asks]) as parent:
+        assert wait_until(
+            lambda: any(
+                pid != parent.pid and ticks >= 20 for pid, ticks in cpu_of(parent.pid).items()
+            )
+        )
+
+
+@contextlib.contextmanager
+def ending(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -48,7 +48,8 @@ def ended(process: subprocess.Popen[str], still_s: float = STILL_S) -> tuple[str
     """What a process wrote to its pipes ("" without one) until it ended.
 
     Raises:
-        AssertionError: no process below this one has used any CPU for `still_s`; it is killed.
+        AssertionError: neither it nor a process below it has used any CPU for `still_s`; it is
+            killed. A Ray of other tests, which never rests, counts for nothing.
     """
     said: list[tuple[str, str]] = []
 
@@ -61,7 +62,7 @@ def ended(process: subprocess.Popen[str], still_s: float = STILL_S) -> tuple[str
         return True
 
     try:
-        wait_until(over, still_s=still_s)
+        wait_until(over, lambda: sum(cpu_of(process.pid).values()), still_s=still_s)
     finally:
         if not said:
             process.kill()
@@ -80,19 +81,27 @@ def run(
 
 
 def below_cpu() -> int:
-    """Ticks of CPU that the processes below this one have used; where that cannot be seen, time
-    itself."""
+    """Ticks of CPU that the processes below this one have used."""
+    return sum(ticks for pid, ticks in cpu_of(os.getpid()).items() if pid != os.getpid())
+
+
+def cpu_of(top: int) -> dict[int, int]:
+    """Ticks of CPU that a process and each process below it have used, by their numbers; where
+    that cannot be seen, time itself."""
     if not Path("/proc/self/stat").exists():
-        return time.monotonic_ns()
-    children: dict[int, list[tuple[int, int]]] = {}
+        return {0: time.monotonic_ns()}
+    children: dict[int, list[int]] = {}
+    used: dict[int, int] = {}
     for pid, parent, ticks in _processes():
-        children.setdefault(parent, []).append((pid, ticks))
-    total, todo = 0, [os.getpid()]
+        children.setdefault(parent, []).append(pid)
+        used[pid] = ticks
+    found: dict[int, int] = {}
+    todo = [top]
     while todo:
-        for pid, ticks in children.get(todo.pop(), ()):
-            total += ticks
-            todo.append(pid)
-    return total
+        pid = todo.pop()
+        found[pid] = used.get(pid, 0)
+        todo += children.get(pid, ())
+    return found
 
 
 def _processes() -> Iterator[tuple[int, int, int]]:
