@@ -44,9 +44,9 @@ _MORE_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 @dataclass(slots=True)
 class Beside:
     """What a JPEG carries beside its picture, as its APP segments say it. Pieces of an EXIF
-    block are joined as Pillow joins them, the last XMP packet counts, as there."""
+    block belong together, the first with its head, and the last XMP packet counts, as in Pillow."""
 
-    exif: bytes | None = None
+    exif_pieces: list[bytes] = field(default_factory=list)
     xmp: bytes | None = None
     more_xmp: list[bytes] = field(default_factory=list)
     icc: list[bytes] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Beside:
         """One APP segment."""
         if code == 0xE1:
             if body.startswith(b"Exif\0\0"):
-                self.exif = body if self.exif is None else self.exif + body[6:]
+                self.exif_pieces.append(body[6:] if self.exif_pieces else body)
             elif body.startswith(_XMP):
                 self.xmp = body[len(_XMP) :]
             elif body.startswith(_MORE_XMP):
@@ -71,6 +71,11 @@ class Beside:
             self.jumbf.append(body)
         if _odd(code, body):
             self.doubts.append(f"an APP{code & 15} segment of {len(body)} bytes is cut short")
+
+    @property
+    def exif(self) -> bytes | None:
+        """The EXIF block, joined once: there may be tens of thousands of pieces."""
+        return b"".join(self.exif_pieces) if self.exif_pieces else None
 
     def packets(self) -> list[bytes]:
         """XMP: the packet, and what extends it."""
@@ -172,7 +177,7 @@ def _turn(beside: Beside) -> tuple[int, tuple[str, ...]]:
     doubts = list(beside.doubts)
     if beside.profile() == b"":
         doubts.append("a colour profile whose pieces do not fit together, or over 4 MiB")
-    if beside.exif is None and beside.xmp is None:
+    if not beside.exif_pieces and beside.xmp is None:
         return 1, tuple(doubts)
     try:
         return orientation({"exif": beside.exif, "xmp": beside.xmp}), tuple(doubts)

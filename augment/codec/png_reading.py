@@ -28,6 +28,9 @@ from augment.errors import SampleError
 
 MAX_CHUNKS = 1 << 16
 """Encoders write IDAT chunks of 8 KiB and more: 65,536 of them are half a gigabyte."""
+MAX_UNPACKED = 2 * PngImagePlugin.MAX_TEXT_MEMORY
+"""Bytes that texts and profiles were unpacked to, kept or not, behind which no more are."""
+_MOST_TIMES = 1032  # what a byte of deflate unpacks to at most
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _NAME = re.compile(rb"\w{4}")
 _END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -42,7 +45,8 @@ _SRGB_CHROMATICITIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 @dataclass
 class _Beside:
     """What the ancillary chunks say. info: under Pillow's names. colours: the picture's colour
-    type, as its byte. transparency: the whole chunk."""
+    type, as its byte. transparency: the whole chunk. text: bytes of all texts. unpacked: bytes
+    that texts and profiles took when they were unpacked, at most."""
 
     info: dict[str, Any] = field(default_factory=dict)
     manifests: list[bytes] = field(default_factory=list)
@@ -56,6 +60,12 @@ class _Beside:
     cicp: tuple[int, ...] = ()
     is_srgb: bool = False
     text: int = 0
+    unpacked: int = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no further text or profile is looked at."""
+        return self.text > PngImagePlugin.MAX_TEXT_MEMORY or self.unpacked > MAX_UNPACKED
 
 
 def take_apart(data: bytes) -> Parts:
@@ -64,6 +74,8 @@ def take_apart(data: bytes) -> Parts:
     picture = _picture(data, beside)
     if beside.text > PngImagePlugin.MAX_TEXT_MEMORY:
         beside.doubts.append(f"texts of {beside.text} bytes")
+    elif beside.full:
+        beside.doubts.append(f"texts and profiles that unpack to over {MAX_UNPACKED} bytes")
     return Parts(
         picture,
         info=beside.info,
@@ -143,10 +155,11 @@ def _take(kind: bytes, body: bytes, checksum: bytes, beside: _Beside) -> None:
     elif len(body) < _least(kind, beside.colours):
         beside.doubts.append(f"its chunk {_name(kind)} is cut short")
     elif kind in _TEXTS:
-        if beside.text <= PngImagePlugin.MAX_TEXT_MEMORY:  # behind that, texts are not unpacked
+        if not beside.full:
             _take_text(kind, body, beside)
     elif kind == b"iCCP":
-        _take_profile(body, beside)
+        if not beside.full:
+            _take_profile(body, beside)
     elif kind == b"tRNS":
         beside.transparency = b"".join((struct.pack(">I", len(body)), kind, body, checksum))
     else:
@@ -233,6 +246,7 @@ def _inflated(packed: bytes, method: bytes, kind: bytes, beside: _Beside) -> byt
         return None
     most = PngImagePlugin.MAX_TEXT_CHUNK
     unpacker = zlib.decompressobj()
+    beside.unpacked += min(most, _MOST_TIMES * len(packed))
     text = unpacker.decompress(packed, most)
     if unpacker.unconsumed_tail:
         beside.doubts.append(f"its chunk {_name(kind)} unpacks to more than {most} bytes")
@@ -256,6 +270,7 @@ def _take_profile(body: bytes, beside: _Beside) -> None:
     if rest[:1] != b"\0":
         beside.doubts.append("its chunk iCCP is packed by an unknown method")
         return
+    beside.unpacked += min(MAX_PROFILE, _MOST_TIMES * len(rest))
     try:
         unpacker = zlib.decompressobj()
         profile = unpacker.decompress(rest[1:], MAX_PROFILE)

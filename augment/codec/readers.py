@@ -7,12 +7,14 @@ images cost nothing here. What is asked is what `datasets.Image.decode_example` 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 from PIL import Image, ImageOps
 
 from augment.codec.header import Header
 
 _ORIENTATION = 0x0112
+_MOST_TOLD, _LONGEST = 3, 120
 _NAMES = {"ppm": "PPM", "heic": ""}  # Pillow's names where they are not ours in capitals
 
 
@@ -32,8 +34,16 @@ def refusal(data: bytes, header: Header) -> str:
     except Warning:
         return ""  # only where warnings are made errors: Pillow goes on after them
     except Exception as error:
-        return "; ".join(header.doubts) or f"its EXIF block: {type(error).__name__}"
+        return _told(header.doubts) or f"its EXIF block: {type(error).__name__}"
     return ""
+
+
+def _told(doubts: Sequence[str]) -> str:
+    """The first few, for a file may have a doubt for every chunk."""
+    different = list(dict.fromkeys(doubts))
+    told = "; ".join(doubt[:_LONGEST] for doubt in different[:_MOST_TOLD])
+    more = len(different) - _MOST_TOLD
+    return f"{told}; and {more} more" if more > 0 else told
 
 
 def _show(image: Image.Image, header: Header) -> None:

@@ -18,6 +18,7 @@ from tests.codec.files import (
     directory,
     in_jpeg,
     in_png,
+    oriented,
     picture,
     saved,
     tiff,
@@ -119,6 +120,31 @@ def test_what_unpacks_to_gigabytes_is_not_unpacked():
     assert read.image.shape == (8, 8, 3)
     assert read.lost == {"icc": "unreadable, left alone"}
     assert any("texts of" in doubt for doubt in read.header.doubts)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2 << 20))),
+        chunk(b"iTXt", b"k\0\1\0\0\0" + zlib.compress(b"\xff" * (1 << 20))),
+        chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(1 << 22))),
+    ],
+    ids=["too long", "no text", "profile"],
+)
+def test_nor_again_and_again_in_vain(piece):
+    """Of what is unpacked and not kept there may be as little as of what is kept."""
+    most = png_reading.MAX_UNPACKED
+    data = in_png(saved(picture(8, 8), "PNG"), piece * 600)
+    header = codec.read_header(data, MAX)
+    assert header.doubts[-1] == f"texts and profiles that unpack to over {most} bytes"
+    assert len(header.doubts) <= 1 + most // (1 << 20) + 1
+
+
+def test_exif_in_tens_of_thousands_of_pieces_is_joined_once():
+    """Each of them anew would be terabytes to copy: this file is 33 MB."""
+    pieces = app(0xE1, b"Exif\0\0" + oriented(6)) + app(0xE1, b"Exif\0\0" + bytes(500)) * 65_000
+    data = in_jpeg(saved(picture(8, 6), "JPEG"), pieces)
+    assert codec.read_header(data, MAX).orientation == 6
 
 
 def test_a_webp_of_endless_frames_is_refused():

@@ -97,6 +97,19 @@ def test_no_chunk_beside_the_picture_costs_a_png(name, behind):
     assert codec.style_of(data, MAX).format == "png"
 
 
+def test_doubts_without_end_are_told_in_a_line():
+    """A file may have one for each of its chunks; the line stands in records and in the audit."""
+    pieces = [wrong(chunk(b"ab%c%c" % (65 + n // 26, 97 + n % 26), b"")) for n in range(400)]
+    data = in_png(PNG, PIECES["a text of 3 MB, packed"], *pieces)
+    header = codec.verify(data, MAX)
+    assert len(header.doubts) == 401
+    said = codec.refusal(data, header)
+    assert said == (
+        "its chunk zTXt unpacks to more than 1048576 bytes; the checksum of its chunk abAa is "
+        "wrong; the checksum of its chunk abAb is wrong; and 398 more"
+    )
+
+
 @pytest.mark.parametrize("cut", [1, 5, 13, 200, 508])
 def test_a_png_that_ends_behind_its_picture_is_whole(cut):
     data = in_png(PNG, chunk(b"tEXt", b"k\0" + b"v" * 500), behind=True)[:-cut]

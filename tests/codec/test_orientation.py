@@ -206,6 +206,8 @@ PACKETS = st.one_of(
 @settings(deadline=None, max_examples=400, derandomize=True)
 @given(st.sampled_from(sorted(CARRIERS)), blocks(), PACKETS, st.integers(1, 9), st.integers(1, 9))
 @example("jpeg", oriented(6, LONG), None, 5, 3)
+@example("jpeg", None, xmp("6"), 5, 3)
+@example("png, raw profile in zTXt", oriented(8), None, 5, 3)  # as ImageMagick writes it
 @example("jpeg", oriented(6), xmp("8"), 5, 3)  # they disagree: EXIF counts
 @example("jpeg", exif([]), xmp("8"), 5, 3)
 @example("jpeg", oriented(9), xmp("8"), 5, 3)  # no orientation, but one that is given

@@ -19,7 +19,18 @@ from augment.api import audit, load_spec, open_dataset, run
 from augment.sample import DigitalSourceType
 from augment.write import read_xmp
 from tests.codec import profiles
-from tests.codec.files import app, chunk, in_jpeg, in_png, oriented, picture, saved, text_chunk, xmp
+from tests.codec.files import (
+    app,
+    chunk,
+    in_jpeg,
+    in_png,
+    oriented,
+    picture,
+    raw_profile,
+    saved,
+    text_chunk,
+    xmp,
+)
 from tests.end_to_end.jobs import rows_of
 from tests.end_to_end.test_bad_input import photo_job, put
 
@@ -37,6 +48,10 @@ FILES: Mapping[str, bytes] = {
     "moving.gif": saved(IMAGE.quantize(32), "GIF", save_all=True, append_images=[IMAGE]),
     "turned.jpg": in_jpeg(saved(IMAGE, "JPEG"), app(0xE1, XMP_NAME + xmp("6"))),
     "turned.png": in_png(saved(IMAGE, "PNG"), chunk(b"eXIf", oriented(8))),
+    "magick.png": in_png(
+        saved(IMAGE, "PNG"),
+        text_chunk(b"zTXt", b"Raw profile type exif", raw_profile(b"Exif\0\0" + oriented(6))),
+    ),
     "wide.png": saved(IMAGE, "PNG", icc_profile=profiles.rgb("Display P3", profiles.P3)),
     "clear.png": saved(Image.merge("RGBA", (*IMAGE.split(), IMAGE.split()[0])), "PNG"),
     "says.jpg": in_jpeg(saved(IMAGE, "JPEG"), app(0xE1, XMP_NAME + SAYS_SO)),
@@ -117,7 +132,7 @@ def test_the_audit_warns_of_real_images_that_say_they_are_made(done: Done) -> No
     assert report.ok
     (found,) = [f for f in report.findings if f.check == "claims"]
     assert (found.n, found.warns) == (1, True)
-    assert "1 of 11 untouched real images say of themselves that a machine made them" in found.text
+    assert "1 of 12 untouched real images say of themselves that a machine made them" in found.text
     assert "(by class 'cat': 1)" in found.text
 
 
