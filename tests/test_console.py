@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,22 @@ def test_every_line_of_a_json_log_is_json(
         assert (line["job_id"], line["unit"]) == ("small-1", "unit-1")
         assert line["actor"] == logs.actor()
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_log_of_a_remote_output_lies_with_its_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No folder of the machine belongs to whoever was there first."""
+    job = load_spec(job_document(tmp_path, output={"uri": "s3://bucket/out"}))
+    before = set(os.listdir(tempfile.gettempdir()))
+    for user in ("first", "second"):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / user))
+        with session(job, quiet=True) as opened:
+            print("noise")
+        assert Path(opened.log).parent == tmp_path / user / "augment/logs"
+        assert "noise" in Path(opened.log).read_text()
+    made = set(os.listdir(tempfile.gettempdir())) - before
+    assert not [name for name in made if "augment" in name]
 
 
 def test_a_quiet_session_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
