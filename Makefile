@@ -4,6 +4,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?=
+# files of tests go to as many processes at once; tests that start Ray leave a core idle for seconds
+TEST_PROCESSES ?= 3
 CHAOS_ARGS ?= --moments 50 --seed 1
 FUZZ_ARGS ?= --seconds 60 --seed 1
 
@@ -46,7 +48,7 @@ contracts: .venv/ready
 	$(BIN)/lint-imports
 
 unit: .venv/ready
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 chaos: .venv/ready  ## kill random parts of running jobs at 50 moments; nothing may be lost or doubled
 	$(BIN)/python -m tests.end_to_end.chaos $(CHAOS_ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing that a test fetches or logs stays in the home of whoever runs it. Processes that are
     started find the toys of the tests. On a busy machine Ray may take its time, its workers get
     their turn as other processes do, and it kills nobody for memory that others use. It sees no
-    other Ray of the machine, nor what one has left."""
+    other Ray of the machine, nor what one has left. Ctrl-C reaches what is started."""
     rays = tempfile.mkdtemp(prefix="t-", dir="/tmp")  # the name of a socket is short
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
@@ -36,6 +37,10 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("RAY_raylet_start_wait_time_s", "300")
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")
         patch.setenv("RAY_worker_niceness", "0")
+        if (
+            signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        ):  # as a shell's background jobs have it
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
     shutil.rmtree(rays, ignore_errors=True)
 

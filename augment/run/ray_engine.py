@@ -32,7 +32,7 @@ from augment.run.capacity import infeasible
 from augment.run.ending import Ending
 from augment.run.engine import Resources, Task, Worker, as_raised, built, call, settle
 from augment.run.ray_embedded import Embedded, Tell
-from augment.run.ray_reach import WAY_S, refuse_unreachable
+from augment.run.ray_reach import WAY_S, refuse_another, refuse_unreachable
 from augment.run.suspects import Watch
 from augment.spec.execution import Autoscale
 
@@ -95,8 +95,9 @@ class RayEngine:
 
         Raises:
             InterruptedRun: Ray does not start, or cannot be reached.
-            RequestError: the address is not that of a Ray of this version, or a setting of Ray in
-                the environment is nonsense.
+            RequestError: the address is not that of a Ray of this version, or not of the one
+                that this process is connected to, or a setting of Ray in the environment is
+                nonsense.
         """
         if self._connected is not None:
             return
@@ -108,6 +109,8 @@ class RayEngine:
             refuse_unreachable(self._address, tell, way_s=way_s)
         elif self._mine:
             _trust()
+        elif self._address is not None:
+            refuse_another(self._address, sys.modules["ray"].get_runtime_context().gcs_address)
         import ray
 
         if self._mine:

@@ -54,6 +54,45 @@ def refuse_unreachable(
     _go(address, lambda: tell(time.monotonic() - begun), way_s)
 
 
+def refuse_another(address: str, connected: str) -> None:
+    """A process is connected to one Ray at a time. address: what is asked for. connected: the
+    `host:port` of the GCS of the Ray that this process is connected to.
+
+    Raises:
+        RequestError: `address` is a `host:port` that is not that Ray's.
+    """
+    place, there = _place(address), _place(connected)
+    if place is None or "://" in address or place == there:
+        return
+    if there is not None and place[1] == there[1] and _hosts(place) & _hosts(there):
+        return
+    raise RequestError(
+        f"Ray at {address}: this process is connected to the Ray at {connected} already; "
+        "disconnect from it first (`ray.shutdown()`), or give its address or none"
+    )
+
+
+def _hosts(place: tuple[str, int]) -> set[str]:
+    """The addresses of a host's name; all of this machine are one."""
+    try:
+        found = {str(one[4][0]) for one in socket.getaddrinfo(*place, type=socket.SOCK_STREAM)}
+    except OSError:
+        return {place[0]}
+    here = {"127.0.0.1", "::1"}
+    return found | here if any(map(_is_here, found)) else found
+
+
+def _is_here(host: str) -> bool:
+    """Whether an address is one of this machine's: only then a socket may have it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as mine:
+            mine.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
 def _place(address: str) -> tuple[str, int] | None:
     """Host and port; None where only Ray knows."""
     host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")

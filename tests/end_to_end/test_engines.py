@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from augment.api import load_spec, open_dataset, run
-from augment.errors import InterruptedRun, PlanError
+from augment.errors import InterruptedRun, PlanError, RequestError
 from augment.run import LocalEngine
 from augment.run.ray_engine import RayEngine
 from tests.end_to_end.jobs import (
@@ -96,6 +96,25 @@ def test_more_than_the_cluster_has_is_refused_at_once(
         r"holds 0 of them \(.*: 0\). Ask for fewer",
     ):
         run(job, engine=ray_engine, clock=clock)
+
+
+def test_an_address_is_that_of_the_ray_that_the_process_is_connected_to(
+    ray_engine: RayEngine,
+) -> None:
+    """A process is connected to one Ray at a time: a job that asks for another is told so."""
+    import ray
+
+    connected = ray.get_runtime_context().gcs_address
+    port = connected.rpartition(":")[2]
+    for address in (None, "auto", connected, f"127.0.0.1:{port}", f"localhost:{port}"):
+        RayEngine(address).open()
+    for address in ("127.0.0.1:1", f"192.0.2.77:{port}"):
+        with pytest.raises(RequestError) as refused:
+            RayEngine(address).open()
+        assert str(refused.value) == (
+            f"Ray at {address}: this process is connected to the Ray at {connected} already; "
+            "disconnect from it first (`ray.shutdown()`), or give its address or none"
+        )
 
 
 def test_an_error_in_a_worker_arrives_as_itself(
