@@ -182,11 +182,15 @@ def _marking(cells: Sequence[Cell]) -> str:
 
 
 _ALWAYS = """\
+from urllib.parse import unquote
+
 import polars
 from augment.api import open_dataset
+from deltalake import DeltaTable
 
 table = "."  # this folder
-rows = polars.scan_delta(table).select("sample_id", "split", "label_name", "origin")
+files = [unquote(uri) for uri in DeltaTable(table).file_uris()]  # a log quotes its paths
+rows = polars.scan_parquet(files).select("sample_id", "split", "label_name", "origin")
 print(rows.group_by("split", "label_name", "origin").len().collect())
 
 dataset = open_dataset(table)  # exactly the newest version"""

@@ -165,9 +165,10 @@ def _taker(folder: Folder, lease_id: str) -> Holder | None:
 
 
 def _holder(folder: Folder, path: str) -> Holder | None:
+    """None where there is none, or none that can be read: nobody is kept waiting by it."""
     try:
         return Holder(**json.loads(folder.read(path)))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, TypeError, RecursionError):
         return None
 
 

@@ -95,6 +95,26 @@ def test_snippets_run_wherever_the_data_set_lies(
     assert re.search(expected[number], done.stdout)
 
 
+@pytest.mark.parametrize("name", ["plain", "a b", "ünï # 日本", "100% (new)"])
+def test_what_the_card_shows_runs_where_the_data_set_lies(
+    home: Path, tmp_path: Path, name: str
+) -> None:
+    here = tmp_path / name
+    shutil.copytree(home / "out/digits", here)
+    snippets = re.findall(r"```python\n(.*?)```", (here / "README.md").read_text(), flags=re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(snippets) + "\nprint(dataset.count_rows())"],
+        cwd=here,
+        env={**os.environ, "HF_DATASETS_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "{'test': 540, 'train': 1300}\n1840\n" in done.stdout
+    assert "shape: (35, 4)\n" in done.stdout  # ten classes of train and of test, by origin
+
+
 def test_pandas_reads_the_files_of_the_version(home: Path) -> None:
     table = home / "out/digits"
     files = open_dataset(str(table)).files

@@ -13,7 +13,7 @@ import pytest
 
 from augment.errors import InterruptedRun
 from augment.storage import Folder
-from augment.write.lease import Lease, alive, holders
+from augment.write.lease import Lease, alive, holders, look
 from tests.waiting import STILL_S
 
 
@@ -120,6 +120,19 @@ def test_where_starts_are_unknown_the_heartbeat_decides(tmp_path: Path) -> None:
 
 def test_an_unknown_lease_is_dead(tmp_path: Path) -> None:
     assert not alive(Folder(str(tmp_path)), "0" * 32)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "7", "[]", '{"id": "x"}'])
+def test_a_lease_that_cannot_be_read_keeps_nobody_waiting(tmp_path: Path, damage: str) -> None:
+    folder = Folder(str(tmp_path))
+    with Lease(folder, clock) as own:
+        for name in ("lease-" + "0" * 32, f"over-{own.id}"):
+            (tmp_path / f"leases/{name}.json").write_text(damage)
+        assert not alive(folder, "0" * 32)
+        own.check()
+        assert [seen.holder for seen in look(folder)] == [own.holder]
+        (tmp_path / f"leases/over-{own.id}.json").unlink()
+        assert holders(folder) == [own.holder]
 
 
 def test_a_lease_that_was_taken_over_counts_for_nobody(tmp_path: Path) -> None:
