@@ -69,6 +69,11 @@ class Patience(Generic[T, R]):
         """
         waiting: deque[_Job[T, R]] = deque()
         for item in items:
+            if self._hanging >= MOST_LATE:  # nobody may be left who would take it
+                while waiting:
+                    yield self._result(waiting.popleft())
+                yield self._late(item)
+                continue
             job = _Job[T, R](item)
             self._jobs.put(job)
             waiting.append(job)

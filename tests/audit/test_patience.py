@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -50,6 +52,25 @@ def test_where_too_many_hang_the_rest_is_late_at_once() -> None:
         found = list(patience.map([-1] * (MOST_LATE + 50)))
     assert found == [999] * (MOST_LATE + 50)
     assert threading.active_count() < before + MOST_LATE + 10
+
+
+def test_what_comes_after_too_many_that_hang_is_not_kept() -> None:
+    """Whoever takes it hangs: a data set larger than memory would pile up."""
+
+    class Row:
+        """As large as an image."""
+
+    known: list[weakref.ref[Row]] = []
+
+    def rows() -> Iterator[Row]:
+        for _ in range(MOST_LATE + 200):
+            known.append(weakref.ref(row := Row()))
+            yield row
+
+    with Patience(lambda _: HANG.wait(), lambda _: False, 2, limit_s=0.05) as patience:
+        assert list(patience.map(rows())) == [False] * (MOST_LATE + 200)
+        gc.collect()
+        assert sum(row() is not None for row in known) < MOST_LATE + 10
 
 
 def test_an_error_arrives_and_nothing_is_left() -> None:
