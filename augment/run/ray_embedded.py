@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -203,8 +204,10 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
 def wait_of(env: Mapping[str, str]) -> float:
     """Seconds that Ray waits for each of its processes."""
     given = env.get(WAIT_VARIABLE, "")
-    if given and not given.isdecimal():
-        raise RequestError(f"{WAIT_VARIABLE}: got {given!r:.80}; expected a number of seconds")
+    if given and not re.fullmatch("0*[1-9][0-9]{0,5}", given):
+        raise RequestError(
+            f"{WAIT_VARIABLE}: got {given!r:.80}; expected a number of seconds, 1 to 999999"
+        )
     return float(given) if given else _RAYS_WAIT_S
 
 

@@ -121,9 +121,12 @@ def test_an_interrupt_leaves_nothing(temporary: Path) -> None:
     assert list(members(int(pid.read_text()))) == []
 
 
-def test_a_wait_that_is_no_number_is_a_wrong_request(temporary: Path) -> None:
-    with pytest.raises(RequestError, match=r"^RAY_raylet_start_wait_time_s: got 'soon'; expected"):
-        start(1, silent, env(temporary, **{WAIT_VARIABLE: "soon"}), keeper=keeper(ANSWERS))
+@pytest.mark.parametrize("wait", ["soon", "0", "-3", "1e3", "9" * 400])
+def test_a_wait_that_is_no_number_of_seconds_is_a_wrong_request(temporary: Path, wait: str) -> None:
+    text = f"RAY_raylet_start_wait_time_s: got {wait!r:.80}; expected a number of seconds, 1 to"
+    with pytest.raises(RequestError) as caught:
+        start(1, silent, env(temporary, **{WAIT_VARIABLE: wait}), keeper=keeper(ANSWERS))
+    assert str(caught.value).startswith(text)
 
 
 def test_a_machine_that_has_no_room_for_processes_is_told(temporary: Path) -> None:
