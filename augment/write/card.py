@@ -196,9 +196,12 @@ print(rows.group_by("split", "label_name", "origin").len().collect())
 dataset = open_dataset(table)  # exactly the newest version"""
 
 _LISTED = """\
+from pathlib import Path
+
 import datasets
 
-splits = datasets.load_dataset(".")  # this folder; reads the files that this card names
+here = str(Path.cwd())  # this folder, by its name: `datasets` does not take "."
+splits = datasets.load_dataset(here)  # reads the files that this card names
 print({name: split.num_rows for name, split in splits.items()})"""
 
 
