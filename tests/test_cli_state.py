@@ -200,8 +200,9 @@ def test_clean_asks_first(home: Path, capfd: Capture) -> None:
     assert (code, document(out)["removed"], orphan.exists()) == (0, True, False)
     code, out, _ = call(capfd, "clean", str(home / "out"))
     assert out == f"{home}/out: nothing to remove\n"
-    code, _, told = call(capfd, "clean", str(home / "out"), "--keep-days", "-1")
-    assert (code, "--keep-days: got -1; expected 0 or more" in told) == (2, True)
+    for days in ("-1", "nan"):
+        code, _, told = call(capfd, "clean", str(home / "out"), "--keep-days", days)
+        assert (code, f"--keep-days: got {days}; expected 0 or more" in told) == (2, True)
     code, _, told = call(capfd, "clean", str(home / "out"), "--yes", "--dry-run")
     assert (code, "not allowed with argument" in told) == (2, True)
 

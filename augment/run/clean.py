@@ -69,7 +69,7 @@ def clean(
     folder = Folder(output, options).pinned()
     refuse_linked_log(folder)
     jobs = [job for job in job_ids(folder) if not folder.is_linked(f"_work/{job}")]
-    if keep_days < 0:
+    if not keep_days >= 0:  # nan would keep nothing
         raise RequestError(f"--keep-days: got {keep_days:g}; expected 0 or more")
     found = _Found(folder, jobs, clock(), keep_days)
     if not yes:
