@@ -86,7 +86,8 @@ class _Source:
         self.place, self.spec = f"sources.{name}", spec
         self.found = ListingBuilder(seen)
         self.folder, self.files = tables_of(name, spec, options, self.found.losses)
-        self.agreement = Agreement(f"{self.place}.columns.label")
+        mapped = spec.label_map is not None
+        self.agreement = Agreement(f"{self.place}.columns.label", mapped)
         self._texts = {t: s for s, t in spec.splits.items() if isinstance(t, str)}
         self._unknown: set[str] = set()
         self._looked_at: set[str] = set()

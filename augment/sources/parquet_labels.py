@@ -7,6 +7,7 @@ length.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from augment.sources.parquet_images import is_binary, is_text, plain_type
 from augment.spec.problems import shown
 
 _MAX_NAME = 256
+_MOST_DECODED = 1 << 30  # bytes
+_NUMBER = re.compile(r"-?[0-9]+")
 _WHOLE = 1 << 53  # a double holds every whole number up to it
 EXPECTED = "strings or whole numbers"
 
@@ -69,7 +72,7 @@ def texts_of(place: str, path: str, values: pa.Array, names: Sequence[str] | Non
     if isinstance(values.type, pa.BaseExtensionType):
         values = values.storage
     if pa.types.is_dictionary(values.type):
-        values = _decoded(values)
+        values = _decoded(place, path, values)
     kind = values.type
     if is_text(kind) or pa.types.is_null(kind):
         return _short(place, path, values.cast(pa.string()))
@@ -81,12 +84,17 @@ def texts_of(place: str, path: str, values: pa.Array, names: Sequence[str] | Non
     return whole.cast(pa.string()) if names is None else _named(place, path, whole, names)
 
 
-def _decoded(values: pa.DictionaryArray) -> pa.Array:
+def _decoded(place: str, path: str, values: pa.DictionaryArray) -> pa.Array:
+    """Each value written out. Raises: PlanError where that would be gigabytes."""
     dictionary = values.dictionary
     if pa.types.is_string_view(dictionary.type):
         dictionary = dictionary.cast(pa.large_string())
     if pa.types.is_binary_view(dictionary.type):
         dictionary = dictionary.cast(pa.large_binary())
+    if is_text(dictionary.type) or is_binary(dictionary.type):
+        longest = pc.max(pc.binary_length(dictionary)).as_py() or 0
+        if longest > _MAX_NAME and longest * len(values) > _MOST_DECODED:
+            raise _too_long(place, path, longest)
     return dictionary.take(values.indices)
 
 
@@ -100,10 +108,14 @@ def _utf8(place: str, path: str, values: pa.Array) -> pa.Array:
 def _short(place: str, path: str, texts: pa.Array) -> pa.Array:
     longest = pc.max(pc.utf8_length(texts)).as_py() or 0
     if longest > _MAX_NAME:
-        found = f"a label of {longest} characters in {path}"
-        hint = "Is it another column? A label names a class"
-        raise PlanError([Problem(place, found, f"at most {_MAX_NAME} characters", hint)])
+        raise _too_long(place, path, longest)
     return texts
+
+
+def _too_long(place: str, path: str, longest: int) -> PlanError:
+    found = f"a label of {longest} characters in {path}"
+    hint = "Is it another column? A label names a class"
+    return PlanError([Problem(place, found, f"at most {_MAX_NAME} characters", hint)])
 
 
 def _whole_numbers(place: str, path: str, values: pa.Array) -> pa.Array:
@@ -148,12 +160,16 @@ def _refused(place: str, found: str) -> PlanError:
 
 @dataclass
 class Agreement:
-    """What the files of a source say that labels mean. place: of the label column in the job."""
+    """What the files of a source say that labels mean. place: of the label column in the job.
+    mapped: whether the job says what each label means."""
 
     place: str
+    mapped: bool = False
     problems: list[Problem] = field(default_factory=list)
     _named: tuple[str, tuple[str, ...]] | None = None
     _bare: str = ""
+    _numbers: str = ""
+    """The first file with a label that is a number without a name."""
     _texts: dict[str, str] = field(default_factory=dict)
     """Text of a label -> a file where it is one."""
 
@@ -171,14 +187,18 @@ class Agreement:
                 self._differ(path, _difference(labels.names, self._named[1]), self._named[0])
         elif labels.bare:
             self._bare = self._bare or path
+            if texts.null_count < len(texts):
+                self._numbers = self._numbers or path
         else:
             for text in pc.unique(texts.drop_null()).to_pylist():
                 self._texts.setdefault(text, path)
 
     def finish(self) -> list[Problem]:
         """What is wrong with all files together."""
-        if self._named is None or self.problems:
+        if self.problems:
             return self.problems
+        if self._named is None:
+            return self._beside_numbers()
         path, names = self._named
         if self._bare:
             self._differ(self._bare, "whole numbers without names", path)
@@ -186,6 +206,17 @@ class Agreement:
         for text, file in unknown[:3]:
             self._differ(file, f"the label {shown(text)}, which is none of the names", path)
         return self.problems
+
+    def _beside_numbers(self) -> list[Problem]:
+        """Files without names: numbers in one of them and names in another are classes side by
+        side, unless a label map says which are one."""
+        named = next((t for t in self._texts if t and not _NUMBER.fullmatch(t)), None)
+        if named is None or not self._numbers or self.mapped:
+            return []
+        found = f"whole numbers without names in {self._numbers}, and the label {shown(named)}"
+        expected = "numbers alone, or names alone"
+        hint = "Write the files anew with one schema, or say in a label_map what each means"
+        return [Problem(self.place, f"{found} in {self._texts[named]}", expected, hint)]
 
     def _differ(self, path: str, found: str, first: str) -> None:
         names = self.names or ()

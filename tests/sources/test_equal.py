@@ -227,6 +227,24 @@ def test_equal_rows_of_parquet_files_are_drawn_together(tmp_path: Path, struct: 
     assert take_census(of_parquet(tmp_path)).equal == {"rows": EqualTold(23, 22, 10)}
 
 
+@pytest.mark.parametrize("struct", [True, False])
+def test_files_that_rows_name_are_compared(tmp_path: Path, struct: bool) -> None:
+    """As in a folder of images: what counts is what the files hold, not what they are called."""
+    folder = Folder(str(tmp_path / "set"))
+    for i in range(20):
+        folder.replace(f"img/{i}.png", png(i // 2))
+    folder.replace("img/large.png", png(0) + LARGE)
+    names = [*(f"img/{i}.png" for i in range(20)), "set/img/3.png", "img/none.png", "../x.png",
+             "img/large.png", folder.url("img/large.png")]  # fmt: skip
+    values = [{"bytes": None, "path": name} for name in names] if struct else names
+    parquet(tmp_path / "set/x.parquet", values, struct)
+    found = splits(of_parquet(tmp_path / "set"))
+    for a, b in [*((i, i + 1) for i in range(0, 20, 2)), (2, 20), (23, 24)]:
+        assert found[f"x.parquet#{a}"] == found[f"x.parquet#{b}"]
+    told = take_census(of_parquet(tmp_path / "set")).equal
+    assert told == {"rows": EqualTold(25, 23, 11)}
+
+
 def test_what_is_too_large_to_read_for_it_is_said(tmp_path: Path) -> None:
     """Counted as it is in memory: a small file may hold very much."""
     parquet(tmp_path / "x.parquet", [bytes(100_000)] * 6, struct=False)
@@ -236,6 +254,8 @@ def test_what_is_too_large_to_read_for_it_is_said(tmp_path: Path) -> None:
     said = hash_images(spec, found, 100_000)
     assert isinstance(said, str)
     assert re.fullmatch(r"its images take \d{6} bytes, of which up to 100000 are read for it", said)
+    said = hash_images(spec, found, 300_000)  # its footer says less: it holds the value once
+    assert said == "its images take over 300000 bytes, and no more are read for it"
     names = hash_images(spec, found, 1 << 30)
     assert isinstance(names, np.ndarray)
     assert np.unique(names, axis=0).shape == (1, 2)

@@ -122,6 +122,15 @@ def test_a_column_of_texts_that_name_no_class(tmp_path: Path) -> None:
     )
 
 
+def test_a_label_without_end_that_stands_in_the_file_once(tmp_path: Path) -> None:
+    """Written out, its column would take 4 GB."""
+    column = pa.DictionaryArray.from_arrays([0] * 4000, pa.array(["x" * 1_000_000]))
+    table = pa.table({"image": pa.array([png(0)] * 4000), "label": column})
+    pq.write_table(table, tmp_path / "x.parquet")
+    (found,) = refused(tmp_path)
+    assert found.startswith(f"{ONE}a label of 1000000 characters in x.parquet; expected at most")
+
+
 def test_named_numbers_of_any_width(tmp_path: Path) -> None:
     for kind in (pa.int8(), pa.uint64(), pa.float64()):
         write(tmp_path / f"{kind}.parquet", pa.array([1, 0, 1], kind), ["cat", "dog"])
@@ -179,8 +188,24 @@ def test_files_that_agree_or_say_nothing(tmp_path: Path) -> None:
 
 def test_numbers_and_texts_without_names_are_their_texts(tmp_path: Path) -> None:
     write(tmp_path / "0.parquet", pa.array([7]))
-    write(tmp_path / "1.parquet", pa.array(["7", "x"]))
-    assert counts(census(tmp_path)) == {"7": 2, "x": 1}
+    write(tmp_path / "1.parquet", pa.array(["7", "-8", ""]))
+    assert counts(census(tmp_path)) == {"-8": 1, "7": 2}
+
+
+def test_numbers_beside_names_are_not_classes_side_by_side(tmp_path: Path) -> None:
+    """One file with the names as texts, the other with their numbers, and no metadata."""
+    write(tmp_path / "0.parquet", pa.array(["cat", "dog"]))
+    write(tmp_path / "1.parquet", pa.array([0.0, 1.0, NAN]))
+    assert refused(tmp_path) == [
+        f"{ONE}whole numbers without names in 1.parquet, and the label 'cat' in 0.parquet; "
+        "expected numbers alone, or names alone. Write the files anew with one schema, or say in a "
+        "label_map what each means"
+    ]
+    write(tmp_path / "2.parquet", pa.array([None], pa.int64()))  # says nothing
+    label_map = {"map": {"cat": "cat", "dog": "dog", "0": "cat", "1": "dog"}}
+    assert counts(census(tmp_path, label_map=label_map)) == {"cat": 2, "dog": 2}
+    (tmp_path / "1.parquet").unlink()
+    assert counts(census(tmp_path)) == {"cat": 1, "dog": 1}
 
 
 # ---- columns ---------------------------------------------------------------------------
