@@ -89,8 +89,10 @@ def changes(job: Job, work: Work, bounds: Bounds) -> Changes:
         then = _joined([_frozen(work, name) for name in names])
     except FileNotFoundError:
         return Changes(skipped=_CLEANED)
-    except (KeyError, TypeError, ValueError) as error:
-        return Changes(skipped=f"its frozen plan cannot be read ({error})")
+    except (KeyError, TypeError, ValueError, OSError) as error:  # OSError: pyarrow, of damage
+        return Changes(
+            skipped=f"its frozen plan cannot be read ({' '.join(str(error).split())[:300]})"
+        )
     if (why := _too_much(job, then.num_rows, bounds)) is not None:
         return Changes(skipped=why)
     try:

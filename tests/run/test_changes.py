@@ -178,6 +178,12 @@ def damaged(root: Path) -> None:
     plan.write_text("[]")
 
 
+def with_a_damaged_census(root: Path) -> None:
+    (census,) = (root / "out/_work").glob("*/plan/census-*.parquet")
+    held = census.read_bytes()
+    census.write_bytes(held[:-30] + b"\xff" * 18 + held[-12:])  # within the footer
+
+
 @pytest.mark.parametrize(
     ("what", "why"),
     [
@@ -185,6 +191,7 @@ def damaged(root: Path) -> None:
         (cleaned, "`augment clean` removed the census of the job"),
         (without_plan, "the frozen plan of the job is gone"),
         (damaged, "its frozen plan cannot be read"),
+        (with_a_damaged_census, "its frozen plan cannot be read"),
     ],
 )
 def test_what_cannot_be_seen_is_said_to_be_skipped(
