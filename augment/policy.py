@@ -303,11 +303,12 @@ def _check_guarded(path: str, mode: int) -> None:
     if mode & stat.S_IWOTH:
         hint = f"Run `chmod o-w {path}` after looking at what is in it"
         raise _refuse(path, "a file that anyone can write", "one that its owner writes", hint)
-    folder = os.path.dirname(os.path.realpath(path))
-    above = os.stat(folder).st_mode
-    if above & stat.S_IWOTH and not above & stat.S_ISVTX:
-        hint = f"Run `chmod o-w {folder}`"
-        raise _refuse(path, "a folder where anyone can replace it", "a guarded folder", hint)
+    for name in (path, os.path.realpath(path)):  # a link can be replaced as a file can
+        folder = os.path.dirname(name)
+        above = os.stat(folder).st_mode
+        if above & stat.S_IWOTH and not above & stat.S_ISVTX:
+            hint = f"Run `chmod o-w {folder}`"
+            raise _refuse(path, "a folder where anyone can replace it", "a guarded folder", hint)
 
 
 def _rules(path: str, raw: bytes) -> PolicyRules:
@@ -322,10 +323,7 @@ def _rules(path: str, raw: bytes) -> PolicyRules:
         raise _refuse(path, "an empty file", "a mapping of keys", "Write {} where nothing is ruled")
     if not isinstance(data, dict):
         raise _refuse(path, f"a {type(data).__name__}", "a mapping of keys")
-    keys = [key.value for key, _ in node.value]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise _refuse(path, f"the key {twice!r} twice", "each key once")
+    _check_said(path, node)
     try:
         return PolicyRules.model_validate(data)
     except ValidationError as error:
@@ -340,6 +338,26 @@ def _check_plain(path: str, raw: bytes) -> None:
             raise _refuse(place, "an alias", "values written out")
         if n > _MOST_EVENTS:
             raise _refuse(place, "more than a policy has to say", "a small file")
+
+
+def _check_said(path: str, node: yaml.Node) -> None:
+    """Each key stands once and has a value: a list that was cut off would open what it closes."""
+    todo = [node]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, yaml.SequenceNode):
+            todo += item.value
+        if not isinstance(item, yaml.MappingNode):
+            continue
+        seen = set[str]()
+        for key, value in item.value:
+            if key.value in seen:
+                raise _refuse(path, f"the key {key.value!r} twice", "each key once")
+            if isinstance(value, yaml.ScalarNode) and not value.value and value.style is None:
+                hint = "Write null where it rules nothing: a file that was cut ends like this"
+                raise _refuse(f"{path}: {key.value}", "no value", "one", hint)
+            seen.add(key.value)
+            todo.append(value)
 
 
 def _problem(path: str, found: Any) -> Problem:

@@ -101,6 +101,10 @@ def test_listed_code_is_allowed_and_no_other(tmp_path: Path) -> None:
         ("cache: {folder: x}\n", ": cache.folder: got 'x'; expected String should match pattern"),
         ("cache: {max_bytes: 0}\n", ": cache.max_bytes: got 0; expected Input should be greater"),
         ("allow_code: []\nallow_code: ['a:B']\n", "got the key 'allow_code' twice; expected each"),
+        ("limits: {gpus: 1, gpus: 9}\n", "got the key 'gpus' twice; expected each"),
+        ("allow_code: []\nallowed_uris:\n", ": allowed_uris: got no value; expected one. Write nu"),
+        ("allowed_uris:\n# - s3://b\nallow_code: []\n", ": allowed_uris: got no value; expected"),
+        ("limits: {gpus: }\n", ": gpus: got no value; expected one. Write null where it rules not"),
         (b"#" * (MAX_BYTES + 1), f"got more than {MAX_BYTES} bytes; expected a small file"),
     ],
 )
@@ -137,6 +141,8 @@ def test_a_folder_where_anyone_can_replace_the_file_is_refused(tmp_path: Path) -
     path = written(folder, "allow_code: ['a:B']\n")
     folder.chmod(0o777)
     assert refused(path).startswith(f"{path}: got a folder where anyone can replace it; expected")
+    (folder / "link.yaml").symlink_to(written(tmp_path, "{}\n"))
+    assert "got a folder where anyone can replace it" in refused(folder / "link.yaml")
     folder.chmod(0o1777)  # a sticky folder, such as /tmp: only the owner can replace it
     assert read(path).rules.allow_code == ["a:B"]
 
