@@ -168,10 +168,12 @@ def _notes(asked: Asked, sent: Sent, env: Mapping[str, str]) -> Iterator[str]:
 
 def _entrypoint(arguments: argparse.Namespace, asked: Asked) -> str:
     from augment.submit.entrypoint import Retries, entrypoint_of
+    from augment.submit.request import BELOW
 
     return entrypoint_of(
         asked.bundle,
         overrides=asked.overrides,
+        folder=f"{BELOW}/",
         python=arguments.python or "python",
         retries=Retries(attempts=arguments.attempts or 1),
         despite_limits=arguments.despite_limits,

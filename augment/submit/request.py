@@ -21,6 +21,9 @@ from augment.spec import Job, Limits, load_spec
 from augment.submit.bundle import Bundle, bundle_of
 from augment.submit.entrypoint import refuse_secret_overrides
 
+BELOW = "job"
+"""Ray puts the folder that travels on the search path of every process of the job, before all else:
+a class list that lay in it as `sitecustomize.py` would be run. So it lies one folder deeper."""
 ON_CLUSTER = "address=auto"
 """On a cluster, the job runs on that cluster."""
 
@@ -102,9 +105,10 @@ def _holds(folder: str, path: str) -> bool:
 
 
 def write_bundle(bundle: Bundle, folder: Path, *, with_code: bool) -> None:
-    """Lay the bundle out as a folder. with_code: with this copy of `augment` beside it."""
+    """Lay the bundle out below `folder`, in `BELOW`. with_code: with this copy of `augment` beside
+    it."""
     for name, content in bundle.files.items():
-        target = folder / name
+        target = folder / BELOW / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
     if with_code:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,12 +167,44 @@ def test_the_local_engine_is_no_cluster(tmp_path: Path) -> None:
 def test_a_bundle_laid_out(tmp_path: Path) -> None:
     bundle = Bundle("job.yaml", None, {"job.yaml": b"x", "in/c.txt": b"y"}, ())
     write_bundle(bundle, tmp_path / "plain", with_code=False)
-    assert (tmp_path / "plain/in/c.txt").read_bytes() == b"y"
-    assert {p.name for p in (tmp_path / "plain").iterdir()} == {"job.yaml", "in"}
+    assert (tmp_path / "plain/job/in/c.txt").read_bytes() == b"y"
+    assert {p.name for p in (tmp_path / "plain/job").iterdir()} == {"job.yaml", "in"}
     write_bundle(bundle, tmp_path / "whole", with_code=True)
     assert (tmp_path / "whole/augment/submit/again.py").is_file()
     assert (tmp_path / "whole/augment/spec/albumentations_ops.json").is_file()
     assert not list((tmp_path / "whole").rglob("__pycache__"))
+
+
+@pytest.mark.parametrize("name", ["sitecustomize.py", "yaml.py", "augment/__init__.py"])
+def test_a_file_that_travels_is_data_whatever_it_is_named(tmp_path: Path, name: str) -> None:
+    """Ray puts the folder that travels first on the search path of the cluster's processes."""
+    mark, folder = tmp_path / "mark", tmp_path / "travels"
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(f"open({str(mark)!r}, 'w').close()\n")
+    real = {k: v for k, v in document().items() if k not in {"generators", "synthesize", "pool"}}
+    bundle = bundled(tmp_path, {**real, "classes": {"file": name}})
+    write_bundle(bundle, folder, with_code=True)
+    read = "from pathlib import Path; from augment.spec import load_spec as s; s('job/job.yaml')"
+    for path, ran in ((folder, False), (folder / "job", True)):
+        env = {**os.environ, "PYTHONPATH": str(path)}
+        command = [sys.executable, "-P", "-c", read]
+        done = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True)
+        assert mark.exists() == ran, done.stderr
+    assert done.returncode != 0 or name == "sitecustomize.py"
+
+
+def test_a_password_in_an_endpoint_never_travels(tmp_path: Path) -> None:
+    """A URL with one is refused before anything is laid out, wherever it stands."""
+    options = {"s3": {"endpoint_url": "http://u:hunter2@h/"}}
+    (found,) = refused(tmp_path, document(execution={"storage_options": options}))
+    assert "execution.storage_options.s3.endpoint_url: got 'http://***@h/': credentials" in found
+    file = tmp_path / "more.yaml"
+    file.write_text("storage_options: {s3: {endpoint_url: 'http://u:hunter2@h/'}}\n")
+    path = str(written(tmp_path, document()))
+    with pytest.raises(SpecError) as caught:
+        asked_of(path, execution=str(file), overrides=[], shared=[])
+    assert "endpoint_url: got 'http://***@h/': credentials" in str(caught.value)
+    assert "hunter2" not in f"{found}{caught.value}"
 
 
 def test_the_command() -> None:
