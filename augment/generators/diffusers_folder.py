@@ -29,7 +29,7 @@ from augment.generators.diffusers_parts import (
     check_part,
     check_pipeline,
 )
-from augment.generators.diffusers_settings import wrong_adapter
+from augment.generators.diffusers_settings import wrong_adapter, wrong_settings
 from augment.seeds import digest
 from augment.spec.generators import DiffusersGenerator, SchedulerChoice
 from augment.storage import Folder
@@ -337,6 +337,8 @@ def check_arguments(name: str, spec: DiffusersGenerator, facts: Facts) -> None:
         scheduler = getattr(library(), facts.scheduler)
         options = set(inspect.signature(scheduler.__init__).parameters) - {"self"}
         _must_know(f"generators.{name}.sampling.scheduler", facts.scheduler_config, options, ())
+        if wrong := wrong_settings("scheduler", facts.scheduler_config, None):
+            raise CheckpointError(f"generators.{name}.sampling.scheduler: {wrong}")
     guidance = spec.sampling.call.get("guidance_scale")
     negative = (
         spec.sampling.prompts is not None and spec.sampling.prompts.negative_prompt is not None

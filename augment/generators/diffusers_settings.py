@@ -348,6 +348,8 @@ _LORA: dict[str, Rule] = {
     "megatron_core": Word({"megatron.core"}),
     "qalora_group_size": Whole(0, 1 << 16),
 }
+_MATCHED = ("rank_pattern", "alpha_pattern", "target_modules", "exclude_modules")
+"""Whose texts peft takes as regular expressions."""
 _METADATA = "lora_adapter_metadata"
 
 
@@ -365,7 +367,7 @@ def wrong_adapter(tensors: SafeTensors) -> str:
         wanted = _LORA.get(name, Empty()).wants(value, None) if value is not None else ""
         if wanted:
             return f"{_METADATA}: {key[:100]!r}: expected {wanted}"
-        if name in ("rank_pattern", "alpha_pattern", "target_modules") and _is_pattern(value):
+        if name in _MATCHED and _is_pattern(value):
             return f"{_METADATA}: {key[:100]!r} holds a pattern; expected names of modules"
     return ""
 

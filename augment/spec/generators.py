@@ -105,11 +105,19 @@ class SchedulerChoice(BaseModel):
     """Its name, for example `EulerDiscreteScheduler`."""
 
 
+_MOST_STEPS = 1000
+_WHOLE = {"num_inference_steps": _MOST_STEPS, "max_sequence_length": 4096}
+
+
 def _known_call(call: dict[str, Any]) -> dict[str, Any]:
-    """The two that every pipeline takes are numbers; others only their pipeline knows."""
-    steps, scale = call.get("num_inference_steps", 1), call.get("guidance_scale", 1)
-    if type(steps) is not int or not 1 <= steps <= 1000:
-        raise PydanticCustomError("call", "num_inference_steps: a whole number from 1 to 1000")
+    """What says how much work a pipeline does is bounded; the rest only their pipeline knows."""
+    for name, most in _WHOLE.items():
+        if name in call and (type(call[name]) is not int or not 1 <= call[name] <= most):
+            raise PydanticCustomError("call", f"{name}: a whole number from 1 to {most}")
+    for name in ("sigmas", "timesteps"):
+        if isinstance(call.get(name), list) and len(call[name]) > _MOST_STEPS:
+            raise PydanticCustomError("call", f"{name}: at most {_MOST_STEPS} steps")
+    scale = call.get("guidance_scale", 1)
     if type(scale) not in (int, float) or not 0 <= scale <= 100:
         raise PydanticCustomError("call", "guidance_scale: a number from 0 to 100")
     return call

@@ -347,6 +347,24 @@ def test_a_pipeline_without_its_tokenizer_names_it(whole: Path, tmp_path: Path) 
     )
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"num_train_timesteps": 10**10}, "num_train_timesteps: got 10000000000; expected a whole"),
+        ({"trained_betas": ["x"]}, "trained_betas: got a list of 1; expected a number of at most"),
+        ({"beta_start": 1e9}, "beta_start: got 1000000000.0; expected a number of at most"),
+    ],
+)
+def test_a_jobs_own_scheduler_is_held_to_the_same(
+    model: Path, options: dict[str, Any], text: str
+) -> None:
+    sampling = {"scheduler": {"class": "EulerDiscreteScheduler", **options}}
+    with pytest.raises(CheckpointError) as caught:
+        describe("m", spec_of(model, sampling=sampling))
+    assert str(caught.value).startswith(f"generators.m.sampling.scheduler: {text}")
+
+
 def test_a_controlnet_is_held_to_the_same(model: Path, whole: Path, tmp_path: Path) -> None:
     net = Path(shutil.copytree(whole / "controlnet", tmp_path / "net"))
     said(net / "config.json", quantization_config={})
@@ -365,6 +383,10 @@ def test_a_controlnet_is_held_to_the_same(model: Path, whole: Path, tmp_path: Pa
         ({"unet.corda_config": {"covariance_file": "/etc/x"}}, "expected nothing there"),
         ({"unet.target_modules": "(a+)+$"}, "expected a list of"),
         ({"unet.rank_pattern": {"(a+)+$": 2}}, "holds a pattern; expected names of modules"),
+        (
+            {"unet.exclude_modules": f"a{'.+' * 30}b"},
+            "'unet.exclude_modules' holds a pattern; expected names of modules",
+        ),
         ({"unet.r": 10**9}, "expected a whole number from 1 to 65536"),
         ("[", "lora_adapter_metadata is not JSON"),
         ([1], "lora_adapter_metadata is no object"),

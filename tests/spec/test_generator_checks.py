@@ -108,6 +108,15 @@ def test_unknown_directions_and_modes(problems: Problems) -> None:
             )
             for scale in ("high", None, -1, 101, {}, False)
         ),
+        (
+            {"call": {"max_sequence_length": 10**9}},
+            "call: got a mapping of max_sequence_length; expected max_sequence_length: a whole "
+            "number from 1 to 4096",
+        ),
+        (
+            {"call": {"timesteps": list(range(1001))}},
+            "call: got a mapping of timesteps; expected timesteps: at most 1000 steps",
+        ),
         ({"call": {"eta": float("inf")}}, "call.eta: got inf; expected finite numbers"),
         (
             {"scheduler": {"class": "DDIMScheduler", "beta_end": [1, {"a": float("nan")}]}},
