@@ -147,10 +147,10 @@ def _guesses(given: Any, names: Mapping[str, int]) -> Iterator[Any]:
             if bare in (name, f"INTER_{name}", f"BORDER_{name}"):
                 yield number
         try:
-            read = ast.literal_eval(given.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            read = json.loads(json.dumps(ast.literal_eval(given.strip()), default=str))
+        except (TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
             return
-        yield json.loads(json.dumps(read, default=str))
+        yield read
     elif isinstance(given, int | float):
         yield [given, given]
     elif isinstance(given, list):

@@ -209,9 +209,9 @@ def _spatter(params: Params) -> None:
             expected = "one of mud, rain: OneOf can hold a Spatter for each"
             raise Outdated("mode", str(modes), expected)
         params["mode"] = modes[0]
-    colors = params.get("color")
+    mode, colors = params.get("mode"), params.get("color")
     if isinstance(colors, dict):
-        params["color"] = colors.get(params.get("mode"))
+        params["color"] = colors.get(mode) if isinstance(mode, str) else None
 
 
 def _size(params: Params) -> None:

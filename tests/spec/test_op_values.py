@@ -42,6 +42,10 @@ def said(problems: Problems, op: Any) -> list[str]:
             "Write [-30, 30]",
         ),
         (
+            {"Rotate": {"limit": "{(1, 2): 3}"}},
+            "Rotate.limit: got '{(1, 2): 3}'; expected a list of 2 numbers or a number",
+        ),
+        (
             {"Resize": {"height": -5, "width": 10}},
             "Resize.height: got -5; expected a whole number from 1",
         ),

@@ -139,6 +139,8 @@ def test_renamed_operations(old: str, params: Any, new: str, now: Any) -> None:
          "expected both, or num_holes_range: [least, most]"),
         ("Normalize", {"mean": [0.5]}, ": got the operation 'Normalize': its result is not an 8 "
          "bit RGB image; expected an operation on one RGB image"),
+        ("Spatter", {"mode": [{}], "color": {"mud": [1, 2, 3]}},
+         "mode: got an empty mapping; expected one of mud, rain"),
         ("Rotate", {"limit": [1, 2, 3]}, "limit: got a list of 3; "
          "expected a list of 2 numbers or a number"),
         ("Rotate", {"nope": 1}, "nope: got an unknown parameter; expected one of border_mode, "
