@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 """(sub-parsers, name, function, help) -> the parser of one action, with `--json`."""
+_MOST_GIB, _MOST_S = 1 << 20, 10_000_000
 
 
 def add_actions(actions: Any, verb: Verb) -> None:
@@ -61,7 +62,12 @@ def _checkpoint(parser: argparse.ArgumentParser) -> None:
 def _bounds(arguments: argparse.Namespace) -> Bounds:
     from augment.generators.importing import Bounds
 
-    return Bounds(memory=arguments.memory, cpu_seconds=arguments.cpu_seconds)
+    memory, seconds = arguments.memory, arguments.cpu_seconds
+    if memory is not None and not 0 < memory <= _MOST_GIB:
+        raise RequestError(f"--memory: got {memory:g}; expected more than 0 and at most {_MOST_GIB}")
+    if not 1 <= seconds <= _MOST_S:
+        raise RequestError(f"--cpu-seconds: got {seconds}; expected 1 to {_MOST_S}")
+    return Bounds(memory=memory, cpu_seconds=seconds)
 
 
 def _choice(arguments: argparse.Namespace) -> Choice:
