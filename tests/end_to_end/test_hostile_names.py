@@ -7,7 +7,10 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from augment.api import open_dataset
 from augment.cli import main
@@ -98,6 +101,44 @@ def test_programs_are_told_the_names_themselves(home: Path, capfd: Capture) -> N
     assert set(
         open_dataset(str(home / "out")).to_table(["label_name"])["label_name"].to_pylist()
     ) == set(NAMES)
+
+
+def foreign(folder: Path) -> pa.Table:
+    """A data set that somebody else's program wrote, with names of its own."""
+    names = list(NAMES) * 2
+    origins = ["real", "synthetic"] * len(NAMES)
+    table = pa.table({"label_name": names, "origin": origins, "split": names, "sample_id": names})
+    folder.mkdir()
+    pq.write_table(table, folder / "part\x1b[2J\n.parquet")
+    return table
+
+
+def test_a_foreign_data_set_prints_no_name_raw(tmp_path: Path, capfd: Capture) -> None:
+    foreign(tmp_path / "set")
+    for more in ([], ["--by", "class,origin,split"], ["--json"]):
+        assert main(["audit", str(tmp_path / "set"), *more]) in (0, 1)
+        said = capfd.readouterr()
+        assert_harmless(said.out + said.err)
+        assert r"\x1b[31mred" in said.out or more == ["--json"]
+    (tmp_path / "set" / "part\x1b[2J\n.parquet").write_bytes(b"none")
+    assert main(["audit", str(tmp_path / "set")]) == 3
+    said = capfd.readouterr()
+    assert_harmless(said.out + said.err)
+    assert r"shard part\x1b[2J\n.parquet is not readable Parquet" in said.err
+
+
+def test_a_foreign_log_prints_no_name_raw(tmp_path: Path, capfd: Capture) -> None:
+    """Names of shards as a log has them: quoted, and of files that are not there."""
+    table = foreign(tmp_path / "set")
+    write_deltalake(str(tmp_path / "table"), table)
+    log = tmp_path / "table/_delta_log" / f"{0:020}.json"
+    (shard,) = (tmp_path / "table").glob("*.parquet")
+    log.write_text(log.read_text().replace(shard.name, "a%1B%5B2J%0Averdict:%20ok"))
+    for verb in (["audit"], ["trace", NAMES[0]], ["status"]):
+        assert main([verb[0], str(tmp_path / "table"), *verb[1:]]) in (2, 3)
+        said = capfd.readouterr()
+        assert_harmless(said.out + said.err)
+        assert verb != ["audit"] or r"shard a\x1b[2J\nverdict: ok is named by" in said.err
 
 
 def test_a_trace_prints_no_name_raw(home: Path, capfd: Capture) -> None:

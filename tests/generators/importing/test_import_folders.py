@@ -8,7 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from pydantic import TypeAdapter
+from safetensors.torch import load_file
 
 from augment.cli import main
 from augment.errors import CheckpointError
@@ -113,6 +115,10 @@ def test_a_network_imports_alike_wherever_its_parts_lie(tmp_path: Path, unet: Pa
     said = inspect(str(root))
     assert (said["kind"], said["family"]) == ("diffusers", "diffusion")
     assert imported(root, tmp_path / "at_root") == expected
+    weights = root / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(weights), weights.with_suffix(".bin"))  # as older folders have it
+    weights.unlink()
+    assert imported(root, tmp_path / "pickled") == expected
     (unet / "model_index.json").unlink()
     said = inspect(str(unet))
     assert (said["kind"], said["family"]) == ("parts", "diffusion")
@@ -164,6 +170,7 @@ def test_a_pipeline_that_no_job_can_name_is_refused_before_it_is_copied(
         "image variants"
     )
     assert inspect(str(folder))["refused"] == f"model: {text}"
+    assert main(["generators", "inspect", str(folder)]) == 2
     with pytest.raises(CheckpointError) as told:
         import_checkpoint(ImportRequest(str(folder), str(out)))
     assert str(told.value) == f"model: {text}"
