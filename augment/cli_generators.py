@@ -64,7 +64,7 @@ def _bounds(arguments: argparse.Namespace) -> Bounds:
 
     memory, seconds = arguments.memory, arguments.cpu_seconds
     if memory is not None and not 0 < memory <= _MOST_GIB:
-        raise RequestError(f"--memory: got {memory:g}; expected more than 0 and at most {_MOST_GIB}")
+        raise RequestError(f"--memory: got {memory:g}; expected more than 0, at most {_MOST_GIB}")
     if not 1 <= seconds <= _MOST_S:
         raise RequestError(f"--cpu-seconds: got {seconds}; expected 1 to {_MOST_S}")
     return Bounds(memory=memory, cpu_seconds=seconds)

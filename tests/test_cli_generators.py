@@ -45,16 +45,14 @@ def test_every_family_that_a_job_can_name_has_a_row() -> None:
 @pytest.mark.parametrize(
     ("option", "text"),
     [
-        ("--memory=nan", "--memory: got nan; expected more than 0 and at most 1048576"),
+        ("--memory=nan", "--memory: got nan; expected more than 0, at most 1048576"),
         ("--memory=inf", "--memory: got inf; expected more than 0"),
         ("--memory=-1", "--memory: got -1; expected more than 0"),
         ("--cpu-seconds=0", "--cpu-seconds: got 0; expected 1 to 10000000"),
         (f"--cpu-seconds={10**30}", f"--cpu-seconds: got {10**30}; expected 1 to"),
     ],
 )
-def test_bounds_that_are_none(
-    option: str, text: str, tmp_path: Path, capsys: Capture
-) -> None:
+def test_bounds_that_are_none(option: str, text: str, tmp_path: Path, capsys: Capture) -> None:
     save_file({"a": np.ones(1, np.float32)}, tmp_path / "a.safetensors")
     assert main(["generators", "inspect", str(tmp_path / "a.safetensors"), option]) == 2
     assert text in capsys.readouterr().err
