@@ -11,7 +11,7 @@ from typing import NamedTuple
 from augment.errors import Problem, RequestError
 from augment.secrecy import struck
 
-_LONGEST = 80
+_LONGEST = 400
 
 
 class Fault(NamedTuple):

@@ -40,32 +40,40 @@ def _matching(pattern: str, expected: str, *, shown: bool = True) -> _Rule:
     def rule(value: Any) -> Fault | None:
         if isinstance(value, str) and re.fullmatch(pattern, value):
             return None
-        return Fault(f"{value!r:.80}" if shown else f"another {type(value).__name__}", expected)
+        return Fault(_told(value) if shown else f"another {type(value).__name__}", expected)
 
     return rule
 
 
+def _told(value: Any) -> str:
+    """A longer text may be a key or a secret that stands one line too high or too low."""
+    if isinstance(value, str) and len(value) >= _SHORTEST_KEY:
+        return f"a text of {len(value)} characters"
+    return f"{value!r:.80}"
+
+
 def _switch(value: Any) -> Fault | None:
-    return None if isinstance(value, bool) else Fault(f"{value!r:.80}", "true or false")
+    return None if isinstance(value, bool) else Fault(_told(value), "true or false")
 
 
 def _count(value: Any) -> Fault | None:
     fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1000
-    return None if fits else Fault(f"{value!r:.80}", "a whole number of 0 to 1000")
+    return None if fits else Fault(_told(value), "a whole number of 0 to 1000")
 
 
 def _seconds(value: Any) -> Fault | None:
     fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 3600
-    return None if fits else Fault(f"{value!r:.80}", "seconds, more than 0 and at most 3600")
+    return None if fits else Fault(_told(value), "seconds, more than 0 and at most 3600")
 
 
 def _endpoint(value: Any) -> Fault | None:
     if not isinstance(value, str):
-        return Fault(f"{value!r:.80}", "http://HOST:PORT or https://HOST")
+        return Fault(_told(value), "http://HOST:PORT or https://HOST")
     found = read_endpoint(value)
     return found if isinstance(found, Fault) else None
 
 
+_SHORTEST_KEY = 16
 _REGION = _matching("[a-z0-9-]{1,64}", "a region's name, for example eu-central-1")
 _S3: _Shape = {
     "key": _text,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from augment.spec.models import ImageFolderSource, SourceSpec
-from augment.spec.problems import nearest, shown
+from augment.spec.problems import PATH, nearest, shown
 from augment.spec.text import Path
 
 _MOST_ENTRIES = 100_000
@@ -61,7 +61,7 @@ def look_at_images(spec: ImageFolderSource, local: str) -> Looked:
             problems.append(_no_split(path, text, local))
             continue
         except OSError as error:
-            found = f"an error ({error.strerror}) at {shown(os.path.join(local, text))}"
+            found = f"an error ({error.strerror}) at {shown(os.path.join(local, text), PATH)}"
             problems.append(Seen(path, found, "a folder that can be read"))
             continue
         if classes is None:
@@ -78,7 +78,7 @@ def missing(local: str, what: str, *, folder: bool) -> Seen | None:
     if os.path.isdir(local) or (not folder and os.path.isfile(local)):
         return None
     if os.path.exists(local):
-        return Seen(("uri",), f"{shown(local)}, which is no folder", what)
+        return Seen(("uri",), f"{shown(local, PATH)}, which is no folder", what)
     there, gone = os.path.split(local.rstrip("/"))
     while not os.path.isdir(there) and os.path.dirname(there) != there:
         there, gone = os.path.split(there)
@@ -89,7 +89,7 @@ def missing(local: str, what: str, *, folder: bool) -> Seen | None:
         hint = f"Did you mean {near!r}?"
     else:
         hint = f"{there} holds: {', '.join(names[:_SHOWN]) or '(nothing)'}"
-    return Seen(("uri",), f"{shown(local)}, which does not exist", what, hint)
+    return Seen(("uri",), f"{shown(local, PATH)}, which does not exist", what, hint)
 
 
 def _some_names(folder: str) -> Iterator[str]:
@@ -126,12 +126,12 @@ def _no_split(path: Path, text: str, local: str) -> Seen:
     held = ", ".join(there[:_SHOWN]) or "(none)"
     return Seen(
         path,
-        f"folder {shown(text)}, which does not exist in {shown(local)}",
+        f"folder {shown(text)}, which does not exist in {shown(local, PATH)}",
         f"one of the folders it holds: {held}",
         nearest(name, there),
     )
 
 
 def _no_classes(path: Path, text: str, local: str) -> Seen:
-    found = f"folder {shown(os.path.join(local, text).rstrip('/'))}, which holds no folder"
+    found = f"folder {shown(os.path.join(local, text).rstrip('/'), PATH)}, which holds no folder"
     return Seen(path, found, "a folder for each class, with its images", "<class>/<image>")

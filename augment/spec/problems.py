@@ -11,10 +11,13 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from augment.secrecy import struck
 from augment.spec.text import Path, Plain, resolve
 
 _WORD = re.compile(r"[A-Za-z0-9_-]+")
 _MOST_NAMES = 20
+PATH = 400
+"""Characters of a path in an error: what is wrong about one is mostly its end."""
 _MOST_COMPARED = 1000
 
 
@@ -31,13 +34,15 @@ def dotted(path: Path) -> str:
     return text
 
 
-def shown(value: Any) -> str:
-    """A value as it stands in an error, at most 80 characters."""
+def shown(value: Any, most: int = 80) -> str:
+    """A value as it stands in an error, in at most that many characters. What is a credential by
+    where it stands is struck before it is cut: half of one cannot be told."""
     if value is None:
         return "nothing"
     bare = isinstance(value, Plain) and not isinstance(resolve(value), str)
     text = str(value) if bare else repr(str(value)) if isinstance(value, str) else _plainly(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    text = struck(text)
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _plainly(value: Any) -> str:

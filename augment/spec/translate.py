@@ -109,6 +109,8 @@ def _add(
     if first["loc"] and first["loc"][-1] == "[key]":
         value = str(path[-1])
     found = "nothing" if first["type"] == "missing" else shown(value)
+    if "storage_options" in path and isinstance(value, str):
+        found = "a text"  # which may be a secret
     hint = nearest(value, choices) if isinstance(value, str) else ""
     if first["type"] == "string_type" and value is not None and not isinstance(value, dict | list):
         hint = f'Put it in quotes: "{value}"'

@@ -265,6 +265,32 @@ def test_a_secret_in_a_uri_is_refused_and_not_repeated(problems: Problems) -> No
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "classes: 's3://KEY:{}@b/x'",
+        "limits: 'KEY:{}@b'",
+        "generators: 'https://user:{}@h/x'",
+        "execution: {{storage_options: {{s3: '{}'}}}}",
+        "execution: {{storage_options: {{s3: {{anon: '{}'}}}}}}",
+        "execution: {{storage_options: {{s3: {{profile: 'a/{}'}}}}}}",
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str) -> None:
+    """Nor its first half, as a value that is cut before it is judged would show it."""
+    secret = "canary" + "x" * 90
+    (tmp_path / "data/train/a").mkdir(parents=True)
+    path = tmp_path / "job.yaml"
+    source = "{format: imagefolder, uri: data, splits: {train: train}}"
+    path.write_text(
+        f"version: 1\nname: j\nseed: 1\nsources: {{r: {source}}}\noutput: {{uri: out}}\n"
+        + text.format(secret)
+    )
+    with pytest.raises(SpecError) as refused:
+        load_spec(path)
+    assert "canary" not in str(refused.value)
+
+
 @pytest.mark.parametrize("name", ["o[1]", "o*", "a::b", "$HOME"])
 def test_an_output_that_readers_take_for_a_pattern(problems: Problems, name: str) -> None:
     (said,) = problems({"output.uri": f"{name}/out"})
