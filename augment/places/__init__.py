@@ -23,6 +23,7 @@ from augment.places.names import (
     table_fault,
 )
 from augment.places.options import (
+    SHORTEST_KEY,
     Options,
     block_of,
     endpoints,
@@ -35,6 +36,7 @@ __all__ = [
     "CLIENT",
     "FAMILIES",
     "SCHEMES",
+    "SHORTEST_KEY",
     "Fault",
     "Options",
     "Place",

@@ -47,7 +47,7 @@ def _matching(pattern: str, expected: str, *, shown: bool = True) -> _Rule:
 
 def _told(value: Any) -> str:
     """A longer text may be a key or a secret that stands one line too high or too low."""
-    if isinstance(value, str) and len(value) >= _SHORTEST_KEY:
+    if isinstance(value, str) and len(value) >= SHORTEST_KEY:
         return f"a text of {len(value)} characters"
     return f"{value!r:.80}"
 
@@ -73,7 +73,8 @@ def _endpoint(value: Any) -> Fault | None:
     return found if isinstance(found, Fault) else None
 
 
-_SHORTEST_KEY = 16
+SHORTEST_KEY = 16
+"""Characters from which on a text in the place of another value may be a key or a secret."""
 _REGION = _matching("[a-z0-9-]{1,64}", "a region's name, for example eu-central-1")
 _S3: _Shape = {
     "key": _text,

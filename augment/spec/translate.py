@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from augment.places import SHORTEST_KEY
 from augment.spec.asked import MISSING, Asked, inside
 from augment.spec.problems import nearest, one_of, shown
 from augment.spec.text import Path
@@ -109,8 +110,8 @@ def _add(
     if first["loc"] and first["loc"][-1] == "[key]":
         value = str(path[-1])
     found = "nothing" if first["type"] == "missing" else shown(value)
-    if "storage_options" in path and isinstance(value, str):
-        found = "a text"  # which may be a secret
+    if "storage_options" in path and isinstance(value, str) and len(value) >= SHORTEST_KEY:
+        found = f"a text of {len(value)} characters"
     hint = nearest(value, choices) if isinstance(value, str) else ""
     if first["type"] == "string_type" and value is not None and not isinstance(value, dict | list):
         hint = f'Put it in quotes: "{value}"'

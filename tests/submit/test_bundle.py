@@ -190,7 +190,6 @@ def test_a_file_that_travels_is_data_whatever_it_is_named(tmp_path: Path, name: 
         command = [sys.executable, "-P", "-c", read]
         done = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True)
         assert mark.exists() == ran, done.stderr
-    assert done.returncode != 0 or name == "sitecustomize.py"
 
 
 def test_a_password_in_an_endpoint_never_travels(tmp_path: Path) -> None:
