@@ -41,7 +41,7 @@ class Attempt:
             return None
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise InterruptedRun(

@@ -107,7 +107,7 @@ def heard(folder: Folder, run: str | None = None) -> list[Progress]:
     found = []
     for info in folder.files(FOLDER):
         if run is None or info.path.startswith(f"{FOLDER}/{run}."):
-            with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
+            with contextlib.suppress(FileNotFoundError, ValueError, TypeError, RecursionError):
                 found.append(Progress(**json.loads(folder.read(info.path))))
     return sorted(found, key=lambda one: one.unit)
 

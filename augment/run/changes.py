@@ -89,7 +89,13 @@ def changes(job: Job, work: Work, bounds: Bounds) -> Changes:
         then = _joined([_frozen(work, name) for name in names])
     except FileNotFoundError:
         return Changes(skipped=_CLEANED)
-    except (KeyError, TypeError, ValueError, OSError) as error:  # OSError: pyarrow, of damage
+    except (
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        OSError,
+    ) as error:  # OSError: pyarrow, of damage
         return Changes(
             skipped=f"its frozen plan cannot be read ({' '.join(str(error).split())[:300]})"
         )

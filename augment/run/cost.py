@@ -132,9 +132,12 @@ def over_budget(
 
 
 def kept_estimates(work: Work) -> list[Estimate]:
-    """What runs left in a job's work folder; nothing where none measured."""
+    """What runs left in a job's work folder; nothing where none measured, or where what they left
+    cannot be read: it decides nothing, and the next one writes it anew."""
     try:
         document = json.loads(work.folder.read(ESTIMATES))
-    except FileNotFoundError:
+        return [Estimate.from_json(one) for one in document.values()]
+    except (FileNotFoundError, ValueError, RecursionError):
         return []
-    return [Estimate.from_json(one) for one in document.values()]
+    except (AttributeError, KeyError, TypeError):  # JSON, and not ours
+        return []

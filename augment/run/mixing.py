@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from augment.errors import RequestError
+from augment.errors import InterruptedRun, RequestError
 from augment.mix import MixUnit, cut_mix_units, select
 from augment.run.accounts import Account, Synthesis, account_from_json, account_to_json
 from augment.run.beats import Listening
@@ -22,8 +22,10 @@ from augment.run.mix_unit import MixTask
 from augment.run.prepare import Frozen
 from augment.run.uses import note_uses
 from augment.storage import Folder
+from augment.write import Work
 
 Record = dict[str, Any]
+_UNITS = "units.json"
 
 
 class Losses(Protocol):
@@ -69,22 +71,30 @@ def arrange(frozen: Frozen, synthesis: Synthesis) -> Arrangement:
         "accounts": [account_to_json(a) for a in synthesis.accounts],
         "spent": {name: asdict(one) for name, one in synthesis.spent.items()},
     }
-    return _thaw(frozen.prepared.work.freeze("units.json", json.dumps(document).encode()))
+    work = frozen.prepared.work
+    return _thaw(work, work.freeze(_UNITS, json.dumps(document).encode()))
 
 
 def arranged(frozen: Frozen) -> Arrangement | None:
     """The frozen arrangement, if there is one."""
-    text = frozen.prepared.work.frozen("units.json")
-    return None if text is None else _thaw(text)
+    work = frozen.prepared.work
+    text = work.frozen(_UNITS)
+    return None if text is None else _thaw(work, text)
 
 
-def _thaw(text: bytes) -> Arrangement:
-    document = json.loads(text)
-    return Arrangement(
-        tuple(MixUnit.from_json(unit) for unit in document["units"]),
-        tuple(account_from_json(a) for a in document["accounts"]),
-        {name: Spent(**one) for name, one in document.get("spent", {}).items()},
-    )
+def _thaw(work: Work, text: bytes) -> Arrangement:
+    try:
+        document = json.loads(text)
+        return Arrangement(
+            tuple(MixUnit.from_json(unit) for unit in document["units"]),
+            tuple(account_from_json(a) for a in document["accounts"]),
+            {name: Spent(**one) for name, one in document.get("spent", {}).items()},
+        )
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise InterruptedRun(
+            f"{work.folder.url(f'plan/{_UNITS}')}: no frozen units ({error}); it was changed by "
+            "hand or written by another version: remove that work folder and run again"
+        ) from error
 
 
 def refuse_short_pool(frozen: Frozen, synthesis: Synthesis) -> None:

@@ -265,10 +265,10 @@ def _thaw(prepared: Prepared, head: bytes) -> Frozen:
             tuple(document.get("columns", _FIRST_COLUMNS)),
             tuple(read_left_out(document)),
         )
-    except (KeyError, TypeError, ValueError) as e:
+    except (KeyError, RecursionError, TypeError, ValueError) as e:
         raise InterruptedRun(
-            f"{prepared.work.folder.url('plan.json')}: not a frozen plan ({e}); it was changed by "
-            "hand or written by another version: remove that work folder and run again"
+            f"{prepared.work.folder.url('plan/plan.json')}: not a frozen plan ({e}); it was "
+            "changed by hand or written by another version: remove that work folder and run again"
         ) from e
 
 

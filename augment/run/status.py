@@ -63,12 +63,13 @@ class _Job:
         self._words: list[Progress] = []
 
     def status(self) -> JobStatus:
-        generation, version = committed_as(self._output, self._id)
+        generation, version, damage = self._committed()
         last = self._journals[-1] if self._journals else {}
         leases = look(self._work.folder)
         state = self._state(generation, leases, last)
         self._words = self._heard() if state == "running" else []
         stages, drawn, cells, trouble = self._progress(generation)
+        trouble = damage or trouble
         if not generation and (known := read_verdict(self._output, self._id)) is not None:
             trouble = trouble or (
                 f"it was committed as version {known.get('version')}, which the log does not hold "
@@ -94,6 +95,13 @@ class _Job:
             changes=self._changes() if generation else None,
             trouble=trouble,
         )
+
+    def _committed(self) -> tuple[int, int | None, str | None]:
+        """Generation, version, and what is wrong with the file that says so: the log knows too."""
+        try:
+            return *committed_as(self._output, self._id), None
+        except StorageError as error:
+            return *_in_log(self._output, self._id), str(error)
 
     def _changes(self) -> Changes:
         """As far as they can be seen from here in a moment."""
@@ -167,7 +175,7 @@ class _Job:
             stages, drawn = self._synthesis(plan) if plan else ((), ())
             mix, cells = self._mix(plan)
             return (*stages, *mix), drawn, cells, None
-        except (AugmentError, KeyError, TypeError, ValueError) as error:
+        except (AugmentError, KeyError, RecursionError, TypeError, ValueError) as error:
             return (), (), {}, f"{type(error).__name__}: {error}"
 
     def _plan(self) -> Plan | None:
@@ -176,7 +184,7 @@ class _Job:
             return None
         try:
             return Plan.from_json(json.loads(head)["plan"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise StorageError(
                 f"{self._work.folder.url('plan/plan.json')}: not a frozen plan ({error}); it was "
                 "changed by hand or written by another version"
@@ -259,6 +267,16 @@ def committed_as(output: Folder, job_id: str) -> tuple[int, int | None]:
     generation = table.transaction_version(job["digest"]) or 0
     notes = [e for e in table.history() if e.get("job_id") == job_id] if generation else []
     return generation, max((int(e["version"]) for e in notes), default=None)
+
+
+def _in_log(output: Folder, job_id: str) -> tuple[int, int | None]:
+    """As `committed_as`, by the log's notes alone."""
+    table = open_table(output)
+    notes = [] if table is None else [e for e in table.history() if e.get("job_id") == job_id]
+    if table is None or not notes:
+        return 0, None
+    newest = max(notes, key=lambda entry: int(entry["version"]))
+    return table.transaction_version(str(newest.get("request"))) or 0, int(newest["version"])
 
 
 def _verdict(output: Folder, job_id: str) -> Verdict | None:

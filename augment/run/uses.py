@@ -48,7 +48,9 @@ def note_uses(frozen: Frozen) -> None:
 def read_uses(pool: Folder, universe: str) -> Iterator[Use]:
     """The notes in one universe's folder; what is none is left out."""
     for info in pool.stored(f"_work/{universe}/uses"):
-        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(
+            FileNotFoundError, ValueError, KeyError, TypeError, RecursionError
+        ):
             body = json.loads(pool.read(info.path))
             job_id, output = str(body["job_id"]), str(body["output"])
             generator, family = str(body["generator"]), str(body["family"])

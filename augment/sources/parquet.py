@@ -20,7 +20,7 @@ from augment.errors import PlanError, Problem
 from augment.sources.left_out import Cause
 from augment.sources.listing import Listing, ListingBuilder, SoFar, nobody
 from augment.sources.parquet_columns import check_columns, check_images
-from augment.sources.parquet_file import one_array, open_parquet, said
+from augment.sources.parquet_file import one_array, open_parquet, rows_at_once, said
 from augment.sources.parquet_files import partition, tables_of
 from augment.sources.parquet_labels import Agreement, Labels, labels_of, texts_of
 from augment.sources.parquet_reading import ParquetReader
@@ -31,6 +31,7 @@ from augment.storage import FileInfo, Options
 
 __all__ = ["ParquetReader", "list_parquet", "look_at_parquet"]
 _LOOKED_AT = 100
+_LABELS = 8192  # rows
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -178,9 +179,13 @@ class _Source:
             value = None if folded == _NO_VALUE else folded
             return pa.repeat(pa.scalar(value, pa.string()), file.metadata.row_group(group).num_rows)
         column = getattr(self.spec.columns, key)
-        table = file.read_row_group(group, columns=[column])
-        values = one_array(table.column(column))
-        return texts_of(f"{self.place}.columns.{key}", info.path, values, names)
+        place, rows = f"{self.place}.columns.{key}", rows_at_once(file, group, _LABELS)
+        batches = file.iter_batches(rows, row_groups=[group], columns=[column])
+        texts = [texts_of(place, info.path, batch.column(column), names) for batch in batches]
+        if not texts:
+            none = one_array(file.read_row_group(group, columns=[column]).column(column))
+            texts = [texts_of(place, info.path, none, names)]
+        return pa.concat_arrays(texts)
 
     def _unreadable(self, info: FileInfo, error: Exception) -> PlanError:
         found = f"{info.path}, which cannot be read as Parquet ({said(error)})"

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from augment.errors import RequestError, SampleError, StorageError
 from augment.sources.equal_files import equal_files, names_of
 from augment.sources.listing import Listing
-from augment.sources.parquet_file import image_bytes, open_parquet
+from augment.sources.parquet_file import group_bytes, open_parquet, rows_at_once
 from augment.sources.parquet_images import ImagePath, Item, items, plain
 from augment.sources.parquet_paths import relative, too_long
 from augment.sources.parquet_reading import locate
@@ -44,9 +45,9 @@ def hash_images(
     """
     folder, _ = locate(spec, options)
     column = spec.columns.image
-    size = sum(_size(folder, file, column) for file in listing.row_groups)
+    size = sum(_size(folder, file) for file in listing.row_groups)
     if size > most:
-        return f"its images take {size} bytes, of which up to {most} are read for it"
+        return f"its row groups take {size} bytes, of which up to {most} are read for it"
     try:
         seen = _Seen(folder, column, most)
         found = {file: seen.rows(file) for file in listing.row_groups}
@@ -68,12 +69,11 @@ def hash_images(
     return out
 
 
-def _size(folder: Folder, file: str, column: str) -> int:
-    """What its images take in memory, as its footer says; 0 where it cannot be read any more."""
+def _size(folder: Folder, file: str) -> int:
+    """What it takes in memory, as its footer says; 0 where it cannot be read any more."""
     try:
         with open_parquet(folder, file) as parquet:
-            groups = range(parquet.num_row_groups)
-            return sum(image_bytes(parquet, group, column) for group in groups)
+            return sum(group_bytes(parquet, group) for group in range(parquet.num_row_groups))
     except (pa.ArrowException, OSError, StorageError) as error:
         _raise_if_away(folder, error)
         return 0
@@ -91,12 +91,17 @@ class _Seen:
         found: list[bytes | str] = []
         try:
             with open_parquet(self._folder, file) as parquet:
-                for batch in parquet.iter_batches(_ROWS, columns=[self._column]):
+                for batch in self._batches(parquet):
                     column = plain(pa.chunked_array([batch.column(0)]))
                     found += map(self._named, items(column, file))
         except (pa.ArrowException, OSError, StorageError) as error:
             _raise_if_away(self._folder, error)
         return found
+
+    def _batches(self, file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+        for group in range(file.num_row_groups):
+            rows = rows_at_once(file, group, _ROWS)
+            yield from file.iter_batches(rows, row_groups=[group], columns=[self._column])
 
     def _named(self, item: Item) -> bytes | str:
         if isinstance(item, SampleError):

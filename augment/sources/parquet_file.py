@@ -1,18 +1,20 @@
 """Opening a Parquet file of somebody else: what it is not is said before a library stumbles.
 
-Knows nothing of columns.
+Knows nothing of what columns mean.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from augment.sources.parquet_images import plain
 from augment.storage import Folder
 
 MAX_FOOTER_BYTES = 64 << 20
@@ -21,6 +23,7 @@ MAX_GROUP_ROWS = 1 << 24
 """Labels of a row group are read at once."""
 MAX_IMAGE_BYTES = 8 << 30
 """And so are its images, as far as they are needed."""
+_READ = 64  # rows of images
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 
 
@@ -53,15 +56,56 @@ def _check_groups(file: pq.ParquetFile) -> None:
             raise NotParquet(f"row group {group} has {rows} rows, more than 2^24")
 
 
-def image_bytes(file: pq.ParquetFile, group: int, column: str) -> int:
-    """What a column of a row group takes in memory, as the footer has it."""
-    facts = file.metadata.row_group(group)
-    top = column.partition(".")[0]
-    return sum(
-        facts.column(i).total_uncompressed_size
-        for i in range(facts.num_columns)
-        if facts.column(i).path_in_schema.partition(".")[0] == top
-    )
+def group_bytes(file: pq.ParquetFile, group: int) -> int:
+    """What a row group takes, decompressed, as the footer has it; a value that a dictionary holds
+    counts once. Of all its columns: to ask for one of them ends the process where a footer's
+    histograms are damaged (pyarrow 26: `terminate called`)."""
+    size: int = file.metadata.row_group(group).total_byte_size
+    return size
+
+
+_AT_ONCE = 1 << 30
+
+
+def rows_at_once(file: pq.ParquetFile, group: int, most: int) -> int:
+    """1 to `most` rows, that take no more than 1 GiB in memory whatever they hold, or it is one
+    row: a value that the file holds once may stand in each of them."""
+    return max(1, min(most, _AT_ONCE // max(1, group_bytes(file, group))))
+
+
+def read_rows(
+    file: pq.ParquetFile,
+    group: int,
+    column: str,
+    numbers: Sequence[int],
+    most: int = MAX_IMAGE_BYTES,
+) -> pa.ChunkedArray:
+    """These rows of a row group, ascending; the others are let go while they are read.
+
+    Raises:
+        NotParquet: the row group, or these rows of it, takes more than `most` bytes.
+    """
+    _check_size(group_bytes(file, group), most)
+    parts: list[pa.Array] = []
+    start = taken = size = 0
+    rows = rows_at_once(file, group, _READ)
+    for batch in file.iter_batches(rows, row_groups=[group], columns=[column]):
+        stop = bisect_left(numbers, start + batch.num_rows, taken)
+        if stop > taken:
+            wanted = pa.array([n - start for n in numbers[taken:stop]], pa.int64())
+            part = plain(pa.chunked_array([batch.column(column)])).take(wanted)
+            size += part.nbytes
+            _check_size(size, most)
+            parts += part.chunks
+        start, taken = start + batch.num_rows, stop
+        if taken == len(numbers):
+            break
+    return pa.chunked_array(parts)
+
+
+def _check_size(size: int, most: int) -> None:
+    if not 0 <= size <= most:
+        raise NotParquet(f"it takes {size} bytes in memory, more than {most}")
 
 
 def _check_end(opened: BinaryIO) -> None:

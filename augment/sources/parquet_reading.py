@@ -10,19 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from augment.errors import SampleError, StorageError
 from augment.sample import RealRow
 from augment.sources.fence import fenced
-from augment.sources.parquet_file import (
-    MAX_IMAGE_BYTES,
-    NotParquet,
-    image_bytes,
-    open_parquet,
-    said,
-)
-from augment.sources.parquet_images import ImagePath, Item, items, plain
+from augment.sources.parquet_file import open_parquet, read_rows, said
+from augment.sources.parquet_images import ImagePath, Item, items
 from augment.sources.parquet_paths import relative, too_long
 from augment.sources.reading import about_one_file, in_order, read_file
 from augment.spec.models import ParquetSource
@@ -122,9 +115,7 @@ class ParquetReader:
     def _group(self, folder: Folder, file: str, group: int, numbers: Sequence[int]) -> list[Item]:
         try:
             with open_parquet(folder, file) as parquet:
-                _check_size(parquet, group, self._column)
-                table = parquet.read_row_group(group, columns=[self._column])
-            column = plain(table.column(self._column)).take(pa.array(numbers, pa.int64()))
+                column = read_rows(parquet, group, self._column, numbers)
             return items(column, f"{file}, row group {group}")
         except (pa.ArrowException, OSError, KeyError, StorageError) as error:
             return [_trouble(folder, f"{file}, row group {group}", error)] * len(numbers)
@@ -154,12 +145,6 @@ def _trouble(folder: Folder, where: str, error: Exception) -> SampleError:
     if isinstance(error, StorageError) and not about_one_file(folder, error):
         raise error
     return SampleError("unreadable", f"{where}: {said(error)}")
-
-
-def _check_size(file: pq.ParquetFile, group: int, column: str) -> None:
-    size = image_bytes(file, group, column)
-    if not 0 <= size <= MAX_IMAGE_BYTES:
-        raise NotParquet(f"its images take {size} bytes, more than {MAX_IMAGE_BYTES}")
 
 
 def _read_path(folder: Folder, text: str) -> Bytes:

@@ -232,7 +232,7 @@ class Cache:
         try:
             ref = json.loads((self._root / "refs" / f"{key}.json").read_bytes())
             return self._root / "entries" / Path(ref["entry"]).name
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     @contextlib.contextmanager

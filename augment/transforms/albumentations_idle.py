@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from albumentations import BaseCompose
+from augment.transforms.albumentations_ops import load_library
 
 
 def idle_chance(built: Any, forced: bool = False) -> float:
@@ -19,7 +19,7 @@ def idle_chance(built: Any, forced: bool = False) -> float:
     built: an operation or a composition. forced: whether it runs whatever its own p.
     """
     kind, p = type(built).__name__, float(built.p)
-    if not isinstance(built, BaseCompose):  # ColorJitter has `transforms` of its own
+    if not isinstance(built, load_library().BaseCompose):  # ColorJitter has `transforms` of its own
         return 1.0 if kind == "NoOp" else 0.0 if forced else 1.0 - p
     inner: Sequence[Any] = built.transforms
     match kind:

@@ -5,8 +5,10 @@ Importing this module imports no albumentations; `load_library` does.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
+import sys
 from typing import Any
 
 COMPOSITIONS: dict[str, tuple[str, ...]] = {
@@ -61,12 +63,21 @@ REFUSED: dict[str, str] = {
 _ABSTRACT = ("BasicTransform", "DualTransform", "ImageOnlyTransform", "Transform3D")
 
 
-def load_library() -> Any:
-    """albumentations, imported without its question to the network for a newer version."""
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-    import albumentations
+_TENSORS = "albumentations.pytorch"
 
-    return albumentations
+
+def load_library() -> Any:
+    """albumentations, imported without its question to the network for a newer version, and
+    without torch: two thirds of its import, for operations on tensors, which are refused here.
+    Who wants these afterwards can still import them."""
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+    if "albumentations" in sys.modules or _TENSORS in sys.modules:
+        return importlib.import_module("albumentations")
+    sys.modules[_TENSORS] = None  # type: ignore[assignment] # "not importable", in Python's words
+    try:
+        return importlib.import_module("albumentations")
+    finally:
+        del sys.modules[_TENSORS]
 
 
 def single_image_ops() -> dict[str, type]:

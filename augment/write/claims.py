@@ -113,7 +113,7 @@ def _parse(data: bytes, number: int, url: str) -> Claim:
 def _body(data: bytes, url: str) -> dict[str, Any]:
     try:
         body = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict) or body.keys() != {"id", "owner", "needs", "rows_per_unit"}:
         raise StorageError(

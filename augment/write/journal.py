@@ -130,7 +130,7 @@ def read_journals(folder: Folder) -> Iterator[Entry]:
     """The entry of every driver that worked in this work folder, in no order. One that cannot
     be read is left out: it decides nothing."""
     for info in folder.files(FOLDER):
-        with contextlib.suppress(FileNotFoundError, ValueError):
+        with contextlib.suppress(FileNotFoundError, ValueError, RecursionError):
             entry = json.loads(folder.read(info.path))
             if isinstance(entry, dict) and isinstance(entry.get("started_at"), int | float):
                 yield entry

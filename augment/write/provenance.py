@@ -80,7 +80,7 @@ def read_job(folder: Folder, job_id: str) -> dict[str, Any] | None:
         document = json.loads(folder.read(f"_provenance/{job_id}/job.json"))
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise StorageError(

@@ -181,7 +181,7 @@ def _added(entry: bytes, url: str) -> Iterator[str]:
     try:
         actions = [json.loads(line) for line in entry.splitlines() if line.strip()]
         yield from (unquote(action["add"]["path"]) for action in actions if "add" in action)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(
             f"{url}: {len(entry)} bytes that are no entry of a Delta log ({error}); restore it "
             "from a copy: without it nobody can tell which files are visible"

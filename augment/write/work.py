@@ -75,7 +75,7 @@ class Work:
         found = []
         for number in range(1, attempt.number):
             data = _read(self.folder, f"{_unit(attempt.unit)}.at-{number}")
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 if data is not None and isinstance(state := json.loads(data), dict):
                     found.append(state)
         return found
@@ -130,7 +130,7 @@ class Work:
 def _parse(data: bytes, unit: str, url: str) -> Record:
     try:
         record = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict) or record.get("unit") != unit or "attempt" not in record:
         raise StorageError(

@@ -127,11 +127,13 @@ def test_styles_are_read_only_where_they_are_needed(frozen: Callable[..., Frozen
     assert frozen(output=output | {"image": {"format": "png"}}).styles == {}
 
 
-@pytest.mark.parametrize("text", ["no JSON", "{}", '{"plan": 3}', "[]"])
+@pytest.mark.parametrize("text", ["no JSON", "{}", '{"plan": 3}', "[]", "[" * 100_000])
 def test_a_damaged_plan_is_told(frozen: Callable[..., Frozen], text: str) -> None:
     place = Path(frozen().prepared.work.folder.url("plan/plan.json"))
     place.write_text(text)
-    with pytest.raises(InterruptedRun, match=r"plan\.json: not a frozen plan \(.*remove that work"):
+    with pytest.raises(
+        InterruptedRun, match=r"/plan/plan\.json: not a frozen plan \(.*remove that work"
+    ):
         frozen()
 
 

@@ -183,6 +183,32 @@ def test_a_damaged_file_hides_nothing_else(path: Path) -> None:
     assert "plan/plan.json: not a frozen plan" in job.trouble
 
 
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "[]"])
+def test_a_damaged_job_of_a_data_set_hides_no_other(path: Path, text: str) -> None:
+    run(load_spec(path), engine="local")
+    (kept,) = (path.parent / "out/_provenance").glob("*/job.json")
+    kept.write_text(text)
+    shutil.copytree(
+        path.parent / "out/_work" / kept.parent.name, path.parent / "out/_work/other-000000000000"
+    )
+    found = {job.job_id: job for job in status(str(path.parent / "out")).jobs}
+    job, other = found[kept.parent.name], found["other-000000000000"]
+    assert (job.state, job.generation, job.version) == ("committed", 1, 1)
+    assert job.trouble is not None
+    assert "job.json: not a JSON object; it was damaged from outside" in job.trouble
+    assert (other.generation, other.trouble) == (0, None)
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "[]", "{}", '{"a": 3}', '{"a": {"b": 1}}'])
+def test_damaged_estimates_are_none(path: Path, text: str) -> None:
+    run(load_spec(path), engine="local")
+    (work,) = (p for p in (path.parent / "out/_work").iterdir() if (p / "plan").exists())
+    (work / "estimate.json").write_text(text)
+    job = only(path)
+    assert (job.state, job.trouble) == ("committed", None)
+    assert all(stage.estimate is None for stage in job.stages)
+
+
 def test_a_lease_of_another_machine_ages_by_its_heartbeat(path: Path) -> None:
     run(load_spec(path), engine="local")
     (work,) = (p for p in (path.parent / "out/_work").iterdir() if (p / "plan").exists())

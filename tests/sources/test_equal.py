@@ -253,7 +253,9 @@ def test_what_is_too_large_to_read_for_it_is_said(tmp_path: Path) -> None:
     found = list_parquet("rows", spec)
     said = hash_images(spec, found, 100_000)
     assert isinstance(said, str)
-    assert re.fullmatch(r"its images take \d{6} bytes, of which up to 100000 are read for it", said)
+    assert re.fullmatch(
+        r"its row groups take \d{6} bytes, of which up to 100000 are read for it", said
+    )
     said = hash_images(spec, found, 300_000)  # its footer says less: it holds the value once
     assert said == "its images take over 300000 bytes, and no more are read for it"
     names = hash_images(spec, found, 1 << 30)

@@ -3,6 +3,7 @@
 import io
 import pickle
 import random
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from sklearn.datasets import load_digits
 from augment.errors import PlanError, SampleError
 from augment.sample import RealRow
 from augment.sources import SourceReader, open_source, take_census
+from augment.sources.parquet_file import NotParquet, open_parquet, read_rows
 from augment.spec import Job, JobSpec
 from augment.storage import Folder
 from tests.sources.losses import left
@@ -314,3 +316,51 @@ def test_a_damaged_row_group_costs_its_rows(tmp_path):
     assert [isinstance(x, SampleError) and x.reason for x in read[:4]] == 4 * ["unreadable"]
     assert "x.parquet, row group 0: " in str(read[0])
     assert read[4:] == [png(i) for i in range(4, 8)]
+
+
+def test_an_image_that_stands_in_the_file_once(tmp_path):
+    """Written out, its column would take 16 GB; one row of it takes 16 MB."""
+    image = bytes(16 << 20)
+    column = pa.DictionaryArray.from_arrays([0] * 1000, pa.array([image]))
+    table = pa.table({"image": column, "label": ["a"] * 1000})
+    pq.write_table(
+        table, tmp_path / "x.parquet", store_schema=False, dictionary_pagesize_limit=1 << 30
+    )
+    assert (tmp_path / "x.parquet").stat().st_size < 10 << 20
+    asked = job(str(tmp_path), {"train": 1.0})
+    rows = [RealRow("d", f"x.parquet#{i}", "train", "a", i) for i in (3, 998)]
+    assert [found == image for found in reader(asked).read(rows)] == [True, True]
+    assert pa.default_memory_pool().max_memory() < 6 << 30
+
+
+def test_rows_that_take_more_than_they_may_cost_themselves(tmp_path):
+    folder = Folder(str(tmp_path))
+    small(folder, n=4)
+    with open_parquet(folder, "x.parquet") as file:
+        assert len(read_rows(file, 0, "image", [1, 3], most=10_000)) == 2
+        with pytest.raises(NotParquet, match=r"it takes \d+ bytes in memory, more than 100"):
+            read_rows(file, 0, "image", range(4), most=100)
+
+
+@pytest.mark.parametrize("column", ["label", "image"])
+def test_damaged_histograms_of_a_footer_end_no_process(tmp_path, column):
+    """The column is said to have no gaps, and how many values at each level are none of these."""
+    folder = Folder(str(tmp_path))
+    images = pa.array([png(i) for i in range(8)], pa.binary())
+    put(folder, "x.parquet", {"image": images, "label": ["a"] * 8})
+    asked = job(folder.uri, {"train": 1.0})
+    rows = real_rows(asked)
+    data = folder.read("x.parquet")
+    optional, required = (b"\x25" + bytes([n, 0x18, 5]) + column.encode() for n in (2, 0))
+    assert data.count(optional) == 1
+    folder.replace("x.parquet", data.replace(optional, required))
+    fresh = [replace(row, token="") for row in rows]
+    read = list(reader(asked).read(fresh))
+    if column == "label":
+        (text,) = texts(asked)
+        assert "x.parquet, which cannot be read as Parquet (" in text
+        assert "histogram size mismatch" in text
+        assert all(isinstance(found, bytes) for found in read)
+    else:
+        assert {found.reason for found in read} == {"unreadable"}
+        assert "histogram size mismatch" in str(read[0])
