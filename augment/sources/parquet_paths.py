@@ -46,6 +46,8 @@ def no_path(text: str, uri: str) -> Verdict | None:
             return f"{scheme[1].lower()}:// URIs that do not lie in uri", _WAY
         if text.startswith("/") or _DRIVE.match(text):
             return "absolute paths that do not lie in uri", _WAY
+        if "\0" in text:
+            return "texts with NUL characters, which no path has", _WAY
         return "paths that lead out of uri", _WAY
     if (coded := no_image(text)) is not None:
         return coded
@@ -93,4 +95,5 @@ def relative(text: str, uri: str) -> Iterator[str]:
 
 
 def _inside(text: str) -> bool:
-    return bool(text) and not text.startswith("/") and ".." not in text.split("/")
+    outside = text.startswith("/") or ".." in text.split("/")
+    return bool(text) and not outside and "\0" not in text

@@ -125,6 +125,7 @@ def test_types_that_hold_no_image(tmp_path: Path, images: pa.Array) -> None:
         ("file:///somewhere/1.png", "file:// URIs that do not lie in uri"),
         ("C:\\images\\1.png", "absolute paths that do not lie in uri"),
         ("../other/1.png", "paths that lead out of uri"),
+        ("images/1\0.png", "texts with NUL characters, which no path has"),
         ("a photo of a cat " * 400, "texts too long for paths (6800 characters)"),
     ],
     ids=lambda value: str(value)[:20],
@@ -169,11 +170,12 @@ def test_paths_with_and_without_the_uri_in_front(tmp_path: Path) -> None:
 def test_a_bad_path_beside_good_ones_costs_its_row(tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(A)
     write(
-        tmp_path / "x.parquet", pa.array(["1.png", TEXT, "/etc/passwd", "../x", f"{tmp_path}/../x"])
+        tmp_path / "x.parquet",
+        pa.array(["1.png", TEXT, "/etc/passwd", "../x", f"{tmp_path}/../x", "\0"]),
     )
     first, *others = read(str(tmp_path))
     assert first == A
-    assert [e.reason for e in others if isinstance(e, SampleError)] == ["unreadable"] * 4
+    assert [e.reason for e in others if isinstance(e, SampleError)] == ["unreadable"] * 5
     assert all(len(str(e)) < 420 for e in others)
     assert TEXT[:20] not in str(others[0])
 
@@ -188,7 +190,16 @@ def test_a_name_that_could_be_base64_is_a_file_where_it_is_one(tmp_path: Path) -
 
 def test_relative_paths_never_leave_their_uri() -> None:
     for uri in ("/data/set", "s3://bucket/set", "memory://x"):
-        for text in ("../x", "/etc/passwd", "a/../../x", "..", "", "http://x/y", "/data/set/../x"):
+        for text in (
+            "../x",
+            "/etc/passwd",
+            "a/../../x",
+            "..",
+            "",
+            "http://x/y",
+            "/data/set/../x",
+            "a\0",
+        ):
             assert list(relative(text, uri)) == []
     assert list(relative("s3://bucket/set/1.png", "s3://bucket/set")) == ["1.png"]
     assert list(relative("set/1.png", "s3://bucket/set")) == ["set/1.png", "1.png"]
