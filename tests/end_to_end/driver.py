@@ -2,7 +2,9 @@
 
 An event of a run is something its reporter is told, or a file below the job's folder that
 Python opens, renames, links or removes (seen through Python's audit hook, before it happens).
-MOMENT is the number of an event, or a pattern: then the first event that it is found in.
+MOMENT is the number of an event, or `NUMBER@EVENT`: the event of these words that so many of the
+same words came before, or a pattern: then the first event that it is found in. How many other
+events come before one may depend on how busy the machine is.
 Notes go to standard error. A run that lives prints its events, then what it did, each as one
 line of JSON; with SIGINT it is the console command that runs, and prints what it prints. With
 SIGXFSZ no signal comes, but from the moment on no file takes a byte, as on a full disk; there is
@@ -31,15 +33,23 @@ class Moments:
         self._root, self._moment, self._signal = root + "/", moment, number
 
     def happen(self, event: str) -> None:
-        number, moment = len(self.events), self._moment
+        number, same = len(self.events), self.events.count(event)
         self.events.append(event)
-        if moment and (number == int(moment) if moment.isdigit() else re.search(moment, event)):
+        if self._meant(event, number, same):
             self._moment = ""
             os.write(2, f"signal at: {event}\n".encode())
             if self._signal == signal.SIGXFSZ:
                 set_room(0)
             else:
                 os.kill(os.getpid(), self._signal)
+
+    def _meant(self, event: str, number: int, same: int) -> bool:
+        moment = self._moment
+        if moment.isdigit():
+            return number == int(moment)
+        if exact := re.fullmatch(r"(\d+)@(.*)", moment):
+            return event == exact[2] and same == int(exact[1])
+        return bool(moment and re.search(moment, event))
 
     def watch(self, event: str, arguments: tuple[Any, ...]) -> None:
         """An audit hook: the last path that an event names is where it happens."""

@@ -64,6 +64,12 @@ MOMENTS: dict[str, Moment] = {
 }
 
 
+def moment_of(events: list[str], name: str) -> str:
+    """The moment for the driver, whatever else happens before it there."""
+    at = MOMENTS[name](events)
+    return f"{events[:at].count(events[at])}@{events[at]}"
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("digits")
@@ -99,7 +105,7 @@ def test_a_killed_driver_resumes(
 ) -> None:
     done, whole = undisturbed
     path = job(data, tmp_path)
-    killed = drive(path, str(MOMENTS[moment](done.events)), signal.SIGKILL)
+    killed = drive(path, moment_of(done.events, moment), signal.SIGKILL)
     assert killed.code == -signal.SIGKILL
     assert "signal at: " in killed.notes
     assert run(load_spec(path), engine="local").ok
@@ -139,7 +145,7 @@ def test_a_disk_that_is_full_from_a_moment_on_ends_with_3(
 ) -> None:
     done, whole = undisturbed
     path = job(data, tmp_path)
-    full = drive(path, str(MOMENTS[moment](done.events)), signal.SIGXFSZ)
+    full = drive(path, moment_of(done.events, moment), signal.SIGXFSZ)
     assert full.code == 3, full.notes
     assert str(tmp_path) in full.notes
     assert "run the same command again" in full.notes
@@ -174,7 +180,7 @@ def stopped(
     roots: dict[str, Path] = {}
     for moment in ("pool record, no pool commit", "provenance, no transaction"):
         roots[moment] = tmp_path_factory.mktemp("stopped")
-        at = str(MOMENTS[moment](undisturbed[0].events))
+        at = moment_of(undisturbed[0].events, moment)
         assert drive(job(data, roots[moment]), at, signal.SIGKILL).code == -signal.SIGKILL
     return roots
 

@@ -319,8 +319,8 @@ def test_a_damaged_row_group_costs_its_rows(tmp_path):
 
 
 def test_an_image_that_stands_in_the_file_once(tmp_path):
-    """Written out, its column would take 16 GB; one row of it takes 16 MB."""
-    image = bytes(16 << 20)
+    """Written out, its column would take 4 GB; one row of it takes 4 MB."""
+    image = bytes(4 << 20)
     column = pa.DictionaryArray.from_arrays([0] * 1000, pa.array([image]))
     table = pa.table({"image": column, "label": ["a"] * 1000})
     pq.write_table(
@@ -330,7 +330,7 @@ def test_an_image_that_stands_in_the_file_once(tmp_path):
     asked = job(str(tmp_path), {"train": 1.0})
     rows = [RealRow("d", f"x.parquet#{i}", "train", "a", i) for i in (3, 998)]
     assert [found == image for found in reader(asked).read(rows)] == [True, True]
-    assert pa.default_memory_pool().max_memory() < 6 << 30
+    assert pa.default_memory_pool().max_memory() < 3 << 30
 
 
 def test_rows_that_take_more_than_they_may_cost_themselves(tmp_path):
