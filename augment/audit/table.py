@@ -196,7 +196,7 @@ def open_shard(data: DataSet, shard: Shard) -> Iterator[pq.ParquetFile]:
             f"{data.name}: shard {shard.path} is named by the version but is not there; "
             "restore it from a copy, or audit an older version"
         ) from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, OverflowError, RuntimeError, UnicodeError) as error:
         raise StorageError(
             f"{data.name}: shard {shard.path} is not readable Parquet ({_first_line(error)}); "
             "restore it from a copy, or audit an older version"

@@ -1,7 +1,7 @@
 """Where one sample came from: its row, its ancestors, what made it, and which job.
 
-Looks the id up in the id column of row groups whose statistics allow it, then reads that
-one row group without its images. Parents are looked up in the same version; those that
+Looks the id up in the id column of every row group, then reads that one row group without its
+images. Parents are looked up in the same version; those that
 are not in it are known by locator and sha256.
 """
 
@@ -203,8 +203,7 @@ def _rows(data: DataSet, wanted: set[str]) -> Iterator[_Found]:
             start = 0
             for group in range(file.num_row_groups):
                 begins, start = start, start + file.metadata.row_group(group).num_rows
-                low, high = min(left, default=""), max(left, default="")
-                ids = _group_ids(file, group, low, high) if left else None
+                ids = _group_ids(file, group) if left else None
                 if ids is None:
                     continue
                 hits = pc.indices_nonzero(pc.is_in(ids, value_set=pa.array(sorted(left))))
@@ -221,20 +220,17 @@ def _ids_from(data: DataSet, prefix: str) -> set[str]:
     for shard in data.shards:
         with open_shard(data, shard) as file:
             for group in range(file.num_row_groups):
-                ids = _group_ids(file, group, prefix, f"{prefix}~")
+                ids = _group_ids(file, group)
                 if ids is not None:
                     found.update(ids.filter(pc.starts_with(ids, prefix)).to_pylist())
     return found
 
 
-def _group_ids(file: Any, group: int, low: str, high: str) -> pa.ChunkedArray | None:
-    """The ids of a row group; None if its statistics exclude all of low .. high."""
-    names = [file.schema.column(i).path for i in range(len(file.schema))]
-    if "sample_id" not in names:
-        return None
-    statistics = file.metadata.row_group(group).column(names.index("sample_id")).statistics
-    known = statistics is not None and statistics.has_min_max
-    if known and (high < statistics.min or low > statistics.max):
+def _group_ids(file: Any, group: int) -> pa.ChunkedArray | None:
+    """The ids of a row group; None where it has no such column. Least and greatest value are not
+    asked for: ids are hashes, whose range excludes nothing, and pyarrow ends the process where a
+    footer's histograms are damaged and a column chunk is asked for."""
+    if "sample_id" not in file.schema_arrow.names:
         return None
     return file.read_row_group(group, columns=["sample_id"])["sample_id"]
 

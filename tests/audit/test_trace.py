@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from augment.audit import render_trace, trace
-from augment.errors import RequestError
+from augment.errors import RequestError, StorageError
 from augment.sample import QUARANTINE_SCHEMA, Parent
 
 TRAIN_0 = "data/train/digits-0123456789ab/train-00000-aaaaaaaaaaaa.parquet"
@@ -151,3 +153,18 @@ def test_without_job_json_the_row_speaks_for_itself(builder: Any, small_rows: An
     text = render_trace(trace(uri, small_rows[TRAIN_0][6].sample_id))
     assert "job.json is missing" in text
     assert "generator  family vae, id aeae" in text
+
+
+def test_damaged_histograms_of_a_shard_end_no_process(digits_set: Any, small_rows: Any) -> None:
+    """The id column is said to have no gaps, which is not what was counted of it."""
+    wanted = small_rows[TRAIN_0][3].sample_id
+    shard = Path(digits_set.uri) / TRAIN_0
+    table = pq.ParquetFile(shard).read()
+    fields = [field.with_nullable(True) for field in table.schema]
+    pq.write_table(table.cast(pa.schema(fields)), shard)
+    data = shard.read_bytes()
+    optional, required = (b"\x25" + bytes([n, 0x18, 9]) + b"sample_id" for n in (2, 0))
+    assert data.count(optional) == 2  # its own, and that of parents
+    shard.write_bytes(data.replace(optional, required, 1))
+    with pytest.raises(StorageError, match="train-00000-aaaaaaaaaaaa"):
+        trace(digits_set.uri, wanted)
