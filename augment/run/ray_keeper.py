@@ -7,6 +7,9 @@ Ray lives, so that Ray's processes can be told from every other Ray of the machi
 their ids. One line of JSON on standard output says where Ray is, or why it is not; anything on
 standard input, its end, or another parent means that the driver is done or gone. What Ray itself
 prints goes to standard error. Knows nothing of units.
+
+Ray is started by a child, the starter, because Ray's start stops every thread of its process for
+as long as it waits: from here the driver's end is seen meanwhile, and a Ray that cannot start.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ import os
 import select
 import signal
 import sys
-import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,8 +29,11 @@ from typing import Any
 _GRACE_S = 1.0
 """Between SIGTERM and SIGKILL."""
 _LOOK_S = 0.5
-_SUBREAPER = 36
-"""PR_SET_CHILD_SUBREAPER of prctl(2)."""
+_DEATH_SIGNAL, _SUBREAPER = 1, 36
+"""PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of prctl(2)."""
+_VITAL = frozenset({"gcs_server", "raylet"})
+"""Processes without which no Ray starts, though Ray goes on to wait for them: another Ray of the
+machine that starts in the same second may have taken a port that one of them was to have."""
 
 
 def main(cpus: str, folder: str) -> int:
@@ -35,18 +41,44 @@ def main(cpus: str, folder: str) -> int:
     driver = os.getppid()
     with contextlib.suppress(PermissionError):  # it leads one already
         os.setsid()
-    _take_orphans()
-    out = os.dup(1)
-    os.dup2(2, 1)
-    watch = threading.Thread(target=_watch, args=(driver,))  # Ray may hang in its start
-    watch.start()
-    told = _started(int(cpus), folder)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it lasts as long as its driver
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(BrokenPipeError):
-        os.write(out, (json.dumps(told) + "\n").encode())
-    watch.join()
+    _control(_SUBREAPER, 1)  # whose parent dies becomes a child of this process
+    told, tell = os.pipe()
+    starter = os.fork()
+    if not starter:
+        os.close(told)
+        _start(int(cpus), folder, tell)
+    os.close(tell)
+    _outlast_signals()
+    if _watch(driver, told, starter):
+        end_session(os.getpid(), but=starter)  # what it started, which would lose it otherwise
+        _send(starter, signal.SIGKILL)
+        os.waitpid(starter, 0)
+    end_session(os.getpid())
+    bury()
     return 0
+
+
+def _start(cpus: int, folder: str, tell: int) -> None:
+    """What the starter does: start Ray, say so, and stay, for its Ray ends with it."""
+    try:
+        keeper = os.getppid()
+        _control(_DEATH_SIGNAL, signal.SIGKILL)
+        os.dup2(2, 1)
+        said = _started(cpus, folder)
+        _outlast_signals()
+        os.write(tell, _line(said))
+        while os.getppid() == keeper:
+            time.sleep(_LOOK_S)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)  # Ray's own farewell would wait for what has just been ended
+
+
+def _outlast_signals() -> None:
+    """Whoever tells all processes of a machine to end means the driver, which ends this one."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _started(cpus: int, folder: str) -> dict[str, Any]:
@@ -66,41 +98,75 @@ def _started(cpus: int, folder: str) -> dict[str, Any]:
     return {"address": context.address_info["gcs_address"]}
 
 
-def _watch(driver: int) -> None:
-    """Wait for the driver's end, then end all."""
-    while os.getppid() == driver and not select.select([0], [], [], _LOOK_S)[0]:
-        bury()
-    end_session(os.getpid())
-    bury()
-    os._exit(0)  # Ray's own farewell would wait for what has just been ended
+def _watch(driver: int, told: int, starter: int) -> bool:
+    """Hand on what the starter says, and wait for the driver's end; or for that of a process
+    without which Ray cannot start. Whether the starter may still run."""
+    starting = True
+    while os.getppid() == driver:
+        heard = select.select([0, told], [], [], _LOOK_S)[0]
+        if 0 in heard:
+            return True
+        if told in heard:
+            said = os.read(told, 65536)
+            if not said:  # the starter has ended
+                return True
+            _say(said)
+            starting = False
+        if starting and (lost := _lost(os.getpid())):
+            _say(_line({"error": f"its {' and '.join(lost)} ended while it was starting"}))
+            return True
+        if starter in bury():
+            return False
+    return True
 
 
-def _take_orphans() -> None:
-    """Where the system can: whose parent dies becomes a child of this process, which buries it."""
+def _line(said: dict[str, Any]) -> bytes:
+    return (json.dumps(said) + "\n").encode()
+
+
+def _say(line: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        os.write(1, line)
+
+
+def _lost(leader: int) -> list[str]:
+    """Vital processes of a session that have ended, and that nobody has asked after yet."""
+    found = set()
+    for process in _processes():
+        with contextlib.suppress(OSError):
+            if os.getsid(process) == leader and not _runs(process):
+                found.add(Path(f"/proc/{process}/comm").read_text().strip())
+    return sorted(_VITAL & found)
+
+
+def _control(what: int, value: int) -> None:
+    """Tell the system something about this process, where it is one that can be told."""
     with contextlib.suppress(OSError, AttributeError):
         import ctypes
 
-        ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(what, value, 0, 0, 0)
 
 
-def bury() -> None:
+def bury() -> set[int]:
     """Ask after every child that has ended, so that none stays in the system's table."""
+    ended: set[int] = set()
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while child := os.waitpid(-1, os.WNOHANG)[0]:
+            ended.add(child)
+    return ended
 
 
-def end_session(leader: int) -> None:
-    """End every process of the session that `leader` leads, except this one."""
+def end_session(leader: int, but: int = 0) -> None:
+    """End every process of the session that `leader` leads, except this one and `but`."""
     asked: set[int] = set()
     until = time.monotonic() + _GRACE_S
-    while (found := set(members(leader))) and time.monotonic() < until:
+    while (found := set(members(leader)) - {but}) and time.monotonic() < until:
         for process in found - asked:
             _send(process, signal.SIGTERM)
         asked |= found
         time.sleep(0.05)
     until = time.monotonic() + 10 * _GRACE_S
-    while (found := set(members(leader))) and time.monotonic() < until:
+    while (found := set(members(leader)) - {but}) and time.monotonic() < until:
         for process in found:
             _send(process, signal.SIGKILL)
         time.sleep(0.05)

@@ -165,6 +165,53 @@ def test_only_driver_and_ray_know_their_token() -> None:
     assert "RAY_AUTH_TOKEN" not in environment({"RAY_AUTH_TOKEN_PATH": "/of/the/user"})
 
 
+STARTS = """
+import ctypes, os, pathlib, shutil, subprocess
+
+def init(_temp_dir, **words):
+    base = pathlib.Path(_temp_dir).parent
+    program = shutil.copy("/bin/sleep", base / "{name}")
+    subprocess.Popen([program, "{seconds}"])
+    (base / "begun").write_text(str(os.getsid(0)))
+    ctypes.PyDLL(None).sleep(10_000)
+"""
+"""A Ray that starts one process and waits for ever, during which no thread of Python runs: so do
+Ray's own inner parts."""
+
+
+def a_ray(folder: Path, name: str, seconds: float) -> Path:
+    """In the folder, where Python is told to look for modules; its own folder."""
+    (folder / "ray.py").write_text(STARTS.format(name=name, seconds=seconds))
+    own = folder / "rays"
+    own.mkdir()
+    return own
+
+
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
+def test_a_process_that_ends_in_the_start_ends_the_attempt(temporary: Path, name: str) -> None:
+    """Ray would wait for it as long as it waits for one that lives."""
+    rays = a_ray(temporary, name, seconds=0.2)
+    with pytest.raises(InterruptedRun) as caught:
+        start(1, silent, env(rays, PYTHONPATH=str(temporary)))
+    assert f"start: its {name} ended while it was starting; run" in str(caught.value)
+
+
+def test_a_driver_that_is_killed_while_its_ray_starts_takes_all_with_it(temporary: Path) -> None:
+    rays = a_ray(temporary, "raylet", seconds=10_000)
+    code = (
+        "import os\n"
+        "from augment.run.ray_embedded import start\n"
+        f"start(1, print, {{**os.environ, 'PYTHONPATH': {str(temporary)!r}}})\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, env=env(rays), stdout=subprocess.DEVNULL) as driver:
+        begun = wait_until(lambda: "".join(path.read_text() for path in rays.glob("*/begun")))
+        session = int(begun)
+        assert len(list(members(session))) == 3  # the keeper, what starts Ray, and a part of it
+        driver.kill()
+        wait_until(lambda: not list(members(session)))
+
+
 # ---- the real one -------------------------------------------------------------------
 
 DRIVER = """
