@@ -103,6 +103,7 @@ class RayEngine:
             return
         refuse_unimportable("ray", RAY_SETTINGS)
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_DATA_USAGE_DISABLED", "1")  # it would tell what ran, by an actor
         self._mine = not _is_connected()
         if self._mine and self._address is not None:
             way_s = ray_embedded.lengthened(WAY_S, os.environ)
