@@ -31,6 +31,7 @@ _GRACE_S = 1.0
 _LOOK_S = 0.5
 _DEATH_SIGNAL, _SUBREAPER = 1, 36
 """PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of prctl(2)."""
+_ENDED = "ZX"
 _VITAL = frozenset({"gcs_server", "raylet"})
 """Processes without which no Ray starts, though Ray goes on to wait for them: another Ray of the
 machine that starts in the same second may have taken a port that one of them was to have."""
@@ -112,7 +113,7 @@ def _watch(driver: int, told: int, starter: int) -> bool:
                 return True
             _say(said)
             starting = False
-        if starting and (lost := _lost(os.getpid())):
+        if starting and (lost := _lost(starter)):
             _say(_line({"error": f"its {' and '.join(lost)} ended while it was starting"}))
             return True
         if starter in bury():
@@ -129,12 +130,14 @@ def _say(line: bytes) -> None:
         os.write(1, line)
 
 
-def _lost(leader: int) -> list[str]:
-    """Vital processes of a session that have ended, and that nobody has asked after yet."""
+def _lost(parent: int) -> list[str]:
+    """Vital processes that a process has started, that have ended, and that it has not asked after
+    yet. What a raylet starts bears its name for a moment, and is not meant."""
     found = set()
     for process in _processes():
         with contextlib.suppress(OSError):
-            if os.getsid(process) == leader and not _runs(process):
+            state, above = _state(process)
+            if state in _ENDED and above == parent:
                 found.add(Path(f"/proc/{process}/comm").read_text().strip())
     return sorted(_VITAL & found)
 
@@ -198,9 +201,15 @@ def _processes() -> list[int]:
 def _runs(process: int) -> bool:
     """One that ended and that nobody has asked after yet does not."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return _state(process)[0] not in _ENDED
     except FileNotFoundError:
         return not Path("/proc/self").exists()
+
+
+def _state(process: int) -> tuple[str, int]:
+    """As proc(5) says it in one letter, and the process's parent."""
+    words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return words[0], int(words[1])
 
 
 if __name__ == "__main__":

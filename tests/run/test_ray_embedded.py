@@ -166,22 +166,22 @@ def test_only_driver_and_ray_know_their_token() -> None:
 
 
 STARTS = """
-import ctypes, os, pathlib, shutil, subprocess
+import ctypes, os, pathlib, shutil, subprocess, types
 
 def init(_temp_dir, **words):
     base = pathlib.Path(_temp_dir).parent
-    program = shutil.copy("/bin/sleep", base / "{name}")
-    subprocess.Popen([program, "{seconds}"])
+    subprocess.Popen([shutil.copy("/bin/sh", base / "{name}"), "-c", "{does}"])
     (base / "begun").write_text(str(os.getsid(0)))
-    ctypes.PyDLL(None).sleep(10_000)
+    ctypes.PyDLL(None).sleep({seconds})
+    return types.SimpleNamespace(address_info=dict(gcs_address="here:1"))
 """
-"""A Ray that starts one process and waits for ever, during which no thread of Python runs: so do
-Ray's own inner parts."""
+"""A Ray that starts one process and waits, during which no thread of Python runs: so do Ray's own
+inner parts."""
 
 
-def a_ray(folder: Path, name: str, seconds: float) -> Path:
+def a_ray(folder: Path, name: str, does: str, seconds: int = 10_000) -> Path:
     """In the folder, where Python is told to look for modules; its own folder."""
-    (folder / "ray.py").write_text(STARTS.format(name=name, seconds=seconds))
+    (folder / "ray.py").write_text(STARTS.format(name=name, does=does, seconds=seconds))
     own = folder / "rays"
     own.mkdir()
     return own
@@ -190,14 +190,22 @@ def a_ray(folder: Path, name: str, seconds: float) -> Path:
 @pytest.mark.parametrize("name", ["raylet", "gcs_server"])
 def test_a_process_that_ends_in_the_start_ends_the_attempt(temporary: Path, name: str) -> None:
     """Ray would wait for it as long as it waits for one that lives."""
-    rays = a_ray(temporary, name, seconds=0.2)
+    rays = a_ray(temporary, name, does="sleep 0.2; exit 1")
     with pytest.raises(InterruptedRun) as caught:
         start(1, silent, env(rays, PYTHONPATH=str(temporary)))
     assert f"start: its {name} ended while it was starting; run" in str(caught.value)
 
 
+def test_what_a_raylet_starts_may_end(temporary: Path) -> None:
+    """A copy of the raylet that ends, and that it has not asked after yet, is not the raylet."""
+    rays = a_ray(temporary, "raylet", does="(exit 0) & exec sleep 10000", seconds=3)
+    found = start(1, silent, env(rays, PYTHONPATH=str(temporary)))
+    assert found.address == "here:1"
+    found.close()
+
+
 def test_a_driver_that_is_killed_while_its_ray_starts_takes_all_with_it(temporary: Path) -> None:
-    rays = a_ray(temporary, "raylet", seconds=10_000)
+    rays = a_ray(temporary, "raylet", does="exec sleep 10000")
     code = (
         "import os\n"
         "from augment.run.ray_embedded import start\n"
