@@ -1,4 +1,4 @@
-"""One embedded Ray for all tests of a file that need one; a job's inputs in a bucket."""
+"""One embedded Ray for all tests of a process that need one; a job's inputs in a bucket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.end_to_end.stores import upload, write_inputs
 from tests.storage.s3_server import S3Server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ray_engine() -> Iterator[RayEngine]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own imports warn; ours must not

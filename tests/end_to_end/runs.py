@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,8 @@ from augment.api import open_dataset
 from augment.storage import Folder
 from augment.write import live_files, newest_version
 from tests.end_to_end.jobs import fingerprint, rows_of
-from tests.waiting import ended, wait_until
+from tests.waiting import cpu_of, wait_until
 
-DRIVER = Path(__file__).with_name("driver.py")
 EPOCH = {"SOURCE_DATE_EPOCH": "1760000000"}
 
 
@@ -45,25 +45,52 @@ class Done:
 
 
 class Driver:
-    """One run of a job in its own process; `moment` and `number` as driver.py says."""
+    """One run of a job in its own process; `moment` and `number` as driver.py says. The process is
+    a copy of one that has imported the package: that takes longer than the run itself."""
 
     def __init__(self, job: Path, moment: str = "", number: int = 0) -> None:
-        self._notes = job.parent / f"notes-{os.urandom(4).hex()}.txt"
-        with self._notes.open("w") as notes:
-            self.process = subprocess.Popen(
-                [sys.executable, str(DRIVER), str(job), moment, str(number)],
-                env=os.environ | EPOCH,
-                stdout=subprocess.PIPE,
-                stderr=notes,
-                text=True,
-            )
+        name = os.urandom(4).hex()
+        self._out, self._notes = (job.parent / f"{kind}-{name}.txt" for kind in ("out", "notes"))
+        self._out.touch()
+        self._notes.touch()
+        given = (os.environ | EPOCH, self._out, self._notes, (str(job), moment, str(number)))
+        self._process = _COPIES.Process(target=_drive, args=given)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def signal(self, number: int) -> None:
+        """Sends it to the driver, which runs."""
+        os.kill(self.pid, number)
 
     def notes(self) -> str:
         return self._notes.read_text()
 
     def end(self) -> Done:
-        out, _ = ended(self.process)
-        return Done(self.process.returncode, out, self.notes())
+        try:
+            wait_until(lambda: not self._process.is_alive(), lambda: cpu_of(self.pid))
+        finally:
+            self._process.kill()
+        assert self._process.exitcode is not None
+        return Done(self._process.exitcode, self._out.read_text(), self.notes())
+
+
+_COPIES = multiprocessing.get_context("forkserver")
+_COPIES.set_forkserver_preload(["augment.run", "augment.cli", "tests.end_to_end.driver"])
+
+
+def _drive(env: Mapping[str, str], out: Path, notes: Path, arguments: Sequence[str]) -> None:
+    """In the copy: what driver.py does where it is given as a program."""
+    from tests.end_to_end import driver
+
+    os.environ.clear()
+    os.environ.update(env)
+    for path, stream in ((out, 1), (notes, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    raise SystemExit(driver.main(*arguments))
 
 
 def drive(job: Path, moment: str = "", number: int = 0) -> Done:

@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def test_a_job_that_is_killed_again_and_again_ends_as_if_nothing_had_happened() -> None:
-    short = ["--moments", "4", "--generators", "2", "--json"]
+    short = ["--moments", "4", "--generators", "1", "--json"]
     command = [sys.executable, "-m", "tests.end_to_end.chaos", *short]
     done = run(command, cwd=REPOSITORY)
     assert done.returncode == 0, done.stdout + done.stderr

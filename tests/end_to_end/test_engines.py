@@ -72,7 +72,7 @@ def test_both_engines_write_equal_bytes(
     assert len(shards(local)) >= 3
 
 
-@pytest.mark.parametrize(("batch_size", "actors"), [(1, 3), (16, 1), (64, 3)])
+@pytest.mark.parametrize(("batch_size", "actors"), [(1, 1), (64, 3)])
 def test_batch_size_and_actors_change_no_row(
     data: Path, local: Path, tmp_path: Path, ray_engine: RayEngine, batch_size: int, actors: int
 ) -> None:

@@ -316,10 +316,10 @@ def test_a_second_driver_waits_for_the_first(
     second = Driver(path)
     try:
         wait_until(lambda: "runs this job already, since" in second.notes())
-        assert f"process {first.process.pid} on " in second.notes()
+        assert f"process {first.pid} on " in second.notes()
         assert published(tmp_path / "out") == {}
     finally:
-        first.process.send_signal(signal.SIGCONT)
+        first.signal(signal.SIGCONT)
     assert first.end().result["already"] is False
     assert second.end().result["already"] is True
     assert live_files(Folder(str(tmp_path / "out")), 1)

@@ -25,6 +25,7 @@ from tests.end_to_end.runs import records
 
 COUNTS = {"0": 6, "1": 4, "2": 2}
 FILL = 20
+TIMED = {"batch_timeout_s": 2.0, "batch_size": 16}
 CLASS = "tests.end_to_end.poison:Poisoned"
 REPOSITORY = Path(__file__).parents[2]
 
@@ -43,7 +44,7 @@ class Poison:
             generators={"own": own},
             synthesize=[{"generators": ["own"], "fill": {"to": FILL}}],
             augmentations=[],
-            execution={"generators": {"own": {"batch_timeout_s": 2.0, "batch_size": 16}}},
+            execution={"workers": 1, "generators": {"own": TIMED}},
         )
         document["execution"] |= execution
         self.job = write_job(root / "job.yaml", document)

@@ -174,7 +174,7 @@ def test_a_job_waits_for_claimed_samples_as_long_as_their_owner_lives(
         wait_until(lambda: "waiting for samples of pale that another job makes" in second.notes())
         assert not list(records(tmp_path / "pool"))
     finally:
-        first.process.send_signal(ending)
+        first.signal(ending)
     ended = first.end()
     made = second.end().result["made_now"]
     if ending is signal.SIGCONT:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 from pathlib import Path
@@ -53,10 +52,10 @@ def test_a_zombie_may_write_but_no_version_names_it(
     zombie = stopped_at(path, moment)
     second = Command(["run", "job.yaml", "--engine", "local", "--takeover"], tmp_path)
     assert second.end() == 0
-    assert f"took over from process {zombie.process.pid} on" in second.notes()
+    assert f"took over from process {zombie.pid} on" in second.notes()
     assert state(tmp_path) == undisturbed[1]
     log = sorted((tmp_path / "out" / "_delta_log").iterdir())
-    os.kill(zombie.process.pid, signal.SIGCONT)
+    zombie.signal(signal.SIGCONT)
     done = zombie.end()
     assert done.code in (0, 3), done.notes  # it sees the commit made, or the lease gone
     if done.code == 3:
@@ -71,10 +70,10 @@ def test_the_second_driver_is_told_who_runs_since_when_and_the_way_out(
     path = job(data, tmp_path)
     first = stopped_at(path, "os.rename out/data/train")
     second = Command(["run", "job.yaml", "--engine", "local"], tmp_path)
-    told = rf"process {first.process.pid} on \S+ runs this job already, since \d{{4}}-\d\d-\d\d "
+    told = rf"process {first.pid} on \S+ runs this job already, since \d{{4}}-\d\d-\d\d "
     told += r"\d\d:\d\d UTC; waiting for it to end \(if it hangs, --takeover goes on without it\)"
     wait_until(lambda: second.running() and re.search(told, " ".join(second.notes().split())))
-    os.kill(first.process.pid, signal.SIGCONT)
+    first.signal(signal.SIGCONT)
     assert first.end().code == 0
     assert second.end() == 0
     assert "already committed" in second.notes()

@@ -89,10 +89,10 @@ def test_a_job_that_runs(path: Path) -> None:
         assert job.state == "running"
         (holder,) = job.holders
         assert holder.alive
-        assert holder.who.startswith(f"process {driver.process.pid} on ")
+        assert holder.who.startswith(f"process {driver.pid} on ")
         assert [(s.units, s.units_planned) for s in job.stages] == [(1, 1), (0, 2)]
     finally:
-        driver.process.send_signal(signal.SIGCONT)
+        driver.signal(signal.SIGCONT)
     assert driver.end().code == 0
 
 
@@ -119,7 +119,7 @@ def test_rows_inside_a_unit(path: Path, capsys: pytest.CaptureFixture[str]) -> N
         assert main(["status", str(path.parent / "out")]) == 0
         assert "  mix: unit train-00000: 1,200 of 4,096 rows\n" in capsys.readouterr().out
     finally:
-        driver.process.send_signal(signal.SIGCONT)
+        driver.signal(signal.SIGCONT)
     assert driver.end().code == 0
     assert not list((work / "beats").glob("*.json")) or only(path).stages[-1].in_hand == ()
 

@@ -36,7 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small(root: Path, name: str, **changes: Any) -> dict[str, Any]:
-    document = job_document(root, name=name, augmentations=[], **changes)
+    document = job_document(root, name=name, augmentations=[], execution={"workers": 1}, **changes)
     document["pool"] = str(root / f"{name}-pool")
     document["output"]["uri"] = str(root / f"{name}-out")
     return document

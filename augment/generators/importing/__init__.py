@@ -13,7 +13,8 @@ large or slow ends the child, never the caller.
 | `families` | `Foreign` -> `Conversion`, by the first family whose own it is |
 | `elsewhere` | files that need no import, and what to do with each |
 | `writing` | `Conversion` -> folder, and what a smoke test says of it |
-| `child` | the three in a limited process |
+| `answers` | the four joined: what a checkpoint is, a folder made of it |
+| `child` | one answer in a limited process |
 | `launch` | starts the child and tells of its end |
 """
 

@@ -15,10 +15,11 @@ from safetensors.numpy import load_file, save_file
 from augment.cli import main
 from augment.errors import CheckpointError
 from augment.generators import SampleRequest, describe, load_host
-from augment.generators.importing import Choice, ImportRequest, import_checkpoint, inspect
+from augment.generators.importing import Choice, ImportRequest
 from augment.spec.generators import OnnxGenerator
 from tests.checkpoints.assembly import Call, G
 from tests.checkpoints.nvidia_like import file, network
+from tests.generators.importing.here import import_checkpoint, inspect
 from tests.generators.onnx_graphs import FLOAT, INT, SIDE, Z, by_index, constant, model, weight
 from tests.generators.translators import arrays, resnet
 
@@ -38,7 +39,8 @@ def saved(path: Path, value: Any) -> str:
 
 def stored(said_of: ImportRequest) -> dict[str, np.ndarray]:
     import_checkpoint(said_of)
-    return load_file(Path(said_of.out) / "weights.safetensors")
+    arrays: dict[str, np.ndarray] = load_file(Path(said_of.out) / "weights.safetensors")
+    return arrays
 
 
 def same(found: dict[str, np.ndarray], expected: Tensors) -> bool:
@@ -315,12 +317,12 @@ def test_open_sizes_are_those_that_a_run_shows(tmp_path: Path, graph: Path) -> N
     closed = tmp_path / "closed.onnx"
     closed.write_bytes(by_index().SerializeToString())
     import_checkpoint(ImportRequest(str(closed), str(tmp_path / "two"), classes=["a", "b", "c"]))
-    images = []
+    images: list[np.ndarray] = []
     for folder in (out, tmp_path / "two"):
         spec = OnnxGenerator(family="onnx", checkpoint=str(folder))
         host = load_host("m", spec, describe("m", spec))
         images.append(host.generate([SampleRequest("0" * 32, "b", 0)]).images)
-    assert np.array_equal(*images)
+    assert np.array_equal(images[0], images[1])
 
 
 def valued(factor: float, offset: float, whole: bool) -> bytes:

@@ -15,10 +15,11 @@ from safetensors.torch import load_file
 from augment.cli import main
 from augment.errors import CheckpointError
 from augment.generators import describe, load_host
-from augment.generators.importing import Choice, ImportRequest, import_checkpoint, inspect
+from augment.generators.importing import Choice, ImportRequest
 from augment.spec.generators import GeneratorSpec
 from tests.contracts.generator_contract import requests
 from tests.generators import pipelines, test_autoregressive, test_diffusion
+from tests.generators.importing.here import import_checkpoint, inspect
 
 
 @pytest.fixture
