@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import multiprocessing
@@ -56,6 +57,7 @@ class Driver:
         given = (os.environ | EPOCH, self._out, self._notes, (str(job), moment, str(number)))
         self._process = _COPIES.Process(target=_drive, args=given)
         self._process.start()
+        atexit.register(self._process.kill)  # a test that fails leaves nothing that was stopped
 
     @property
     def pid(self) -> int:
