@@ -25,7 +25,7 @@ from PIL import Image
 
 BARE = """
 import os, sys
-import augment.cli, augment.console, augment.api, augment.run, augment.run.ray_engine
+import augment.cli, augment.cli.show.session, augment.api, augment.run, augment.run.ray_engine
 import augment.run.pipeline, augment.audit, rich.progress
 {driver}
 import ray

@@ -1,6 +1,6 @@
 """The actions of `augment generators`: which families there are, what a checkpoint is, making
-a folder of it that a job can name, and whether a class keeps the contract. `augment.cli`
-gives the grammar and the exit codes; imports are inside.
+a folder of it that a job can name, and whether a class keeps the contract. `grammar.py` gives the
+grammar; imports are inside.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from augment.cli import main
+from tests.cli.test_command import call, document
 from tests.end_to_end.jobs import job_document, write_digits, write_job
-from tests.test_cli import call, document
 
 COUNTS = {"0": 12, "1": 5, "2": 4}
 BAD = "train/0/000.png"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO, cast
 
 from augment import logs, streams
-from augment.console_progress import PlainReporter, RichReporter
+from augment.cli.show.progress import PlainReporter, RichReporter
 from augment.folders import own_folder
 from augment.secrecy import secret_values, struck
 from augment.storage import Folder

@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from augment import logs
 from augment.api import load_spec
-from augment.console import PlainReporter, RichReporter, session
+from augment.cli.show.session import PlainReporter, RichReporter, session
 from augment.errors import StorageError
 from tests.end_to_end.jobs import job_document
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from augment.cli_common import KEPT, RESUMES, Keeping
+from augment.cli.common import KEPT, RESUMES, Keeping
 from augment.run import Silent
 
 

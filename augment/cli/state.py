@@ -1,6 +1,6 @@
 """Verbs about what stands already: `status`, `retry`, `clean`, `pool ls`, `pool gc`.
 
-They are given an output or a pool, not a job file. `augment.cli` gives the grammar and the exit
+They are given an output or a pool, not a job file. `grammar.py` gives the grammar and the exit
 codes; imports are inside. Whatever removes is a dry run until `--yes` is said.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from augment import streams
-from augment.cli_common import RESUMES, Keeping, foldable
+from augment.cli.common import RESUMES, Keeping, foldable
 
 if TYPE_CHECKING:
     from augment.run.litter import Cleaning
@@ -83,25 +83,25 @@ def _options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]] | None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from augment import cli_cluster, console_state
+    from augment.cli import cluster
+    from augment.cli.show.state import show_status
     from augment.run.status import status
 
     if arguments.address:
         submission, token = arguments.output, arguments.token
-        return cli_cluster.show_submission(
-            submission, arguments.address, token, as_json=arguments.json
-        )
+        return cluster.show_submission(submission, arguments.address, token, as_json=arguments.json)
     found = status(arguments.output, _options(arguments))
     if arguments.json:
         streams.tell(found.to_json())
     else:
-        console_state.show_status(found, everything=arguments.all)
+        show_status(found, everything=arguments.all)
     return 0
 
 
 def _retry(arguments: argparse.Namespace) -> int:
-    from augment import console, console_run
     from augment.api import open_engine
+    from augment.cli.show import session as terminal
+    from augment.cli.show.run import show_retry
     from augment.run.kept import Laid, job_to_retry
     from augment.run.retry import retry
     from augment.storage import Folder
@@ -110,7 +110,7 @@ def _retry(arguments: argparse.Namespace) -> int:
     laid = Laid(arguments.job_file, arguments.execution, arguments.overrides)
     kept = job_to_retry(output, arguments.job, laid)
     with (
-        console.session(kept.job, quiet=arguments.json) as session,
+        terminal.session(kept.job, quiet=arguments.json) as session,
         open_engine(kept.job, arguments.engine) as engine,
     ):
         if kept.elsewhere is not None:
@@ -123,7 +123,7 @@ def _retry(arguments: argparse.Namespace) -> int:
         told = {"log": session.log, "elsewhere": kept.elsewhere}
         streams.tell(result.to_json() | told)
     else:
-        console_run.show_retry(result, session.log, everything=arguments.all)
+        show_retry(result, session.log, everything=arguments.all)
     return 0 if result.ok else 1
 
 
@@ -137,14 +137,14 @@ def _clean(arguments: argparse.Namespace) -> int:
 
 
 def _pool_ls(arguments: argparse.Namespace) -> int:
-    from augment import console_state
+    from augment.cli.show.state import show_pool
     from augment.run.pool import pool_status
 
     found = pool_status(arguments.pool, _options(arguments))
     if arguments.json:
         streams.tell(found.to_json())
     else:
-        console_state.show_pool(found, everything=arguments.all)
+        show_pool(found, everything=arguments.all)
     return 0
 
 
@@ -163,10 +163,10 @@ def _pool_gc(arguments: argparse.Namespace) -> int:
 
 
 def _tell(arguments: argparse.Namespace, found: Cleaning) -> int:
-    from augment import console_state
+    from augment.cli.show.state import show_cleaning
 
     if arguments.json:
         streams.tell(found.to_json())
     else:
-        console_state.show_cleaning(found, everything=arguments.all)
+        show_cleaning(found, everything=arguments.all)
     return 0

@@ -1,5 +1,4 @@
-"""What verbs of several modules share: the parser, options, and words. `augment.cli` gives the
-grammar."""
+"""What verbs of several modules share: the parser, options, and words."""
 
 from __future__ import annotations
 
@@ -14,6 +13,7 @@ from augment.errors import InterruptedRun, RequestError
 
 if TYPE_CHECKING:
     from augment.run import Reporter
+    from augment.spec import Job
 
 RESUMES = ": the same command resumes"
 """What an interrupted verb says that makes units of work, before there are some."""
@@ -40,6 +40,17 @@ class Keeping:
 
     def note(self, text: str) -> None:
         self._reporter.note(text)
+
+
+def load(arguments: argparse.Namespace) -> Job:
+    """The job file that was named, with the execution keys laid over it."""
+    from augment.spec import load_spec
+
+    keys = {"metrics.port": "metrics_port", "log_format": "log_format"}
+    short = [(key, getattr(arguments, name, None)) for key, name in keys.items()]
+    more = [f"{key}={value}" for key, value in short if value is not None]
+    overrides = [*arguments.overrides, *more]
+    return load_spec(arguments.job, execution=arguments.execution, overrides=overrides)
 
 
 def foldable(sub: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """The verbs of clusters: `doctor`, `jobs list | show | logs | stop`, `logs` and `stop` by
-themselves, and `submit`, which has a module of its own. `augment.cli` gives the grammar and the
-exit codes; imports are inside.
+themselves, and `submit`, which has a module of its own. `grammar.py` gives the grammar; imports are
+inside.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from augment import cli_submit, streams
-from augment.cli_common import foldable
+from augment import streams
+from augment.cli import submit
+from augment.cli.common import foldable
 from augment.escaping import to_json
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def add_verbs(verbs: Any, verb: Verb, job_verb: Verb) -> None:
     doctor.add_argument("--address", metavar="ADDRESS", help="of a Ray cluster; else this machine")
     foldable(doctor)
     doctor.set_defaults(tells_policy=True)
-    cli_submit.add_verb(verbs, job_verb)
+    submit.add_verb(verbs, job_verb)
     for name, function, text in (("logs", _logs, _LOGS), ("stop", _stop, _STOP)):
         _submission_verb(verbs, verb, name, function, text)
 

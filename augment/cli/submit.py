@@ -1,5 +1,5 @@
 """`augment submit`: a job to a Ray cluster that runs, or to Kubernetes as a cluster of its own.
-`augment.cli` gives the grammar and the exit codes; imports are inside.
+`grammar.py` gives the grammar; imports are inside.
 """
 
 from __future__ import annotations

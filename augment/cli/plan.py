@@ -1,4 +1,4 @@
-"""The verb `plan`, and how the job that a verb is given is loaded. `augment.cli` gives the grammar
+"""The verb `plan`, and how the job that a verb is given is loaded. `grammar.py` gives the grammar
 and the exit codes; imports are inside.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from augment import streams
-from augment.cli_common import foldable
+from augment.cli.common import foldable, load
 from augment.errors import RequestError
 
 if TYPE_CHECKING:
@@ -35,19 +35,9 @@ def add_verb(verbs: Any, job_verb: Verb) -> None:
     plan.add_argument("--write", metavar="MANIFEST.parquet", help="one row per sample to be made")
 
 
-def load(arguments: argparse.Namespace) -> Job:
-    """The job file that was named, with the execution keys laid over it."""
-    from augment.spec import load_spec
-
-    keys = {"metrics.port": "metrics_port", "log_format": "log_format"}
-    short = [(key, getattr(arguments, name, None)) for key, name in keys.items()]
-    more = [f"{key}={value}" for key, value in short if value is not None]
-    overrides = [*arguments.overrides, *more]
-    return load_spec(arguments.job, execution=arguments.execution, overrides=overrides)
-
-
 def _plan(arguments: argparse.Namespace) -> int:
-    from augment import console_plan, console_run
+    from augment.cli.show.plan import show_broken, show_copies, show_draws, show_plan
+    from augment.cli.show.run import cost_lines
     from augment.plan import broken_limits, open_draws
     from augment.run import plan_job, prepare
     from augment.run.cost import over_budget
@@ -96,22 +86,22 @@ def _plan(arguments: argparse.Namespace) -> int:
         streams.tell(plan.to_json() | more | {"findings": found, "broken_limits": broken})
     else:
         everything = arguments.all
-        console_plan.show_plan(plan, found, stock, census.left_out, everything=everything)
-        console_plan.show_copies(idle, everything=everything)
-        console_plan.show_draws(census, job.spec.split_seed, everything=everything)
-        streams.say(*console_run.cost_lines(costs, everything=everything))
-        console_plan.show_broken(broken, everything=everything)
+        show_plan(plan, found, stock, census.left_out, everything=everything)
+        show_copies(idle, everything=everything)
+        show_draws(census, job.spec.split_seed, everything=everything)
+        streams.say(*cost_lines(costs, everything=everything))
+        show_broken(broken, everything=everything)
     return 1 if broken else 0
 
 
 def _measured(
     arguments: argparse.Namespace, job: Job, prepared: Prepared, planned: Planned
 ) -> list[Estimate]:
-    from augment import console
     from augment.api import open_engine
+    from augment.cli.show import session as terminal
     from augment.run.planning import measure_plan
 
-    with console.session(job, quiet=arguments.json), open_engine(job, arguments.engine) as engine:
+    with terminal.session(job, quiet=arguments.json), open_engine(job, arguments.engine) as engine:
         return measure_plan(prepared, planned, engine)
 
 

@@ -1,0 +1,158 @@
+"""The verbs that carry a job out: `validate`, `run`, `synthesize`, `mix`. `grammar.py` gives the
+grammar; imports are inside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from augment import streams
+from augment.cli.common import RESUMES, Keeping, foldable, load
+from augment.cli.submit import add_despite_limits
+from augment.places import is_local
+
+if TYPE_CHECKING:
+    from augment.run import Engine
+    from augment.spec import Job
+
+Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+"""(sub-parsers, name, function, help) -> the parser of one verb that is given a job."""
+
+
+def add_validate(verbs: Any, job_verb: Verb) -> None:
+    """`validate`, as a sub-parser of `augment`."""
+    validate = job_verb(
+        verbs, "validate", _validate, "check a job file, and look at its local sources"
+    )
+    looked = validate.add_mutually_exclusive_group()
+    looked.add_argument("--skip-sources", action="store_true",
+                        help="look at no source: the data are on another machine")  # fmt: skip
+    looked.add_argument("--check-remote", action="store_true",
+                          help="list every source whole, remote ones too, and count")  # fmt: skip
+
+
+def add_verbs(verbs: Any, job_verb: Verb) -> None:
+    """The verbs that make something, as sub-parsers of `augment`."""
+    for name, verb, text in (
+        ("run", _run, "plan, synthesize, filter, mix, commit, audit"),
+        ("synthesize", _synthesize, "fill the pool only"),
+        ("mix", _mix, "commit the data set from what the pool holds"),
+    ):
+        sub = job_verb(verbs, name, verb, text)
+        sub.set_defaults(lasting=True, kept=RESUMES)
+        sub.add_argument("--engine", choices=("ray", "local"), help="default: the job's execution")
+        sub.add_argument(
+            "--takeover",
+            action="store_true",
+            help="stop a run of this job that hangs, and go on from what it left",
+        )
+        add_despite_limits(sub)
+        foldable(sub)
+        if name != "mix":
+            sub.add_argument(
+                "--measure",
+                action="store_true",
+                help="time a few batches first; the end compares with what was spent",
+            )
+        _observed(sub)
+
+
+def _observed(sub: argparse.ArgumentParser) -> None:
+    """How a run is observed; two of these are keys of `execution`."""
+    sub.add_argument("--metrics-port", metavar="PORT",
+                     help="Prometheus metrics on this port (0: any free one)")  # fmt: skip
+    sub.add_argument("--log-format", choices=("text", "json"), help="default: the job's execution")
+    sub.add_argument("--profile", metavar="FILE.json", help="write a timeline of the run")
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    skipped = arguments.skip_sources
+    job = (load if skipped else _looked_at)(arguments)
+    sources = job.spec.sources.items()
+    unseen = [name for name, source in sources if skipped or not is_local(source.uri)]
+    found, text = dict[str, Any](), ""
+    if arguments.check_remote:
+        from augment.sources import take_census
+
+        census = take_census(job, options=job.spec.execution.storage_options)
+        found = {"real": census.table.num_rows, "classes": list(census.classes)}
+        found["left_out"] = [one.to_json() for one in census.left_out]
+        text = f"; {found['real']} real images in {len(census.classes)} classes"
+    elif unseen:
+        found = {"not_looked_at": unseen}
+        why = "" if skipped else " (remote; --check-remote lists them)"
+        text = f"; not looked at: {', '.join(unseen)}{why}"
+    if arguments.json:
+        streams.tell({"ok": True, "job": job.spec.name, **found})
+    else:
+        streams.say(f"{arguments.job}: ok{text}")
+    return 0
+
+
+def _looked_at(arguments: argparse.Namespace) -> Job:
+    from augment.api import validate
+
+    return validate(arguments.job, execution=arguments.execution, overrides=arguments.overrides)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from augment.run import run
+
+    return _carry_out(arguments, run)
+
+
+def _mix(arguments: argparse.Namespace) -> int:
+    from augment.run import mix
+
+    return _carry_out(arguments, mix)
+
+
+def _carry_out(arguments: argparse.Namespace, verb: Any) -> int:
+    from augment.cli.show.run import show_result
+
+    with _opened_run(arguments) as (job, engine, log, told):
+        measure = {"measure": True} if getattr(arguments, "measure", False) else {}
+        asked = {"takeover": arguments.takeover, "despite_limits": arguments.despite_limits}
+        result = verb(job, engine, **asked, **measure, **told)
+    if arguments.json:
+        streams.tell(result.to_json() | {"log": log})
+    else:
+        show_result(result, log, everything=arguments.all)
+    return 0 if result.ok else 1
+
+
+@contextlib.contextmanager
+def _opened_run(
+    arguments: argparse.Namespace,
+) -> Iterator[tuple[Job, Engine, str, dict[str, Any]]]:
+    """The job, its engine, its log, and who is told of the run: reporter and observers."""
+    from augment.api import open_engine
+    from augment.cli.show import session as terminal
+    from augment.run import observing
+
+    job = load(arguments)
+    with (
+        terminal.session(job, quiet=arguments.json) as session,
+        observing(job, profile=arguments.profile, reporter=session.reporter) as observers,
+        open_engine(job, arguments.engine) as engine,
+    ):
+        told = {"reporter": Keeping(session.reporter, arguments), "observers": observers}
+        yield job, engine, session.log, told
+
+
+def _synthesize(arguments: argparse.Namespace) -> int:
+    from augment.cli.show.run import show_synthesis, synthesis_json
+    from augment.run import fill_pool
+
+    with _opened_run(arguments) as (job, engine, log, told):
+        asked = {"takeover": arguments.takeover, "despite_limits": arguments.despite_limits}
+        result = fill_pool(job, engine, measure=arguments.measure, **asked, **told)
+    if arguments.json:
+        streams.tell(synthesis_json(result, job.spec.pool, log))
+    else:
+        show_synthesis(result, job.spec.pool, log, everything=arguments.all)
+    short = any(a.shortfall for a in result.accounts)
+    return 1 if result.emptied or (short and job.spec.on_shortfall == "fail") else 0

@@ -1,0 +1,1 @@
+"""What people see: the terminal while a verb works, and its tables afterwards."""
