@@ -19,17 +19,14 @@ import numpy as np
 from pydantic import BaseModel
 from safetensors.numpy import save
 
-from augment.generators import (
-    autoregressive_model,
-    biggan,
-    diffusion,
-    stylegan2,
-    stylegan3_layers,
-    unet2d,
-    unet_i2i,
-)
-from augment.generators.resnet_i2i import ResnetInit
-from augment.generators.translation import all_shapes
+from augment.generators.families import biggan
+from augment.generators.families.autoregressive import model as autoregressive_model
+from augment.generators.families.diffusion import host as diffusion
+from augment.generators.families.diffusion import unet2d
+from augment.generators.families.stylegan import stylegan2, stylegan3_layers
+from augment.generators.families.translation import unet_i2i
+from augment.generators.families.translation.host import all_shapes
+from augment.generators.families.translation.resnet_i2i import ResnetInit
 
 Words = dict[str, Any]
 """What a job says of a generator."""

@@ -18,17 +18,17 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from augment.generators import GeneratorInfo, load_host
-from augment.generators.autoregressive_model import AutoregressiveInit, model_of
 from augment.generators.checkpoint import read_config
-from augment.generators.diffusion import DiffusionInit
+from augment.generators.families.autoregressive.model import AutoregressiveInit, model_of
+from augment.generators.families.diffusion.host import DiffusionInit
+from augment.generators.families.diffusion.solvers import walk
+from augment.generators.families.diffusion.unet2d import Unet
+from augment.generators.families.translation.host import TranslatorHost
+from augment.generators.families.translation.resnet_i2i import ResnetInit
+from augment.generators.families.translation.unet_i2i import UnetInit
+from augment.generators.families.vae.host import Latent
 from augment.generators.one_pass import OnePassHost
 from augment.generators.protocol import Placement
-from augment.generators.resnet_i2i import ResnetInit
-from augment.generators.solvers import walk
-from augment.generators.translation import TranslatorHost
-from augment.generators.unet2d import Unet
-from augment.generators.unet_i2i import UnetInit
-from augment.generators.vae import Latent
 from augment.spec.generators import (
     AutoregressiveGenerator,
     BigGanGenerator,

@@ -224,7 +224,7 @@ def _check(arguments: argparse.Namespace) -> int:
     """A person who names a class here runs their own code, so no policy is asked; whether a
     job could use it is said beside the answers."""
     from augment.generators.contract import questions, sample_requests
-    from augment.generators.custom import constructed, spec_of
+    from augment.generators.families.custom import constructed, spec_of
     from augment.policy import read_policy
 
     policy = read_policy()

@@ -1,7 +1,7 @@
 """Trained generators behind one Protocol: facts without loading, then a host that samples.
 
-A family is one file, chosen here by one exhaustive match over the job's specs. Importing
-this package imports no torch; only `load_host` does, where the family needs it.
+A family is one file or folder of `families`, chosen here by one exhaustive match over the job's
+specs. Importing this package imports no torch; only `load_host` does, where the family needs it.
 """
 
 from __future__ import annotations
@@ -92,55 +92,55 @@ def universe(seed: int, info: GeneratorInfo) -> str:
 def _described(name: str, spec: GeneratorSpec, options: Options) -> GeneratorInfo:
     match spec:
         case AutoregressiveGenerator():
-            from augment.generators import autoregressive
+            from augment.generators.families.autoregressive import host as autoregressive
 
             return autoregressive.describe(name, spec, options)
         case CustomGenerator():
-            from augment.generators import custom
+            from augment.generators.families import custom
 
             return custom.describe(name, spec)
         case DiffusersGenerator():
-            from augment.generators import diffusers_family
+            from augment.generators.families.diffusers import host as diffusers
 
-            return diffusers_family.describe(name, spec, options)
+            return diffusers.describe(name, spec, options)
         case DiffusionGenerator():
-            from augment.generators import diffusion
+            from augment.generators.families.diffusion import host as diffusion
 
             return diffusion.describe(name, spec, options)
         case OnnxGenerator():
-            from augment.generators import onnx
+            from augment.generators.families.onnx import host as onnx
 
             return onnx.describe(name, spec, options)
         case BigGanGenerator():
-            from augment.generators import biggan
+            from augment.generators.families import biggan
 
             return biggan.describe(name, spec, options)
         case PaletteGenerator():
-            from augment.generators import palette
+            from augment.generators.families import palette
 
             return palette.describe(name, spec)
         case TintGenerator():
-            from augment.generators import tint
+            from augment.generators.families import tint
 
             return tint.describe(name, spec)
         case ResnetI2iGenerator():
-            from augment.generators import resnet_i2i
+            from augment.generators.families.translation import resnet_i2i
 
             return resnet_i2i.describe(name, spec, options)
         case UnetI2iGenerator():
-            from augment.generators import unet_i2i
+            from augment.generators.families.translation import unet_i2i
 
             return unet_i2i.describe(name, spec, options)
         case StyleGan2Generator():
-            from augment.generators import stylegan2
+            from augment.generators.families.stylegan import stylegan2
 
             return stylegan2.describe(name, spec, options)
         case StyleGan3Generator():
-            from augment.generators import stylegan3
+            from augment.generators.families.stylegan import stylegan3
 
             return stylegan3.describe(name, spec, options)
         case VaeGenerator():
-            from augment.generators import vae
+            from augment.generators.families.vae import host as vae
 
             return vae.describe(name, spec, options)
         case _:
@@ -152,55 +152,55 @@ def _loaded(
 ) -> GeneratorHost:
     match spec:
         case AutoregressiveGenerator():
-            from augment.generators import autoregressive
+            from augment.generators.families.autoregressive import host as autoregressive
 
             return autoregressive.load(name, spec, info, placement, options)
         case CustomGenerator():
-            from augment.generators import custom
+            from augment.generators.families import custom
 
             return custom.load(name, spec, info, placement)
         case DiffusersGenerator():
-            from augment.generators import diffusers_family
+            from augment.generators.families.diffusers import host as diffusers
 
-            return diffusers_family.load(name, spec, info, placement, options)
+            return diffusers.load(name, spec, info, placement, options)
         case DiffusionGenerator():
-            from augment.generators import diffusion
+            from augment.generators.families.diffusion import host as diffusion
 
             return diffusion.load(name, spec, info, placement, options)
         case OnnxGenerator():
-            from augment.generators import onnx
+            from augment.generators.families.onnx import host as onnx
 
             return onnx.load(name, spec, info, placement, options)
         case BigGanGenerator():
-            from augment.generators import biggan
+            from augment.generators.families import biggan
 
             return biggan.load(name, spec, info, placement, options)
         case PaletteGenerator():
-            from augment.generators import palette
+            from augment.generators.families import palette
 
             return palette.load(name, spec, info)
         case TintGenerator():
-            from augment.generators import tint
+            from augment.generators.families import tint
 
             return tint.load(name, spec, info)
         case ResnetI2iGenerator():
-            from augment.generators import resnet_i2i
+            from augment.generators.families.translation import resnet_i2i
 
             return resnet_i2i.load(name, spec, info, placement, options)
         case UnetI2iGenerator():
-            from augment.generators import unet_i2i
+            from augment.generators.families.translation import unet_i2i
 
             return unet_i2i.load(name, spec, info, placement, options)
         case StyleGan2Generator():
-            from augment.generators import stylegan2
+            from augment.generators.families.stylegan import stylegan2
 
             return stylegan2.load(name, spec, info, placement, options)
         case StyleGan3Generator():
-            from augment.generators import stylegan3
+            from augment.generators.families.stylegan import stylegan3
 
             return stylegan3.load(name, spec, info, placement, options)
         case VaeGenerator():
-            from augment.generators import vae
+            from augment.generators.families.vae import host as vae
 
             return vae.load(name, spec, info, placement, options)
         case _:

@@ -45,8 +45,8 @@ from training import (
     trainable,
 )
 
-from augment.generators.resnet_i2i import Resnet, ResnetInit
-from augment.generators.translation import DIRECTIONS, Direction, all_shapes, one_way
+from augment.generators.families.translation.host import DIRECTIONS, Direction, all_shapes, one_way
+from augment.generators.families.translation.resnet_i2i import Resnet, ResnetInit
 from augment.spec.generator_base import Preprocess, TranslationSampling
 from augment.spec.generators import ResnetI2iGenerator
 

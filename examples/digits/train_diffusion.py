@@ -38,9 +38,9 @@ from training import (
     trainable,
 )
 
-from augment.generators.diffusion import DiffusionInit
-from augment.generators.solvers import ScheduleInit
-from augment.generators.unet2d import Unet, UnetInit, parameter_shapes
+from augment.generators.families.diffusion.host import DiffusionInit
+from augment.generators.families.diffusion.solvers import ScheduleInit
+from augment.generators.families.diffusion.unet2d import Unet, UnetInit, parameter_shapes
 from augment.spec.generators import DiffusionGenerator, DiffusionSampling
 
 SEED = 0

@@ -39,8 +39,12 @@ from training import (
     trainable,
 )
 
-from augment.generators.stylegan2 import Generator, StyleGan2Init, parameter_shapes
-from augment.generators.stylegan_mapping import MappingInit
+from augment.generators.families.stylegan.mapping import MappingInit
+from augment.generators.families.stylegan.stylegan2 import (
+    Generator,
+    StyleGan2Init,
+    parameter_shapes,
+)
 from augment.spec.generators import StyleGan2Generator
 
 SEED = 0

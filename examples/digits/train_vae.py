@@ -37,7 +37,7 @@ from training import (
     settle,
 )
 
-from augment.generators.vae import Decoder, VaeInit, parameter_shapes
+from augment.generators.families.vae.host import Decoder, VaeInit, parameter_shapes
 from augment.spec.generators import VaeGenerator
 
 INIT = VaeInit(latent=16, embedding=16, hidden=128, base=8, widths=[32, 16, 8], channels=1)

@@ -19,8 +19,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
-from augment.generators import autoregressive_model, biggan, stylegan3_layers
-from augment.generators.unet_i2i import UnetInit
+from augment.generators.families import biggan
+from augment.generators.families.autoregressive import model as autoregressive_model
+from augment.generators.families.stylegan import stylegan3_layers
+from augment.generators.families.translation.unet_i2i import UnetInit
 
 CLASSES = 10
 Arrays = dict[str, np.ndarray]

@@ -20,7 +20,8 @@ from augment.seeds import stream
 from tests.end_to_end.jobs import CLASSES, assert_alike, job_document, rows_of, write_digits
 from tests.end_to_end.test_engines import clock
 from tests.end_to_end.toys import toy_info
-from tests.generators import onnx_graphs, test_stylegan2, test_vae_kl, test_vae_pythae
+from tests.generators import onnx_graphs
+from tests.generators.families import test_stylegan2, test_vae_kl, test_vae_pythae
 from tests.generators.translators import resnet, spec_of
 
 COUNTS = {"0": 5, "1": 4, "2": 3}

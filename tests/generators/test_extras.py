@@ -10,7 +10,8 @@ import pytest
 
 from augment.generators import describe
 from augment.spec.generators import OnnxGenerator, VaeGenerator
-from tests.generators import onnx_graphs, test_vae_kl
+from tests.generators import onnx_graphs
+from tests.generators.families import test_vae_kl
 
 _PROGRAM = """
 import sys

@@ -14,19 +14,20 @@ import pytest
 import torch
 from safetensors.numpy import save
 
-from augment.generators import GeneratorHost, describe, load_host, resnet_i2i, unet_i2i
-from augment.generators.foreign import Conversion, Foreign
-from augment.generators.hosting import placed
-from augment.generators.protocol import Placement
-from augment.generators.resnet_i2i import ResnetInit
-from augment.generators.translation import (
+from augment.generators import GeneratorHost, describe, load_host
+from augment.generators.families.translation import resnet_i2i, unet_i2i
+from augment.generators.families.translation.host import (
     Family,
     Network,
     TranslatorHost,
     TranslatorInit,
     all_shapes,
 )
-from augment.generators.unet_i2i import UnetInit
+from augment.generators.families.translation.resnet_i2i import ResnetInit
+from augment.generators.families.translation.unet_i2i import UnetInit
+from augment.generators.foreign import Conversion, Foreign
+from augment.generators.hosting import placed
+from augment.generators.protocol import Placement
 from augment.spec.generator_base import Translator
 from augment.spec.generators import ResnetI2iGenerator, UnetI2iGenerator
 from tests.contracts.generator_contract import SOURCE_SIZE, TrainedImageGeneratorContract

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from augment.generators.biggan import convert
+from augment.generators.families.biggan import convert
 from augment.spec.generators import BigGanGenerator
 from tests.reference.official import agree, hosted, reference
 

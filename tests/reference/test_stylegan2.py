@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from augment.generators.stylegan2 import Generator, convert
-from augment.generators.stylegan_ops import conv, fir, modulated, up_conv, upsampled
+from augment.generators.families.stylegan.ops import conv, fir, modulated, up_conv, upsampled
+from augment.generators.families.stylegan.stylegan2 import Generator, convert
 from augment.spec.generators import StyleGan2Generator
 from tests.reference.official import agree, hosted, reference
 

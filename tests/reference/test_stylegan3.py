@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from augment.generators.stylegan3 import Generator, convert
+from augment.generators.families.stylegan.stylegan3 import Generator, convert
 from augment.spec.generators import StyleGan3Generator
 from tests.reference.official import agree, hosted, reference
 

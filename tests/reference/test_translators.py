@@ -13,11 +13,11 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from augment.generators import resnet_i2i, unet_i2i
+from augment.generators.families.translation import resnet_i2i, unet_i2i
+from augment.generators.families.translation.host import Family, read
 from augment.generators.foreign import Foreign
 from augment.generators.hosting import Device, placed
 from augment.generators.protocol import Placement
-from augment.generators.translation import Family, read
 from augment.spec.generator_base import Translator
 from augment.spec.generators import ResnetI2iGenerator, UnetI2iGenerator
 from tests.generators.translators import written

@@ -61,8 +61,8 @@ def _recognised(reading: Any, request: Mapping[str, Any]) -> dict[str, Any]:
 def _sizes(conversion: Any, reading: Any, place: str) -> dict[str, Any]:
     """What its images are like, as a job would be told. place: the file, for errors."""
     from augment.generators import describe
+    from augment.generators.families.onnx.trial import told_of
     from augment.generators.importing.writing import trial_spec, write_folder
-    from augment.generators.onnx_import import told_of
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -82,6 +82,7 @@ def _sizes(conversion: Any, reading: Any, place: str) -> dict[str, Any]:
 def imported(request: Mapping[str, Any], widen: Callable[[], None]) -> dict[str, Any]:
     """Fill the folder that is named. widen: called before a network is run, for whatever limits
     there are were meant for reading it."""
+    from augment.generators.families.onnx.trial import told_of
     from augment.generators.importing.families import convert
     from augment.generators.importing.reading import read
     from augment.generators.importing.writing import (
@@ -91,7 +92,6 @@ def imported(request: Mapping[str, Any], widen: Callable[[], None]) -> dict[str,
         trial_spec,
         write_folder,
     )
-    from augment.generators.onnx_import import told_of
 
     folder, classes = Path(request["folder"]), request["classes"]
     reading = read(Path(request["path"]), request["variant"], request["key"])
@@ -127,7 +127,7 @@ def imported(request: Mapping[str, Any], widen: Callable[[], None]) -> dict[str,
 
 def _run(conversion: Any, place: str, widen: Callable[[], None]) -> Any:
     """A graph is run once, for only that shows all that it makes."""
-    from augment.generators.onnx_import import observed
+    from augment.generators.families.onnx.trial import observed
 
     widen()
     return observed(conversion, place)

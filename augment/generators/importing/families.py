@@ -10,17 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from augment.errors import CheckpointError
-from augment.generators import (
-    autoregressive_convert,
-    biggan,
-    diffusion_convert,
-    onnx_import,
-    resnet_i2i,
-    stylegan2,
-    stylegan3,
-    unet_i2i,
-    vae,
-)
+from augment.generators.families import biggan
+from augment.generators.families.autoregressive import convert as autoregressive_convert
+from augment.generators.families.diffusion import convert as diffusion_convert
+from augment.generators.families.onnx import trial as onnx_import
+from augment.generators.families.stylegan import stylegan2, stylegan3
+from augment.generators.families.translation import resnet_i2i, unet_i2i
+from augment.generators.families.vae import host as vae
 from augment.generators.foreign import Conversion, Foreign
 from augment.generators.importing.elsewhere import way_out
 from augment.generators.importing.naming import inside, sub_modules, unwrapped

@@ -24,7 +24,7 @@ from augment.checkpoints.sniff import READABLE, Found, sniff
 from augment.checkpoints.tensors import TENSOR_GLOBALS
 from augment.checkpoints.torch_file import read_torch
 from augment.errors import CheckpointError, UnsafeCheckpoint
-from augment.generators.diffusers_parts import PIPELINES, check_pipeline
+from augment.generators.families.diffusers.parts import PIPELINES, check_pipeline
 from augment.generators.foreign import Foreign
 
 _BLOCK = 1 << 20

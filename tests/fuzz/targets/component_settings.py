@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from augment.checkpoints.blob import Blob
 from augment.checkpoints.strict_json import read_object
 from augment.errors import UnsafeCheckpoint
-from augment.generators.diffusers_settings import WORDS, settings_file, wrong_settings
-from augment.generators.settings_rules import Scale
-from tests.generators.test_diffusers_settings import PUBLIC
+from augment.generators.families.diffusers.settings import WORDS, settings_file, wrong_settings
+from augment.generators.families.diffusers.settings_rules import Scale
+from tests.generators.families.test_diffusers_settings import PUBLIC
 
 KINDS = ("network", "text", "scheduler", "tokenizer", "processor")
 TOKENS = (b"[[[[[[", b"{}", b"null", b"true", b'"sample_size":', b'"block_out_channels":[8]',

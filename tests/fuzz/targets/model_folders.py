@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from augment.checkpoints.sniff import sniff
 from augment.errors import CheckpointError
-from augment.generators.diffusers_folder import read_facts
+from augment.generators.families.diffusers.folder import read_facts
 from augment.spec.generators import DiffusersGenerator
 
 WEIGHTS = save({"a.weight": np.ones((4, 4), np.float32), "b": np.ones(3, np.float32)})

@@ -10,8 +10,8 @@ from onnx import helper
 
 from augment.checkpoints.sniff import sniff
 from augment.errors import CheckpointError
-from augment.generators.onnx_graph import read_graph
-from augment.generators.onnx_roles import roles_of
+from augment.generators.families.onnx.graph import read_graph
+from augment.generators.families.onnx.roles import roles_of
 from augment.spec.generators import OnnxGenerator
 from tests.generators import onnx_graphs
 

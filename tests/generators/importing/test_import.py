@@ -22,7 +22,7 @@ from augment.generators.importing import Bounds, Choice, ImportRequest, import_c
 from augment.spec.generators import GeneratorSpec
 from tests.checkpoints.evil import Evil, code
 from tests.contracts.generator_contract import requests
-from tests.generators import test_biggan, test_stylegan2, test_vae_kl, test_vae_pythae
+from tests.generators.families import test_biggan, test_stylegan2, test_vae_kl, test_vae_pythae
 from tests.generators.importing.nvidia_file import nvidia_file
 from tests.generators.onnx_graphs import plain
 from tests.generators.translators import arrays, resnet, unet

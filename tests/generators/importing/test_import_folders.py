@@ -18,7 +18,8 @@ from augment.generators import describe, load_host
 from augment.generators.importing import Choice, ImportRequest
 from augment.spec.generators import GeneratorSpec
 from tests.contracts.generator_contract import requests
-from tests.generators import pipelines, test_autoregressive, test_diffusion
+from tests.generators import pipelines
+from tests.generators.families import test_autoregressive, test_diffusion
 from tests.generators.importing.here import import_checkpoint, inspect
 
 

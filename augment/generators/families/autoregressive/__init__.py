@@ -1,0 +1,1 @@
+"""Transformers over tokens: ImageGPT, and LlamaGen with its decoder."""

@@ -1,0 +1,1 @@
+"""Pipeline folders of diffusers, hosted by that library, after every setting has been judged."""

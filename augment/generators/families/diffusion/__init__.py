@@ -1,0 +1,1 @@
+"""Class-conditional diffusion with a UNet2DModel: the network, its schedule, the samplers."""

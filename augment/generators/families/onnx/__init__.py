@@ -1,0 +1,1 @@
+"""ONNX graphs: judged as data, asked what their inputs and outputs mean, run by onnxruntime."""

@@ -1,0 +1,1 @@
+"""Variational autoencoders: augment's own, those of pythae, AutoencoderKL of diffusers."""
