@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from augment.plan import Plan
     from augment.run import Engine, Reporter, RunResult
     from augment.run.clock import Clock
-    from augment.run.retry import RetryResult
-    from augment.run.states import Status
+    from augment.run.upkeep.retry import RetryResult
+    from augment.run.upkeep.states import Status
     from augment.spec.models import Limits
 
 __all__ = [
@@ -127,8 +127,8 @@ def run(
     Raises:
         RequestError, GateError, InterruptedRun: see `augment.errors`.
     """
-    from augment.run import observing
     from augment.run import run as run_job
+    from augment.run.watch.observing import observing
 
     with (
         observing(job, profile=profile, reporter=reporter) as observers,
@@ -152,7 +152,7 @@ def status(output: str, *, options: Options | None = None) -> Status:
     Raises:
         RequestError: no job was begun there.
     """
-    from augment.run.status import status as read_status
+    from augment.run.upkeep.status import status as read_status
 
     return read_status(output, options)
 
@@ -168,7 +168,7 @@ def retry(
     Raises:
         RequestError: it is not committed, or somebody works on it. Others: see `run`.
     """
-    from augment.run.retry import retry as retry_job
+    from augment.run.upkeep.retry import retry as retry_job
 
     with open_engine(job, engine) as chosen:
         return retry_job(job, chosen, reporter=reporter)
@@ -218,7 +218,7 @@ def open_engine(
     if kind == "local":
         yield LocalEngine()
     elif kind == "ray":
-        from augment.run.ray_engine import RayEngine
+        from augment.run.engines.ray_engine import RayEngine
 
         execution = job.spec.execution
         with RayEngine(execution.address, execution.autoscale) as opened:

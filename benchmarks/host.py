@@ -39,9 +39,9 @@ from augment.api import load_spec
 from augment.codec import Style, encode, encode_pngs, to_uint8
 from augment.generators import Placement
 from augment.plan import PoolUnit
-from augment.run.engine import settle
-from augment.run.pool_unit import PoolTask, PoolWorker, encoders
+from augment.run.engines.engine import settle
 from augment.run.prepare import freeze, prepare
+from augment.run.synthesis.pool_unit import PoolTask, PoolWorker, encoders
 from augment.sample import Stamp
 
 NAME = "generator"

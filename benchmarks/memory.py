@@ -24,7 +24,7 @@ import ray
 from PIL import Image
 
 from augment.api import load_spec, run
-from augment.run.ray_engine import RayEngine
+from augment.run.engines.ray_engine import RayEngine
 
 SIDE = 512
 MIB = 1 << 20

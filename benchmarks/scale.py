@@ -29,8 +29,8 @@ from dataclasses import dataclass
 
 import ray
 
-from augment.run.engine import Resources, Worker
-from augment.run.ray_engine import RayEngine
+from augment.run.engines.engine import Resources, Worker
+from augment.run.engines.ray_engine import RayEngine
 from augment.storage import Folder
 from augment.write import Work
 

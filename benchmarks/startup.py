@@ -25,11 +25,12 @@ from PIL import Image
 
 BARE = """
 import os, sys
-import augment.cli, augment.cli.show.session, augment.api, augment.run, augment.run.ray_engine
+import augment.cli, augment.cli.show.session, augment.api, augment.run
+import augment.run.engines.ray_engine
 import augment.run.pipeline, augment.audit, rich.progress
 {driver}
 import ray
-from augment.run.ray_engine import _quiet
+from augment.run.engines.ray_engine import _quiet
 quiet = dict(include_dashboard=False, logging_level="ERROR", log_to_driver=False)
 ray.init("local", num_cpus=os.cpu_count() + 2, **quiet)
 _quiet()
@@ -37,7 +38,8 @@ _quiet()
 @ray.remote(num_cpus=1)
 class Actor:
     def __init__(self):
-        import augment.run.pool_unit, augment.run.mix_unit, augment.run.engine
+        import augment.run.synthesis.pool_unit, augment.run.mixing.mix_unit
+        import augment.run.engines.engine
         {worker}
 
     def one(self):

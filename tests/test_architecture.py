@@ -69,8 +69,8 @@ def test_nothing_unpickles_or_runs_what_it_reads() -> None:
 
 
 RAY = {
-    "run/ray_engine.py", "run/ray_keeper.py", "run/ray_nodes.py", "run/ray_reach.py",
-    "submit/jobs_api.py",
+    "run/engines/ray_engine.py", "run/engines/ray_keeper.py", "run/engines/ray_nodes.py",
+    "run/engines/ray_reach.py", "submit/jobs_api.py",
 }  # fmt: skip
 
 
@@ -81,7 +81,7 @@ RAY = {
         ("torch", {"generators"}),
         ("albumentations", {"transforms"}),
         ("fsspec", {"storage"}),
-        ("prometheus_client", {"run/exporter.py"}),
+        ("prometheus_client", {"run/watch/exporter.py"}),
     ],
 )
 def test_a_library_is_known_in_one_place(library: str, where: set[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from augment import children
 from augment.generators.importing import inspect
-from augment.run.apart import call_apart
+from augment.run.engines.apart import call_apart
 from tests.checkpoints.assembly import floats, saved, tensor
 from tests.hostile import Hostile
 

@@ -16,8 +16,8 @@ import promql_parser
 import pytest
 import yaml
 
-from augment.run.metrics import METRICS, Metric
-from augment.run.telling import STAGES
+from augment.run.watch.metrics import METRICS, Metric
+from augment.run.watch.telling import STAGES
 
 ROOT = Path(__file__).parents[1]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/augment-dashboard.json").read_text())

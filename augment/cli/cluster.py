@@ -77,7 +77,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     if arguments.address is None:
         nodes = [this_machine()]
     else:
-        from augment.run.ray_nodes import ask_nodes
+        from augment.run.engines.ray_nodes import ask_nodes
 
         nodes = ask_nodes(arguments.address)
     found = findings(nodes)

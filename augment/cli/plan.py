@@ -16,8 +16,8 @@ from augment.errors import RequestError
 
 if TYPE_CHECKING:
     from augment.run import Prepared
-    from augment.run.cost import Estimate
     from augment.run.prepare import Planned
+    from augment.run.synthesis.cost import Estimate
     from augment.spec import Job
 
 Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -40,7 +40,6 @@ def _plan(arguments: argparse.Namespace) -> int:
     from augment.cli.show.run import cost_lines
     from augment.plan import broken_limits, open_draws
     from augment.run import plan_job, prepare
-    from augment.run.cost import over_budget
     from augment.run.planning import (
         build_pipelines,
         formats_without_reader,
@@ -50,6 +49,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         unknown_training,
         write_manifest,
     )
+    from augment.run.synthesis.cost import over_budget
 
     _check_effects(arguments)
     job = load(arguments)

@@ -131,7 +131,7 @@ def _opened_run(
     """The job, its engine, its log, and who is told of the run: reporter and observers."""
     from augment.api import open_engine
     from augment.cli.show import session as terminal
-    from augment.run import observing
+    from augment.run.watch.observing import observing
 
     job = load(arguments)
     with (

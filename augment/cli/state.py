@@ -14,7 +14,7 @@ from augment import streams
 from augment.cli.common import RESUMES, Keeping, foldable
 
 if TYPE_CHECKING:
-    from augment.run.litter import Cleaning
+    from augment.run.upkeep.litter import Cleaning
 
 Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 """(sub-parsers, name, function, help) -> the parser of one verb, with `--json`."""
@@ -85,7 +85,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, dict[str, Any]] | None:
 def _status(arguments: argparse.Namespace) -> int:
     from augment.cli import cluster
     from augment.cli.show.state import show_status
-    from augment.run.status import status
+    from augment.run.upkeep.status import status
 
     if arguments.address:
         submission, token = arguments.output, arguments.token
@@ -102,8 +102,8 @@ def _retry(arguments: argparse.Namespace) -> int:
     from augment.api import open_engine
     from augment.cli.show import session as terminal
     from augment.cli.show.run import show_retry
-    from augment.run.kept import Laid, job_to_retry
-    from augment.run.retry import retry
+    from augment.run.upkeep.kept import Laid, job_to_retry
+    from augment.run.upkeep.retry import retry
     from augment.storage import Folder
 
     output = Folder(arguments.output, _options(arguments))
@@ -128,7 +128,7 @@ def _retry(arguments: argparse.Namespace) -> int:
 
 
 def _clean(arguments: argparse.Namespace) -> int:
-    from augment.run.clean import KEEP_DAYS, clean
+    from augment.run.upkeep.clean import KEEP_DAYS, clean
 
     arguments.lasting = arguments.yes
     keep = KEEP_DAYS if arguments.keep_days is None else arguments.keep_days
@@ -138,7 +138,7 @@ def _clean(arguments: argparse.Namespace) -> int:
 
 def _pool_ls(arguments: argparse.Namespace) -> int:
     from augment.cli.show.state import show_pool
-    from augment.run.pool import pool_status
+    from augment.run.upkeep.pool import pool_status
 
     found = pool_status(arguments.pool, _options(arguments))
     if arguments.json:
@@ -149,7 +149,7 @@ def _pool_ls(arguments: argparse.Namespace) -> int:
 
 
 def _pool_gc(arguments: argparse.Namespace) -> int:
-    from augment.run.pool import gc
+    from augment.run.upkeep.pool import gc
 
     arguments.lasting = arguments.yes
     found = gc(

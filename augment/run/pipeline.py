@@ -24,25 +24,17 @@ from typing import Any
 
 from augment.errors import PlanError
 from augment.plan import Plan, broken_limits, unknown_classes
-from augment.run.accounts import Account, Synthesis
-from augment.run.again import Built, build_all
-from augment.run.changes import OF_RUN, Changes, changes
 from augment.run.clock import Clock, now
-from augment.run.commit import (
+from augment.run.engines.engine import Engine
+from augment.run.mixing.commit import (
     CellResult,
     commit,
     committed,
     refuse_foreign_output,
 )
-from augment.run.cost import Estimate, Spent
-from augment.run.emptied import Emptied, emptied_draws, refusal_of_draws
-from augment.run.engine import Engine
-from augment.run.filling import Crew, lease_folder
-from augment.run.generations import from_provenance, latest
-from augment.run.journal import journaled
-from augment.run.judging import judge, settle
-from augment.run.limits import refuse_broken, told_despite
-from augment.run.mixing import (
+from augment.run.mixing.emptied import Emptied, emptied_draws, refusal_of_draws
+from augment.run.mixing.judging import judge, settle
+from augment.run.mixing.mix import (
     Arrangement,
     Borne,
     Record,
@@ -53,17 +45,25 @@ from augment.run.mixing import (
     lost_pool_shards,
     refuse_short_pool,
 )
-from augment.run.outcome import Outcome
-from augment.run.prepare import Frozen, Prepared, freeze, prepare
+from augment.run.mixing.outcome import Outcome
+from augment.run.prepare import Frozen, Prepared, freeze, journal_of, prepare
 from augment.run.progress import Reporter
-from augment.run.synthesis import (
+from augment.run.synthesis.accounts import Synthesis
+from augment.run.synthesis.cost import Estimate, Spent
+from augment.run.synthesis.filling import Crew, lease_folder
+from augment.run.synthesis.limits import refuse_broken, told_despite
+from augment.run.synthesis.synthesize import (
     inspect_pool,
     make_again,
     read_estimates,
     synthesize,
     try_again,
 )
-from augment.run.telling import Observer, Telling, logged
+from augment.run.upkeep.again import Built, build_all
+from augment.run.upkeep.changes import OF_RUN, Changes, changes
+from augment.run.upkeep.generations import from_provenance, latest
+from augment.run.watch.account import Account
+from augment.run.watch.telling import Observer, Telling, logged
 from augment.spec import Job
 from augment.storage import Folder
 from augment.write import (
@@ -196,7 +196,7 @@ def _prepared(job: Job, way: Way) -> Prepared:
     way.clock()  # one that is set wrong is told of before anything begins, also on a later try
     with way.reporter.span("prepare"):
         prepared = prepare(job)
-    way.reporter.named(prepared, way.engine.name)
+    way.reporter.named(prepared.job_id, prepared.job, way.engine.name)
     return prepared
 
 
@@ -336,7 +336,7 @@ def _card(output: Folder, version: int) -> None:
 def _turn(prepared: Prepared, way: Way, verb: str) -> Iterator[tuple[Frozen, Crew, Journal]]:
     """The plan; then under the job's lease, once nobody holds an older one: nothing is made
     twice."""
-    with journaled(prepared, verb, way.reporter) as journal:
+    with journal_of(prepared, verb, way.reporter) as journal:
         frozen = _frozen(prepared, way)
         with Lease(prepared.work.folder, time.time) as own:
             journal.keep()

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 from augment.codec import EXTENSIONS, lacking
 from augment.errors import StorageError
 from augment.plan import Inputs, Plan, manifest_batches
-from augment.run.copying import MAX_REDRAWS
-from augment.run.cost import Estimate
-from augment.run.engine import Engine
-from augment.run.measuring import measure
-from augment.run.placing import refuse_infeasible
-from augment.run.prepare import FrozenInputs, Planned, Prepared, census_bytes
-from augment.run.synthesis import inspect_pool, wanted
+from augment.run.census import census_bytes
+from augment.run.engines.engine import Engine
+from augment.run.engines.placing import refuse_infeasible
+from augment.run.mixing.copying import MAX_REDRAWS
+from augment.run.prepare import FrozenInputs, Planned, Prepared
+from augment.run.synthesis.cost import Estimate
+from augment.run.synthesis.measuring import measure
+from augment.run.synthesis.synthesize import inspect_pool, wanted
 from augment.sample import MANIFEST_SCHEMA, DigitalSourceType
 from augment.sources import Census
 from augment.spec import Job

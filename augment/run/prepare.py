@@ -7,19 +7,18 @@ is a quarantined row and not another plan. Knows nothing of Ray.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-import hashlib
-import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from augment.codec import Style, style_of
-from augment.errors import InterruptedRun, PlanError, Problem, SampleError
+from augment.codec import Style
+from augment.errors import InterruptedRun, PlanError, Problem
 from augment.generators import GeneratorInfo, describe, universe
 from augment.mix import order_census
 from augment.plan import (
@@ -33,19 +32,21 @@ from augment.plan import (
     other_draws,
     read_manifest,
 )
+from augment.run.census import keep_census
 from augment.run.clock import Clock
-from augment.run.telling import Telling
+from augment.run.styles import styles_of
+from augment.run.watch.journal import journaled
+from augment.run.watch.telling import Telling
 from augment.sample import LATER_COLUMNS, SAMPLE_SCHEMA, Origin, RealRow, Stamp
-from augment.seeds import digest, order_key
-from augment.sources import Census, LeftOut, open_source, read_left_out, take_census
+from augment.secrecy import secret_values
+from augment.seeds import digest
+from augment.sources import Census, LeftOut, read_left_out, take_census
 from augment.spec import Job, request_digest
 from augment.spec.files import MAX_MANIFEST_BYTES, read_bytes
 from augment.storage import Folder
-from augment.write import Work
+from augment.write import Journal, Work
 
 _FIRST_COLUMNS = tuple(n for n in SAMPLE_SCHEMA.names if n not in LATER_COLUMNS)
-_STYLES_PER_CLASS = 32
-_CENSUS_GROUP = 4096
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Prepared:
     def work(self) -> Work:
         return Work(self.output.child(f"_work/{self.job_id}"))
 
+    @property
+    def filters_digest(self) -> str:
+        """Names the verdict that a record holds: of the filters and their thresholds."""
+        return digest([f.model_dump(mode="json") for f in self.job.spec.filters])
+
     def generator_id(self, generator: str) -> str:
         """What `generator.id` of a row holds: weights, configuration and sampling as one digest."""
         info = self.infos[generator]
@@ -86,6 +92,19 @@ class Prepared:
         """inputs: the digest of the images that the generator is fed."""
         own = universe(self.job.spec.seed, self.infos[generator])
         return digest([own, inputs]) if inputs else own
+
+
+def journal_of(
+    prepared: Prepared, verb: str, reporter: Telling
+) -> contextlib.AbstractContextManager[Journal]:
+    """See `journaled`: what a journal says of this job."""
+    about = {
+        "pool": prepared.pool.uri,
+        "filters": prepared.filters_digest,
+        "base": prepared.job.base,
+    }
+    secrets = secret_values(prepared.options, os.environ, prepared.job.text)
+    return journaled(prepared.work.folder, verb, reporter, about, secrets)
 
 
 @dataclass(frozen=True)
@@ -226,15 +245,15 @@ def freeze(
         judge(planned.plan)
         census = planned.census
         table, ranges = order_census(census.table, prepared.job.spec.seed, census.blocks())
-        styles = _styles(prepared, census, telling or Telling())
-        census_name = _keep_census(work, "census", table)
+        styles = styles_of(prepared.job.spec, census, (telling or Telling()).doing)
+        census_name = keep_census(work, "census", table)
         document = {
             "plan": planned.plan.to_json(),
             "created_at": clock().astimezone(dt.UTC).isoformat(timespec="microseconds"),
             "census": census_name,
             "ranges": {split: list(r) for split, r in ranges.items()},
             "styles": {c: [s.to_json() for s in some] for c, some in styles.items()},
-            "inputs": _keep_census(work, "inputs", planned.inputs.table),
+            "inputs": keep_census(work, "inputs", planned.inputs.table),
             "input_lists": {n: i.to_json() for n, i in planned.inputs.lists.items()},
             "draws": dict(census.draws),
             "columns": SAMPLE_SCHEMA.names,
@@ -272,60 +291,12 @@ def _thaw(prepared: Prepared, head: bytes) -> Frozen:
         ) from e
 
 
-def _keep_census(work: Work, kind: str, table: pa.Table) -> str:
-    data = census_bytes(table)
-    name = f"{kind}-{hashlib.sha256(data).hexdigest()[:12]}.parquet"
-    work.freeze(name, data)
-    return name
-
-
-def census_bytes(table: pa.Table) -> bytes:
-    """A census or a list of inputs as the Parquet file that `read_rows` reads."""
-    sink = io.BytesIO()
-    pq.write_table(table, sink, row_group_size=_CENSUS_GROUP, compression="zstd")
-    return sink.getvalue()
-
-
-def read_census(work: Work, name: str, start: int, stop: int) -> list[RealRow]:
-    """Rows start .. stop-1 of the frozen census; reads only the row groups they lie in."""
-    if start >= stop:
-        return []
-    with work.folder.open(f"plan/{name}") as file:
-        parquet = pq.ParquetFile(file)
-        first, last = start // _CENSUS_GROUP, (stop - 1) // _CENSUS_GROUP
-        table = parquet.read_row_groups(list(range(first, last + 1)))
-    return _real_rows(table.slice(start - first * _CENSUS_GROUP, stop - start))
-
-
-def read_rows(work: Work, name: str, wanted: Iterable[int]) -> dict[int, RealRow]:
-    """Some rows of a frozen list, by their numbers; reads only the row groups they lie in."""
-    by_group: dict[int, list[int]] = {}
-    for row in sorted(set(wanted)):
-        by_group.setdefault(row // _CENSUS_GROUP, []).append(row)
-    found: dict[int, RealRow] = {}
-    with work.folder.open(f"plan/{name}") as file:
-        parquet = pq.ParquetFile(file)
-        for group, rows in by_group.items():
-            local = pa.array([row - group * _CENSUS_GROUP for row in rows])
-            table = parquet.read_row_group(group).take(local)
-            found |= dict(zip(rows, _real_rows(table), strict=True))
-    return found
-
-
 def as_it_stands(prepared: Prepared, row: RealRow) -> RealRow:
     """The row without what the census knew of its file, so that a file mended since is read. A
     Parquet file that changed may hold other rows in other places: there nothing is forgotten."""
     if prepared.job.spec.sources[row.source].format != "imagefolder":
         return row
     return replace(row, size=-1, token="")
-
-
-def _real_rows(table: pa.Table) -> list[RealRow]:
-    columns = table.to_pydict()
-    return [
-        RealRow(*values)
-        for values in zip(*(columns[f] for f in RealRow.__dataclass_fields__), strict=True)
-    ]
 
 
 def _facts(prepared: Prepared, name: str, fed: InputList | None) -> GeneratorFacts:
@@ -356,46 +327,3 @@ def _census_facts(census: Census) -> CensusFacts:
     sizes = table.column("size").to_numpy()
     known = sizes[sizes >= 0]
     return CensusFacts(census.classes, counts, float(known.mean()) if known.size else 65536.0)
-
-
-def _styles(prepared: Prepared, census: Census, telling: Telling) -> dict[str, tuple[Style, ...]]:
-    """How up to 32 real images of each class are encoded, where made images follow them."""
-    spec = prepared.job.spec
-    if spec.output.image.format != "match_real" or not spec.synthesize:
-        return {}
-    wanted: dict[str, list[RealRow]] = {}
-    for label in census.classes:
-        for row in _some_rows(census.table, label, spec.seed):
-            wanted.setdefault(row.source, []).append(row)
-    styles: dict[str, list[Style]] = {}
-    read, total = 0, sum(map(len, wanted.values()))
-    for source, rows in wanted.items():
-        reader = open_source(source, spec.sources[source], prepared.options)
-        for row, data in zip(rows, reader.read(rows), strict=True):
-            read += 1
-            telling.doing(f"the encoding of {read:,} of {total:,} images")
-            style = _style(data, spec.errors.max_pixels)
-            if style is not None:
-                styles.setdefault(row.label_name, []).append(style)
-    return {label: tuple(found) for label, found in styles.items()}
-
-
-def _style(data: bytes | SampleError, max_pixels: int) -> Style | None:
-    """None for a bad image: it is counted when its row is built, not here."""
-    if isinstance(data, SampleError):
-        return None
-    try:
-        return style_of(data, max_pixels)
-    except SampleError:
-        return None
-
-
-def _some_rows(table: pa.Table, label: str, seed: int) -> list[RealRow]:
-    import pyarrow.compute as pc
-
-    few = table.filter(
-        pc.and_(pc.equal(table["label_name"], label), pc.less(table["rank"], _STYLES_PER_CLASS))
-    ).to_pylist()
-    rows = [RealRow(**row) for row in few]
-    rows.sort(key=lambda r: order_key(seed, "style", f"{r.source}/{r.locator}"))
-    return rows[:_STYLES_PER_CLASS]

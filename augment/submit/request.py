@@ -14,9 +14,9 @@ from pathlib import Path
 
 import augment
 from augment.errors import PlanError, RequestError, StorageError
-from augment.run.commit import committed
-from augment.run.limits import refuse_broken, told_despite
+from augment.run.mixing.commit import committed
 from augment.run.prepare import Prepared, plan_job, prepare
+from augment.run.synthesis.limits import refuse_broken, told_despite
 from augment.spec import Job, Limits, load_spec
 from augment.submit.bundle import Bundle, bundle_of
 from augment.submit.entrypoint import refuse_secret_overrides

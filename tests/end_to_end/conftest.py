@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from augment.run.ray_engine import RayEngine
+from augment.run.engines.ray_engine import RayEngine
 from tests.end_to_end.stores import upload, write_inputs
 from tests.storage.s3_server import S3Server
 

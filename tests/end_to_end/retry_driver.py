@@ -13,7 +13,7 @@ def main(path: str, moment: str, number: str) -> int:
     """Retry the job; the exit code."""
     from augment.api import load_spec
     from augment.run import LocalEngine
-    from augment.run.retry import retry
+    from augment.run.upkeep.retry import retry
 
     moments = Moments(str(Path(path).parent), moment, int(number))
     sys.addaudithook(moments.watch)

@@ -12,7 +12,7 @@ import pytest
 
 from augment.api import load_spec, open_dataset, plan, run
 from augment.run import LocalEngine
-from augment.run.retry import retry
+from augment.run.upkeep.retry import retry
 from tests.end_to_end.jobs import fingerprint, job_document, pixels, rows_of, write_digits
 
 COUNTS = {"0": 7, "1": 5, "2": 4}

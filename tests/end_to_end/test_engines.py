@@ -13,7 +13,7 @@ import pytest
 from augment.api import load_spec, open_dataset, run
 from augment.errors import InterruptedRun, PlanError, RequestError
 from augment.run import LocalEngine
-from augment.run.ray_engine import RayEngine
+from augment.run.engines.ray_engine import RayEngine
 from tests.end_to_end.jobs import (
     assert_alike,
     fingerprint,

@@ -15,7 +15,7 @@ from augment.api import audit, load_spec, open_dataset, run
 from augment.errors import CheckpointError, RequestError
 from augment.generators import GeneratedBatch, SampleRequest
 from augment.policy import VARIABLE
-from augment.run.ray_engine import RayEngine
+from augment.run.engines.ray_engine import RayEngine
 from augment.seeds import stream
 from tests.end_to_end.jobs import CLASSES, assert_alike, job_document, rows_of, write_digits
 from tests.end_to_end.test_engines import clock

@@ -19,9 +19,9 @@ from augment.api import audit, load_spec, open_dataset, run, status
 from augment.cli import main
 from augment.errors import ErrorBudgetExceeded, GateError, PlanError, RequestError
 from augment.run import LocalEngine, RunResult, fill_pool, mix
-from augment.run.clean import clean
-from augment.run.ray_engine import RayEngine
-from augment.run.retry import retry
+from augment.run.engines.ray_engine import RayEngine
+from augment.run.upkeep.clean import clean
+from augment.run.upkeep.retry import retry
 from tests.end_to_end.jobs import fingerprint, job_document, rows_of, write_digits, write_job
 from tests.end_to_end.runs import drive, published
 

@@ -29,7 +29,7 @@ from augment.errors import InterruptedRun, RequestError
 from augment.generators import GeneratedBatch, SampleRequest
 from augment.policy import VARIABLE
 from augment.run import LocalEngine, Resources, RunResult, Task
-from augment.run.ray_engine import RayEngine
+from augment.run.engines.ray_engine import RayEngine
 from augment.seeds import stream
 from augment.storage import Folder
 from augment.write import live_files

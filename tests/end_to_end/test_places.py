@@ -17,8 +17,8 @@ from augment.api import audit, load_spec, open_dataset, retry, run, status
 from augment.cli import main
 from augment.errors import SpecError
 from augment.run import RunResult
-from augment.run.clean import clean
-from augment.run.pool import pool_status
+from augment.run.upkeep.clean import clean
+from augment.run.upkeep.pool import pool_status
 from tests.end_to_end.jobs import (
     augment,
     fingerprint,

@@ -22,8 +22,8 @@ from augment.errors import RequestError
 from augment.generators import GeneratedBatch, GeneratorInfo, Placement, SampleRequest
 from augment.policy import VARIABLE
 from augment.run import LocalEngine, Silent
-from augment.run.ray_engine import RayEngine
-from augment.run.retry import RetryResult, retry
+from augment.run.engines.ray_engine import RayEngine
+from augment.run.upkeep.retry import RetryResult, retry
 from augment.seeds import digest, stream
 from augment.storage import Folder
 from augment.write import live_files

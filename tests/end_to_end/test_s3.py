@@ -15,7 +15,7 @@ import pytest
 from augment.api import load_spec, open_dataset, run
 from augment.errors import RequestError, StorageError
 from augment.run import RunResult
-from augment.run.ray_engine import RayEngine
+from augment.run.engines.ray_engine import RayEngine
 from augment.storage import Folder
 from tests.end_to_end import stores
 from tests.end_to_end.jobs import augment, write_job

@@ -12,7 +12,7 @@ from PIL import Image
 
 from augment.api import audit, load_spec, open_dataset, run
 from augment.run import Engine, LocalEngine
-from augment.run.ray_engine import RayEngine
+from augment.run.engines.ray_engine import RayEngine
 from tests.end_to_end.jobs import job_document, write_digits
 
 SLOW = "train/1/slow.png"

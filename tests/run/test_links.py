@@ -11,14 +11,14 @@ import pytest
 from augment.api import audit, load_spec, run, status
 from augment.cli import main
 from augment.errors import RequestError, StorageError
-from augment.run.clean import clean
-from augment.run.litter import Cleaning
-from augment.run.pool import gc, pool_status
+from augment.run.upkeep.clean import clean
+from augment.run.upkeep.litter import Cleaning
+from augment.run.upkeep.pool import gc, pool_status
 from augment.sample import SAMPLE_SCHEMA
 from augment.storage import Folder
 from augment.write import Commit, commit_once, ensure_table
 from tests.end_to_end.jobs import job_document, write_digits, write_job
-from tests.run.test_clean import DAY, files, job_of, paths, plant
+from tests.run.upkeep.test_clean import DAY, files, job_of, paths, plant
 
 COUNTS = {"0": 12, "1": 5, "2": 4}
 

@@ -16,7 +16,7 @@ import pytest
 
 from augment.errors import InterruptedRun, PlanError
 from augment.run import Frozen, Prepared, freeze, plan_job
-from augment.run.prepare import read_census
+from augment.run.census import read_census
 from augment.sample import CENSUS_SCHEMA, RealRow
 from augment.storage import Folder
 from augment.write import Work

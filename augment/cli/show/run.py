@@ -13,10 +13,11 @@ from augment.tables import counts, duration, first, fold, left_out, size, table
 
 if TYPE_CHECKING:
     from augment.run import RunResult
-    from augment.run.accounts import Account, Synthesis
-    from augment.run.commit import CellResult
-    from augment.run.cost import Estimate, Spent
-    from augment.run.retry import RetryResult
+    from augment.run.mixing.commit import CellResult
+    from augment.run.synthesis.accounts import Synthesis
+    from augment.run.synthesis.cost import Estimate, Spent
+    from augment.run.upkeep.retry import RetryResult
+    from augment.run.watch.account import Account
 
 
 def show_result(result: RunResult, log: str, *, everything: bool = False) -> None:
@@ -140,7 +141,7 @@ def cost_lines(
 
 
 def _cost(one: Estimate, used: Spent | None) -> tuple[object, ...]:
-    from augment.run.cost import counts as actors
+    from augment.run.synthesis.cost import counts as actors
 
     seen = one.measured
     walls = ", ".join(f"{n}: {duration(one.wall_s(n))}" for n in actors(one.actors))

@@ -12,9 +12,9 @@ from augment.streams import say
 from augment.tables import counts, duration, few, first, fold, left_out, table
 
 if TYPE_CHECKING:
-    from augment.run.litter import Cleaning, Litter
-    from augment.run.pool import PoolStatus, UniverseStatus
-    from augment.run.states import JobStatus, Stage, Status
+    from augment.run.upkeep.litter import Cleaning, Litter
+    from augment.run.upkeep.pool import PoolStatus, UniverseStatus
+    from augment.run.upkeep.states import JobStatus, Stage, Status
 
 _FEW = 5
 

@@ -1,0 +1,12 @@
+"""Where units are carried out: one seam, two engines, and what they need to know of a machine.
+
+| module | does |
+|---|---|
+| `engine` | the seam: a task builds a worker, a worker turns one unit into one result |
+| `local_engine`, `apart` | in this process; a unit that had better not be built here, in another |
+| `ray_engine` | on Ray: a cluster that is named, or an embedded one |
+| `ray_embedded`, `ray_keeper` | an embedded Ray: starts in bounded time, ends with its driver |
+| `ray_reach`, `ray_nodes` | whether anybody answers at an address; what every node says of itself |
+| `capacity`, `placing` | what a cluster can hold; where a generator's workers go |
+| `suspects`, `ending` | units that ended their process before; SIGTERM and time limits |
+"""

@@ -1,0 +1,331 @@
+"""One generator's part of a pool: which indexes are needed, who makes them, what came of them.
+
+A round asks for the lowest indexes that are not yet decided; rejects ask for the next ones,
+up to the cap. Work is claimed before it is begun, so that jobs which share a pool and run
+at once make every index once; a dead job's claims are taken over.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from augment.errors import StorageError
+from augment.filters import build_filters
+from augment.intervals import Intervals
+from augment.plan import Plan, PoolUnit, considered, cut_pool_units, first_of, pool_unit_rows
+from augment.run.engines.engine import Engine
+from augment.run.engines.placing import place
+from augment.run.prepare import FrozenInputs, Prepared
+from augment.run.synthesis.accounts import Synthesis, Want, wants_of
+from augment.run.synthesis.cost import Spent
+from augment.run.synthesis.measuring import BATCHES, Wanted, first_points
+from augment.run.synthesis.pool_unit import PoolTask, universe_work
+from augment.run.synthesis.verdicts import Universe
+from augment.run.watch.account import Account
+from augment.run.watch.beats import Listening
+from augment.run.watch.telling import Telling
+from augment.sample import POOL_SCHEMA, Stamp
+from augment.seeds import digest
+from augment.storage import Folder
+from augment.write import (
+    Claim,
+    Claims,
+    Commit,
+    Lease,
+    ShardEntry,
+    alive,
+    commit_once,
+    ensure_table,
+    live_files,
+    newest_version,
+)
+
+_POLL_S = 0.5
+_ROUND_UNITS = 10_000
+"""Units of a round at most: each costs the driver some kilobytes while its round lasts."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who works: an engine, under a lease (and perhaps another), telling a reporter; and the
+    stamp of what it makes."""
+
+    engine: Engine
+    lease: Lease
+    reporter: Telling
+    stamp: Stamp
+    also: Lease | None = None
+    measure: bool = False
+    """Whether a few batches are timed before all are made."""
+    despite_limits: bool = False
+    """Whether it goes on where the job's limits will be broken."""
+
+    def watch(self) -> None:
+        """Raises:
+        InterruptedRun: another run took the work over.
+        """
+        self.lease.check()
+        if self.also is not None:
+            self.also.check()
+
+
+class Filling:
+    """One generator's part of the pool, for one job."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        plan: Plan,
+        generator: str,
+        inputs: FrozenInputs | None = None,
+    ) -> None:
+        """inputs: what generators are fed; only needed to make samples."""
+        self._prepared, self.generator, self._inputs = prepared, generator, inputs
+        self._pool = prepared.pool
+        self._universe_id = plan.generator(generator).universe
+        self._work = universe_work(self._pool, self._universe_id)
+        self._filters = build_filters(prepared.job.spec.filters)
+        self._digest = prepared.filters_digest
+        self._universe = Universe(generator)
+        self._wants = wants_of(prepared, plan, generator)
+        self._made_now = 0
+        self._shards_told = 0
+        self.spent = Spent()
+        self._told = False  # that this job waits for another
+
+    def fill(self, crew: Crew) -> None:
+        """Rounds until nothing is needed any more, then commit."""
+        claims = Claims(self._work.folder, crew.lease.id)
+        self._tell(crew.reporter)
+        while needs := self.needs():
+            claims.claim(self._next(needs, claims), self._rows_per_unit())
+            mine, theirs = self._pending(claims, needs, crew.lease)
+            if mine:
+                self._make(mine, crew)
+            elif theirs:
+                self._await(theirs, crew.reporter)
+            else:
+                raise StorageError(
+                    f"{self._work.folder.uri}: indexes of class {sorted(needs)[0]!r} are claimed "
+                    "and recorded, but the records do not hold them; this universe's _work "
+                    "folder was changed by hand: restore it, or use another pool"
+                )
+        self._tell(crew.reporter)
+        self._commit()
+
+    def _next(self, needs: Mapping[str, Intervals], claims: Claims) -> dict[str, Intervals]:
+        """What nobody has claimed, of one round's size: the driver holds no more units at once."""
+        taken = claims.taken()
+        free = {c: need - taken.get(c, Intervals()) for c, need in needs.items()}
+        return first_of(free, _ROUND_UNITS * self._rows_per_unit())
+
+    def again(self, lease: Lease) -> list[PoolUnit]:
+        """Claims are made for each try apart, so that of two jobs one tries an index; those of
+        a dead job are taken over."""
+        needs = self._failed()
+        if not needs:
+            return []
+        number = self._universe.tried_again + 1
+        claims = Claims(self._work.folder.child(f"again-{number}"), lease.id)
+        claims.claim(needs, self._rows_per_unit())
+        return [
+            unit
+            for claim in claims.all()
+            if not self._held_by_another(claim.owner, lease)
+            for unit in self._units(claim, needs, number)
+            if unit.name not in self._universe.units
+        ]
+
+    def fill_again(self, units: Sequence[PoolUnit], crew: Crew) -> None:
+        """Make those that are not made yet."""
+        if missing := [unit for unit in units if unit.name not in self._universe.units]:
+            self._make(missing, crew, mended=True)
+        if units:
+            self._commit()
+
+    def _failed(self) -> dict[str, Intervals]:
+        """Indexes that failed, of classes that are short of samples."""
+        found: dict[str, Intervals] = {}
+        for label, want in self._wants.items():
+            short = len(want.within(self._universe.accepted(label))) < want.quota
+            if want.exact:
+                short = bool(want.exact - self._universe.accepted(label))
+            mine = self._universe.failed.get(label, Intervals()) & (
+                want.exact or Intervals([(0, want.cap)])
+            )
+            if short and mine:
+                found[label] = mine
+        return found
+
+    def read_records(self) -> None:
+        records = list(self._work.records())  # before the listing: a shard is there first
+        data = f"data/{self._universe_id[:16]}"
+        there = {f"{data}/{info.path}": info.size for info in self._pool.child(data).files()}
+        for _, record in records:
+            entry = record["entry"]
+            if entry is None or there.get(entry["path"]) == entry["size"]:
+                self._take(record)
+
+    def _await(self, units: Sequence[PoolUnit], reporter: Telling) -> None:
+        """Another job that is alive makes these: look again in a moment."""
+        if not self._told:
+            reporter.note(f"waiting for samples of {self.generator} that another job makes")
+            self._told = True
+        time.sleep(_POLL_S)
+        for unit in units:
+            if (record := self._work.get(unit.name)) is not None:
+                self._take(record)
+
+    def _take(self, record: Mapping[str, Any]) -> None:
+        own = record["stamp"][0] == self._prepared.job_id
+        if own and record["unit"] not in self._universe.units:
+            self.spent = self.spent.plus(record)
+        self._universe.add(record, self._pool, self._filters, self._digest)
+
+    def _tell(self, telling: Telling) -> None:
+        """Tell what became of every class up to now, and which shards there are."""
+        told, self._shards_told = self._shards_told, len(self._universe.shards)
+        telling.pooled(self.generator, list(self._universe.shards.values())[told:])
+        telling.accounts(
+            [
+                self._account(label, want, want.within(self._universe.accepted(label)))
+                for label, want in sorted(self._wants.items())
+            ]
+        )
+
+    def report(self, result: Synthesis) -> None:
+        result.groups += self._universe.groups
+        result.made_now += self._made_now
+        result.spent[self.generator] = self.spent
+        for label, want in sorted(self._wants.items()):
+            accepted = want.within(self._universe.accepted(label))
+            result.accepted[self.generator, label] = accepted
+            result.accounts.append(self._account(label, want, accepted))
+
+    def _account(self, label: str, want: Want, accepted: Intervals) -> Account:
+        decided = self._universe.decided(label)
+        if want.exact:
+            looked, selected = want.exact & decided, len(want.exact & accepted)
+        else:
+            attempted, selected = considered(want.quota, want.cap, decided, accepted)
+            looked = Intervals([(0, attempted)]) & decided
+        rejected = {
+            reason: len(by_class.get(label, Intervals()) & looked)
+            for reason, by_class in sorted(self._universe.rejected.items())
+        }
+        return Account(
+            generator=self.generator,
+            label_name=label,
+            target=want.quota,
+            cap=want.cap,
+            attempted=len(looked),
+            accepted=len(accepted & looked),
+            rejected={reason: n for reason, n in rejected.items() if n},
+            failed=len(self._universe.failed.get(label, Intervals()) & looked),
+            selected=selected,
+        )
+
+    def needs(self) -> dict[str, Intervals]:
+        """Indexes to make now, by class, as far as it is known what the pool holds."""
+        found = {
+            label: want.needs(self._universe.decided(label), self._universe.accepted(label))
+            for label, want in self._wants.items()
+        }
+        return {label: need for label, need in found.items() if need}
+
+    def _rows_per_unit(self) -> int:
+        info = self._prepared.infos[self.generator]
+        return pool_unit_rows(info.height * info.width * info.channels)
+
+    def _pending(
+        self, claims: Claims, needs: Mapping[str, Intervals], lease: Lease
+    ) -> tuple[list[PoolUnit], list[PoolUnit]]:
+        """Claimed units that hold needed indexes and are not made: mine (or a dead job's),
+        and those that a living job makes."""
+        mine: list[PoolUnit] = []
+        theirs: list[PoolUnit] = []
+        for claim in claims.all():
+            wanted = [u for u in self._units(claim, needs) if u.name not in self._universe.units]
+            if wanted:
+                (theirs if self._held_by_another(claim.owner, lease) else mine).extend(wanted)
+        return mine, theirs
+
+    def _units(
+        self, claim: Claim, needs: Mapping[str, Intervals], again: int = 0
+    ) -> Iterator[PoolUnit]:
+        if not any(claim.needs.get(label, Intervals()) & need for label, need in needs.items()):
+            return
+        for unit in cut_pool_units(
+            self._universe_id, self.generator, claim.needs, claim.rows_per_unit, again
+        ):
+            if any(needs.get(c, Intervals()) & Intervals([(a, b)]) for c, a, b in unit.ranges):
+                yield unit
+
+    def _held_by_another(self, owner: str, lease: Lease) -> bool:
+        return owner != lease.id and alive(lease_folder(self._pool), owner)
+
+    def _make(self, units: Sequence[PoolUnit], crew: Crew, *, mended: bool = False) -> None:
+        crew.reporter.begin(crew.engine)
+        resources, _ = place(self._prepared.job.spec.execution.of(self.generator), crew.engine)
+        task = self._task(crew.engine, crew.stamp, crew.lease.id)
+        task = replace(task, mended=mended)
+        crew.reporter.stage(f"synthesize {self.generator}", len(units))
+        texts = [json.dumps(unit.to_json()) for unit in units]
+        observed = crew.reporter.task(task, "synthesize", self.generator, len(units))
+        results = crew.engine.run(observed, texts, resources)
+        with Listening(self._prepared.work.folder, crew.lease.id, crew.reporter) as listening:
+            for done, result in enumerate(results, start=1):
+                crew.watch()
+                record = crew.reporter.unit("synthesize", self.generator, result)
+                listening.finished(record["unit"])
+                rows = sum(stop - start for _, start, stop in record["ranges"])
+                self._made_now += rows if record["made"] else 0  # else another job was faster
+                self._take(record)
+                crew.reporter.advance(done, rows)
+                if crew.reporter.due():
+                    self._tell(crew.reporter)
+
+    def _task(self, engine: Engine, stamp: Stamp, run: str) -> PoolTask:
+        execution = self._prepared.job.spec.execution.of(self.generator)
+        resources, placement = place(execution, engine)
+        return PoolTask(
+            self._prepared,
+            self.generator,
+            self._universe_id,
+            stamp,
+            placement,
+            self._inputs.file if self._inputs else "",
+            self._inputs.lists.get(self.generator) if self._inputs else None,
+            run=run,
+            gpus=resources.gpus,
+        )
+
+    def wanted(self, engine: Engine, stamp: Stamp) -> Wanted:
+        """What to measure before the rest is made."""
+        task = self._task(engine, stamp, "")
+        caps = {label: want.cap for label, want in self._wants.items()}
+        lacking = {label: caps[label] for label in self.needs()}
+        accepted = {c: self._universe.accepted(c) for c in self._wants}
+        missing = sum(
+            max(0, want.quota - len(want.within(accepted[c]))) for c, want in self._wants.items()
+        )
+        return Wanted(task, missing, first_points(lacking, BATCHES * task.placement.batch_size))
+
+    def _commit(self) -> None:
+        """Make the universe's shards visible in the pool's table."""
+        there = newest_version(self._pool) is not None
+        live = {file.path for file in live_files(self._pool)} if there else set()
+        new = sorted(path for path in self._universe.shards if path not in live)
+        if new:
+            entries = [ShardEntry.from_json(self._universe.shards[path]) for path in new]
+            table = ensure_table(self._pool, POOL_SCHEMA)
+            commit_once(self._pool, table, Commit(digest(new), 1, entries), lambda _: None)
+
+
+def lease_folder(pool: Folder) -> Folder:
+    """Where the jobs that fill a pool keep their leases."""
+    return pool.child("_work")

@@ -1,0 +1,91 @@
+"""What a cluster does to units: its object store is full, a node goes, an actor dies half-way."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from tests.waiting import run
+
+HEAD = """
+import json, os, signal, sys, time
+from dataclasses import dataclass
+import numpy as np
+import ray
+from augment.run.engines.engine import Resources
+from augment.run.engines.ray_engine import RayEngine
+
+class Waits:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, unit):
+        path = os.path.join(self.folder, unit)
+        tries = len([name for name in os.listdir(self.folder) if name.startswith(unit + ".")])
+        open(f"{path}.{tries}", "x").close()
+        if unit == "9" and tries == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.1)
+        return json.dumps([unit, ray.get_runtime_context().get_node_id()])
+
+@dataclass
+class Task:
+    folder: str
+
+    def worker(self, alone=False):
+        return Waits(self.folder)
+
+units = [str(i) for i in range(30)]
+quiet = {"logging_level": "ERROR", "log_to_driver": False}
+"""
+
+FULL = """
+ray.init("local", num_cpus=4, object_store_memory=80 << 20, include_dashboard=False, **quiet)
+held = [ray.put(np.zeros(8 << 20, np.uint8)) for _ in range(12)]  # more than there is room for
+found = [json.loads(r) for r in RayEngine().run(Task(sys.argv[1]), units, Resources(2, 0.5))]
+print(json.dumps({"held": len(held), "found": found}))
+ray.shutdown()
+"""
+
+NODE = """
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
+ray.init(address=cluster.address, **quiet)
+found = []
+for result in RayEngine().run(Task(sys.argv[1]), units, Resources(4, 1.0)):
+    found.append(json.loads(result))
+    if len(found) == 6:
+        cluster.remove_node(nodes[0], allow_graceful=False)
+print(json.dumps({"held": 0, "found": found}))
+ray.shutdown()
+cluster.shutdown()
+"""
+
+
+def carried_out(script: str, folder: str) -> dict[str, Any]:
+    done = run([sys.executable, "-c", HEAD + script, folder])
+    assert done.returncode == 0, done.stderr
+    [result] = [line for line in done.stdout.splitlines() if line.startswith("{")]  # and raylet's
+    return dict(json.loads(result))
+
+
+def units(found: dict[str, Any]) -> list[int]:
+    return sorted(int(unit) for unit, _ in found["found"])
+
+
+def test_a_full_object_store_stops_no_unit(tmp_path: Any) -> None:
+    """Only names of units and their records cross it. One actor dies with a unit, too."""
+    found = carried_out(FULL, str(tmp_path))
+    assert found["held"] == 12
+    assert units(found) == list(range(30))
+    assert (tmp_path / "9.1").exists()
+
+
+def test_a_node_that_goes_takes_only_its_units_in_hand(tmp_path: Any) -> None:
+    found = carried_out(NODE, str(tmp_path))
+    assert units(found) == list(range(30))
+    assert len({node for _, node in found["found"]}) >= 2
+    again = [path.name for path in tmp_path.iterdir() if not path.name.endswith(".0")]
+    assert len(again) <= 6  # the two in hand of each lost actor at most, and number 9
