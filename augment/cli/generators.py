@@ -208,7 +208,7 @@ def _installed(family: Family, lacks: Lacks, allowed: Sequence[str]) -> str:
         return f"the policy allows {', '.join(allowed)}" if allowed else "the policy allows none"
     if family.extra is None:
         return "yes"
-    install = f"augment[{family.extra}]"
+    install = f"augment-vision[{family.extra}]"
     missing = lacks[family.extra]
     if missing is None:
         state = f"not known; needs {install}"

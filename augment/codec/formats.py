@@ -121,7 +121,7 @@ def lacking(name: str, installed: Callable[[str], bool] | None = None) -> str:
     if name == "avif" and not there("avif"):
         return "a Pillow with AVIF (11.3 or newer): pip install -U pillow"
     if name == "heic" and not there("pillow_heif"):
-        return "the extra heic: pip install 'augment[heic]'"
+        return "the extra heic: pip install 'augment-vision[heic]'"
     return ""
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 class Family(NamedTuple):
     """loads: files or folders, as their makers wrote them. takes: what a sample is made from.
-    conditions: what steers it. extra: to be installed beside augment, as `augment[extra]`;
+    conditions: what steers it. extra: to be installed beside augment, as `augment-vision[extra]`;
     extra_for: what of the family needs it, where not all of it does."""
 
     name: str

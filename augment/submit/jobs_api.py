@@ -191,7 +191,7 @@ class Cluster:
         try:
             yield
         except ImportError as e:
-            raise RequestError(f"submit: {e}; install augment[cluster]") from None
+            raise RequestError(f"submit: {e}; install augment-vision[cluster]") from None
         except (RuntimeError, OSError) as e:  # connection errors are OSErrors
             raise _as_ours(e, self.address, submission_id) from None
         except Exception as e:
@@ -237,7 +237,7 @@ def _as_ours(error: Exception, address: str, submission_id: str) -> Exception:
             f"{submission_id}: no such submission at {address}; `augment jobs list` names them"
         )
     if "ray[default]" in text:
-        return RequestError(f"submit: {text}; install augment[cluster]")
+        return RequestError(f"submit: {text}; install augment-vision[cluster]")
     if isinstance(error, OSError):
         return InterruptedRun(f"{address}: nobody answers ({text[:200]}); is the cluster up?")
     return InterruptedRun(f"{address}: {text[:500]}")

@@ -7,7 +7,7 @@
 Each network is written as its own program writes it (<out>/foreign/...) and imported from
 there (<out>/<family>), which is what `augment generators import FILE --out DIR` does: the way
 that a checkpoint of one's own takes. Pictures made of random weights show nothing; what the
-jobs show are the words for each family. Needs `pip install 'augment[diffusers,onnx]' onnx`.
+jobs show are the words for each family. Needs `pip install 'augment-vision[diffusers,onnx]' onnx`.
 """
 
 from __future__ import annotations

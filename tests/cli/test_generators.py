@@ -65,7 +65,7 @@ def test_list_shows_every_family(capsys: Capture) -> None:
         assert f"\n{family.name}" in f"\n{said}"
         assert family.loads in said
     assert said.count("  installed:  ") == len(FAMILIES)
-    assert "installed:  yes; for AutoencoderKL: yes, with augment[diffusers]\n" in said
+    assert "installed:  yes; for AutoencoderKL: yes, with augment-vision[diffusers]\n" in said
     assert "installed:  the policy allows none\n" in said
     assert main(["generators", "list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)

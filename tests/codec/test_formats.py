@@ -166,7 +166,7 @@ def test_what_hangs_on_behind_a_picture_does_not_matter(name, rest):
 
 
 def test_what_must_be_installed_is_named():
-    assert lacking("heic", lambda _: False) == "the extra heic: pip install 'augment[heic]'"
+    assert lacking("heic", lambda _: False) == "the extra heic: pip install 'augment-vision[heic]'"
     assert "11.3 or newer" in lacking("avif", lambda _: False)
     assert lacking("png", lambda _: False) == ""
     assert lacking("heic") == lacking("avif") == ""

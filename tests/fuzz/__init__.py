@@ -12,6 +12,6 @@
 | `__main__` | all targets, what they found |
 
 What a reader must do with any bytes: give a result, or raise what it documents, within a
-budget. Where atheris is installed (`pip install 'augment[fuzz]'`) the long search follows
+budget. Where atheris is installed (`pip install 'augment-vision[fuzz]'`) the long search follows
 the coverage of the code; without it, and in `make test`, the seeded mutations do.
 """

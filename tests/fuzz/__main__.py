@@ -51,7 +51,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return _again(targets, asked.files)
     guided = search.guided() and not asked.unguided
     way = "by coverage" if guided else "by mutation" + (
-        "" if asked.unguided else " (atheris is not installed: pip install 'augment[fuzz]')"
+        "" if asked.unguided else " (atheris is not installed: pip install 'augment-vision[fuzz]')"
     )  # fmt: skip
     print(f"{len(targets)} targets, {asked.seconds} s each, {way}, seed {asked.seed}", flush=True)
 

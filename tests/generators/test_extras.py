@@ -44,11 +44,14 @@ def test_a_missing_library_names_the_extra(library: str, tmp_path: Path) -> None
         spec: OnnxGenerator | VaeGenerator = onnx_graphs.write(
             tmp_path, onnx_graphs.plain(), label="x"
         )
-        expected = "family onnx needs onnxruntime, which is not installed; install augment[onnx]"
+        expected = (
+            "family onnx needs onnxruntime, which is not installed; install augment-vision[onnx]"
+        )
     else:
         spec = test_vae_kl.write(tmp_path)
         expected = (
-            "an AutoencoderKL needs diffusers, which is not installed; install augment[diffusers]"
+            "an AutoencoderKL needs diffusers, which is not installed; install "
+            "augment-vision[diffusers]"
         )
     assert describe("g", spec).family == spec.family
     assert said_without(library, spec) == f"generators.g: {expected}"

@@ -38,8 +38,8 @@ def test_a_format_that_this_machine_cannot_read_is_told_before_it_costs_rows() -
     census = Census(pa.table(table, schema=CENSUS_SCHEMA), ("a",))
     assert formats_without_reader(census, lambda library: True) == []
     assert formats_without_reader(census, lambda library: False) == [
-        "2 images have an ending of heic, which needs the extra heic: pip install 'augment[heic]'; "
-        "without it they are quarantined"
+        "2 images have an ending of heic, which needs the extra heic: pip install "
+        "'augment-vision[heic]'; without it they are quarantined"
     ]
 
 

@@ -41,7 +41,7 @@ _OWNED = frozenset({
 })  # fmt: skip
 _DIT_NULL = 1000
 """`DiTPipeline` guides away from this class, whatever the network has."""
-EXTRA = "pip install 'augment[diffusers]'"
+EXTRA = "pip install 'augment-vision[diffusers]'"
 
 
 @dataclass(frozen=True)

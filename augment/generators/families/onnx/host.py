@@ -363,7 +363,8 @@ def session_of(name: str, data: bytes, placement: Placement) -> Any:
         import onnxruntime as runtime
     except ImportError:
         raise CheckpointError(
-            f"{place}: family onnx needs onnxruntime, which is not installed; install augment[onnx]"
+            f"{place}: family onnx needs onnxruntime, which is not installed; install "
+            "augment-vision[onnx]"
         ) from None
     options = runtime.SessionOptions()
     options.intra_op_num_threads = _threads(os.environ)

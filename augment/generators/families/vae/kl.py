@@ -241,7 +241,7 @@ def _network(
     except ImportError:
         raise CheckpointError(
             f"generators.{name}: an AutoencoderKL needs diffusers, which is not installed; install "
-            "augment[diffusers]"
+            "augment-vision[diffusers]"
         ) from None
     n = len(init.block_out_channels)
     config = init.model_dump(exclude={"kind"}) | {k: (v,) * n for k, v in _BLOCKS.items()}
