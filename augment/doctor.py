@@ -1,7 +1,7 @@
 """What a machine has and what its operator allows, and where machines that should be alike
 are not. A machine is asked without importing torch or ray. Facts are plain JSON values, because
-they come from nodes that may run another version. Knows nothing of Ray: `run.ray_nodes` asks
-the nodes of a cluster.
+they come from nodes that may run another version. Knows nothing of Ray:
+`run.engines.ray_nodes` asks the nodes of a cluster.
 """
 
 from __future__ import annotations
