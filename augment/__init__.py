@@ -7,3 +7,6 @@ The steps that a sample passes are sibling packages (see ARCHITECTURE.md). The v
 """
 
 __version__ = "0.1.0"
+
+DISTRIBUTION = "augment-vision"
+"""What pip calls it: `augment` on the public index is another project."""

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from augment import DISTRIBUTION
+
 
 class Missing(NamedTuple):
     """A package that is not here as it should be. wanted: as augment asks for it, `peft>=0.17`.
@@ -30,7 +32,7 @@ def missing(
     installed, or in a version without that extra, so that nobody knows. requires, version: of an
     installed distribution."""
     try:
-        needs = [Requirement(text) for text in requires("augment") or ()]
+        needs = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
     except (metadata.PackageNotFoundError, InvalidRequirement):
         return None
     own = [need for need in needs if _is_of(need, extra)]

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy
 import pytest
 
+from augment import DISTRIBUTION
+
 ROOT = Path(__file__).parents[2]
 NAME = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
 
@@ -63,7 +65,7 @@ def test_the_digits_job_runs_as_installed(python: Path, tmp_path: Path) -> None:
 
 def test_nobody_is_told_to_install_what_is_not_ours() -> None:
     """`augment` alone is another project's on the public index."""
-    assert NAME != "augment"
+    assert NAME == DISTRIBUTION != "augment"
     extras = r"([\w-]+)\[(?:az|gs|s3|heic|onnx|diffusers|cluster|fuzz)[\],]"
     texts = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     for part in ("augment", "examples"):

@@ -6,6 +6,7 @@ from importlib import metadata
 
 import pytest
 
+from augment import DISTRIBUTION
 from augment.generators.catalog import FAMILIES
 from augment.generators.installed import Missing, missing
 
@@ -21,7 +22,7 @@ VERSIONS = {"here": "1.5", "old": "1.9", "numpy": "0.1"}
 
 
 def requires(name: str) -> tuple[str, ...]:
-    assert name == "augment"
+    assert name == DISTRIBUTION
     return NEEDS
 
 
