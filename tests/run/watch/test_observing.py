@@ -11,8 +11,7 @@ import pytest
 
 from augment.api import load_spec
 from augment.errors import RequestError
-from augment.run import Silent, Stage, spanning
-from augment.run.watch import observing
+from augment.run import Silent, Stage, observing, spanning
 from augment.spec import Job
 from tests.end_to_end.jobs import job_document
 from tests.waiting import STILL_S
