@@ -29,8 +29,6 @@ START_S = 50.0
 """All attempts together, where Ray waits for its own processes as long as it usually does."""
 WAIT_VARIABLE = "RAY_raylet_start_wait_time_s"
 _RAYS_WAIT_S = 30.0
-_QUICK_S = 25.0
-"""An attempt that failed sooner is made once more."""
 _FAREWELL_S = 4.0
 """What keeps it may take so long to end it; then that is done from here."""
 _LONGEST_BASE = 40
@@ -96,7 +94,7 @@ def start(
     try:
         return _attempt([*keeper, str(cpus)], tell, env, until)
     except _NotStarted as error:
-        if time.monotonic() > min(begun + _QUICK_S, until):
+        if time.monotonic() > (begun + until) / 2:  # no time for another
             raise error.told(wait_s) from None
         shutil.rmtree(error.folder, ignore_errors=True)
     try:

@@ -100,6 +100,13 @@ def test_a_start_that_fails_is_tried_once_more(temporary: Path, code: str, why: 
     assert len(list(temporary.iterdir())) == 2  # the second attempt's log stays, the first's goes
 
 
+def test_where_half_of_the_time_has_passed_there_is_no_other_attempt(temporary: Path) -> None:
+    code = f"import time; open({str(temporary / 'tries')!r}, 'a').write('x'); time.sleep(2.5)"
+    with pytest.raises(InterruptedRun):
+        start(1, silent, env(temporary), keeper=keeper(code), start_s=4.0)
+    assert (temporary / "tries").read_text() == "x"
+
+
 def test_a_second_attempt_may_succeed(temporary: Path) -> None:
     at_first = f"import os, sys; os.mkdir({str(temporary / 'tried')!r}); sys.exit(1)"
     code = f"try:\n {at_first}\nexcept FileExistsError:\n {ANSWERS}"
