@@ -33,8 +33,8 @@ _DEATH_SIGNAL, _SUBREAPER = 1, 36
 """PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of prctl(2)."""
 _ENDED = "ZX"
 _VITAL = frozenset({"gcs_server", "raylet"})
-"""Processes without which no Ray starts, though Ray goes on to wait for them: another Ray of the
-machine that starts in the same second may have taken a port that one of them was to have."""
+"""Processes without which no Ray starts, though Ray goes on to wait for them: a raylet ends itself
+where its agent has not said its port within 15 s, as on a busy machine."""
 
 
 def main(cpus: str, folder: str) -> int:
