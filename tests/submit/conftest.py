@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ _OF_NODES = (
     "dashboard-agent-listen-port", "dashboard-agent-grpc-port", "runtime-env-agent-port",
     "metrics-export-port",
 )  # fmt: skip
+_STARTS = 3
 _OF_HEADS = ("port", "dashboard-port", "ray-client-server-port")
 
 
@@ -48,38 +49,67 @@ def free_ports(n: int) -> list[int]:
     return taken
 
 
+Ready = Callable[[str, Mapping[str, int]], bool]
+"""(what a node has said, its ports) -> whether it can be used."""
+
+
+class NodeEndedError(AssertionError):
+    """A node has ended by itself."""
+
+
 @contextlib.contextmanager
 def node(
-    log: Path, kinds: Sequence[str], arguments: Sequence[str], env: Mapping[str, str]
-) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, int]]]:
-    """A node as a process, and its ports by name."""
-    ports = dict(zip(kinds, free_ports(len(kinds)), strict=True))
+    log: Path, kinds: Sequence[str], arguments: Sequence[str], env: Mapping[str, str], ready: Ready
+) -> Iterator[dict[str, int]]:
+    """A node as a process, once it is ready; its ports by name. Ray itself gives a start up where
+    a process of its own was late (the agent of a raylet after 15 s, which no setting changes): it
+    is then started again, on other ports."""
     mine = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     mine |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "PYTHONPATH": str(ROOT), **env}
     mine |= {"RAY_memory_monitor_refresh_ms": "0", "RAY_worker_niceness": "0"}
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ray.scripts.scripts", "start", "--block",
-             "--node-ip-address=127.0.0.1", "--object-store-memory=150000000",
-             "--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats",
-             *(f"--{name}={port}" for name, port in ports.items()), *arguments],
-            env=mine, stdout=out, stderr=out, start_new_session=True,
-        )  # fmt: skip
+    mine |= {"RAY_raylet_start_wait_time_s": "120"}
+    for left in reversed(range(_STARTS)):
+        ports = dict(zip(kinds, free_ports(len(kinds)), strict=True))
+        process = _start([*(f"--{name}={port}" for name, port in ports.items()), *arguments],
+                         mine, log)  # fmt: skip
         try:
-            yield process, ports
+            if _is_ready(process, log, ports, ready, last=not left):
+                yield ports
+                return
         finally:
             end(process)
+
+
+def _start(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("w") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ray.scripts.scripts", "start", "--block",
+             "--node-ip-address=127.0.0.1", "--object-store-memory=150000000",
+             "--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats", *arguments],
+            env=env, stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+
+
+def _is_ready(
+    ray: subprocess.Popen[bytes], log: Path, ports: Mapping[str, int], ready: Ready, *, last: bool
+) -> bool:
+    """Once it is; False where it has ended. Raises: NodeEndedError, where it was the last one."""
+    try:
+        return wait_until(lambda: ready(said(ray, log), ports), every_s=0.5)
+    except NodeEndedError:
+        if last:
+            raise
+        return False
 
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
     folder = tempfile.mkdtemp(prefix="r-", dir="/tmp")  # a socket's path is short
-    log = Path(folder) / "head.log"
     given = ["--head", "--dashboard-host=127.0.0.1", "--num-cpus=4", f"--temp-dir={folder}"]
     try:
-        with node(log, (*_OF_HEADS, *_OF_NODES), given, {}) as (process, ports):
+        kinds = (*_OF_HEADS, *_OF_NODES)
+        with node(Path(folder) / "head.log", kinds, given, {}, _answers) as ports:
             url = f"http://127.0.0.1:{ports['dashboard-port']}"
-            wait_until_it_answers(url, process, log)
             yield Head(url, f"127.0.0.1:{ports['port']}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -91,29 +121,26 @@ def another_node(head: Head, tmp_path: Path) -> Iterator[Path]:
     policy, log = tmp_path / "policy.yaml", tmp_path / "node.log"
     policy.write_text("limits: {gpus: 1}\n")
     given = [f"--address={head.address}", "--num-cpus=1"]
-    with node(log, _OF_NODES, given, {"AUGMENT_POLICY": str(policy)}) as (process, _):
-        wait_until(lambda: "Ray runtime started" in said(process, log))
+    env = {"AUGMENT_POLICY": str(policy)}
+    with node(log, _OF_NODES, given, env, lambda text, _: "Ray runtime started" in text):
         yield policy
 
 
-def wait_until_it_answers(url: str, ray: subprocess.Popen[bytes], log: Path) -> None:
+def _answers(text: str, ports: Mapping[str, int]) -> bool:
     """`api/gcs_healthz` needs no token."""
-
-    def answers() -> bool:
-        said(ray, log)
-        try:
-            with urllib.request.urlopen(f"{url}/api/gcs_healthz", timeout=30):
-                return True
-        except OSError:
-            return False
-
-    wait_until(answers, every_s=0.5)
+    url = f"http://127.0.0.1:{ports['dashboard-port']}/api/gcs_healthz"
+    try:
+        with urllib.request.urlopen(url, timeout=30):
+            return True
+    except OSError:
+        return False
 
 
 def said(ray: subprocess.Popen[bytes], log: Path) -> str:
-    """What a node has said up to now; fails where it has ended."""
+    """What a node has said up to now. Raises: NodeEndedError."""
     text = log.read_text()
-    assert ray.poll() is None, text[-3000:]
+    if ray.poll() is not None:
+        raise NodeEndedError(text[-3000:])
     return text
 
 
