@@ -1,4 +1,4 @@
-"""Names of the images that stand in Parquet files, to see which are equal byte for byte.
+"""The images that stand in Parquet files, as they are compared byte for byte.
 
 Their bytes lie in the column, so all of it is read: only where it is not too much. Where the column
 holds paths, the files are compared.
@@ -6,15 +6,15 @@ holds paths, the files are compared.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augment.errors import RequestError, SampleError, StorageError
-from augment.sources.equal_files import equal_files, names_of
+from augment.sources.equal_files import Images, name_parts
 from augment.sources.listing import Listing
 from augment.sources.parquet_file import group_bytes, open_parquet, rows_at_once
 from augment.sources.parquet_images import ImagePath, Item, items, plain
@@ -33,12 +33,11 @@ class _TooMuch(Exception):  # noqa: N818 - it ends a count
     """There is more than may be read."""
 
 
-def hash_images(
+def see_images(
     spec: ParquetSource, listing: Listing, most: int, options: Options | None = None
-) -> np.ndarray | str:
-    """(rows, 2) uint64 in the order of the listing: equal for equal images, (0, 0) where one
-    cannot be read. An image in a column and one in a file are not compared. A text where nothing
-    was compared, and why: the images take more than `most` bytes.
+) -> Images | str:
+    """The images in the order of the listing. A text where none was looked at, and why: they take
+    more than `most` bytes, or name too many files.
 
     Raises:
         StorageError: the source cannot be reached.
@@ -56,17 +55,36 @@ def hash_images(
     texts = sorted({x for some in found.values() for x in some if isinstance(x, str)})
     if not folder.is_local and len(texts) > MAX_REMOTE_PATHS:
         return f"its rows name {len(texts)} files, of which up to {MAX_REMOTE_PATHS} are asked for"
-    files = dict(zip(texts, _of_files(folder, texts), strict=True))
-    names = {
-        file: names_of([files[x] if isinstance(x, str) else x for x in some])
-        for file, some in found.items()
-    }
-    out = np.zeros((listing.table.num_rows, 2), np.uint64)
-    for at, locator in enumerate(listing.table.column("locator").to_pylist()):
+    infos = in_order(lambda text: _file(folder, text), texts, in_threads=not folder.is_local)
+    files = dict(zip(texts, infos, strict=True))
+    return _images(folder, listing.table.column("locator").to_pylist(), found, files)
+
+
+def _images(
+    folder: Folder,
+    locators: Sequence[str],
+    found: Mapping[str, Sequence[bytes | str]],
+    files: Mapping[str, FileInfo | None],
+) -> Images:
+    """Of each row what is known of it: its file, or its parts; its size is 0 where neither is."""
+    rows = np.zeros((len(locators), 1 + 3 * 2), np.uint64)
+    there: list[FileInfo | None] = []
+    for at, locator in enumerate(locators):
         file, _, row = locator.rpartition("#")
-        if int(row) < len(names[file]):
-            out[at] = names[file][int(row)]
-    return out
+        one = found[file][int(row)] if int(row) < len(found[file]) else b""
+        there.append(files[one] if isinstance(one, str) else None)
+        if isinstance(one, bytes) and one:
+            rows[at] = np.frombuffer(one, np.uint64)
+    sizes = rows[:, 0].astype(np.int64)
+    filed = [at for at, info in enumerate(there) if info is not None]
+    sizes[filed] = [info.size for info in there if info is not None]
+    return Images(
+        folder,
+        pa.array([info and info.path for info in there], pa.string()),
+        sizes,
+        pa.array([info and info.token for info in there], pa.string()),
+        rows[:, 1:].reshape(-1, 3, 2),
+    )
 
 
 def _size(folder: Folder, file: str) -> int:
@@ -86,8 +104,8 @@ class _Seen:
         self._folder, self._column, self._left = folder, column, most
 
     def rows(self, file: str) -> list[bytes | str]:
-        """A digest of the bytes of each row of a file, or its path; of fewer rows where it breaks
-        off, which these will tell. Raises: _TooMuch."""
+        """The size and the names of the parts of each row of a file (b"" where it is no image), or
+        its path; of fewer rows where it breaks off, which these will tell. Raises: _TooMuch."""
         found: list[bytes | str] = []
         try:
             with open_parquet(self._folder, file) as parquet:
@@ -111,32 +129,12 @@ class _Seen:
         self._left -= len(item)
         if self._left < 0:
             raise _TooMuch
-        return hashlib.sha256(b"bytes:" + item).digest()
+        return len(item).to_bytes(8, sys.byteorder) + name_parts(item) if item else b""
 
 
 def _raise_if_away(folder: Folder, error: Exception) -> None:
     if isinstance(error, StorageError) and not about_one_file(folder, error):
         raise error
-
-
-# ---- files that rows name --------------------------------------------------------------
-
-
-def _of_files(folder: Folder, texts: Sequence[str]) -> Iterator[bytes]:
-    """A digest for each path, equal for files of equal bytes; b"" for what is no file."""
-    infos = list(in_order(lambda text: _file(folder, text), texts, in_threads=not folder.is_local))
-    there = sorted({info for info in infos if info is not None})
-    columns = zip(*there, strict=True) if there else ((), (), ())
-    kinds = (pa.string(), pa.int64(), pa.string())
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
-    groups = equal_files(folder, pa.table(arrays, names=["locator", "size", "token"])).tolist()
-    first: dict[int, str] = {}
-    names: dict[str, str] = {}
-    for info, group in zip(there, groups, strict=True):
-        names[info.path] = info.path if group < 0 else first.setdefault(group, info.path)
-    for found in infos:
-        name = None if found is None else names[found.path]
-        yield b"" if name is None else hashlib.sha256(b"path:" + name.encode()).digest()
 
 
 def _file(folder: Folder, text: str) -> FileInfo | None:

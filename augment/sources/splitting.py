@@ -18,15 +18,19 @@ def draw_splits(
     keys: np.ndarray,
     shares: Sequence[float],
     groups: np.ndarray | None = None,
+    allowed: np.ndarray | None = None,
 ) -> np.ndarray:
     """Split number (int32) of each row: every class is put in the order of its keys and cut
     so that each split gets its share, rounded by largest remainder, ties by position.
 
     groups: (n,) int64, rows that may not be parted have one number, -1: a row alone. They are
-    placed first, the largest before the smaller ones, each in a split drawn by its lowest key
-    among those with room for all of it; rows alone fill up what is left. So the numbers are
-    those of a draw without groups, unless a group fits nowhere: then it goes where it is over
-    by least, and the other splits of its classes have as many fewer.
+    placed first, those with the fewest splits to go to, of these the largest, each in a split
+    drawn by its lowest key among those with room for all of it; rows alone fill up what is left.
+    So the numbers are those of a draw without groups, unless a group fits nowhere: then it goes
+    where it is over by least, and the other splits of its classes have as many fewer.
+
+    allowed: (n, splits) bool, where the rows of a group may go, alike and at least one for all of
+    its rows; None: anywhere. Of a row alone it is not asked.
 
     labels: (n,) class numbers. keys: (n, 2) uint64. shares: sum to 1 (made to exactly).
     """
@@ -35,7 +39,9 @@ def draw_splits(
     room = [_apportion(size, parts) for size in sizes.tolist()]
     out = np.full(len(labels), -1, np.int32)
     if groups is not None and (groups >= 0).any():
-        _place_groups(labels, keys, groups, room, out)
+        if allowed is None:
+            allowed = np.ones((len(labels), len(parts)), bool)
+        _place_groups(labels, keys, groups, allowed, room, out)
     alone = np.flatnonzero(out < 0)
     order = alone[np.lexsort((keys[alone, 1], keys[alone, 0], labels[alone]))]
     start = 0
@@ -51,6 +57,7 @@ def _place_groups(
     labels: np.ndarray,
     keys: np.ndarray,
     groups: np.ndarray,
+    allowed: np.ndarray,
     room: list[list[int]],
     out: np.ndarray,
 ) -> None:
@@ -61,21 +68,22 @@ def _place_groups(
     found = []
     for rows in np.split(members, starts[1:]):
         first = keys[rows[0]].tolist()  # the lowest key of the group
-        found.append((-rows.size, first, rows))
-    found.sort(key=lambda group: group[:2])
-    for _, (_, draw), rows in found:
+        found.append((int(allowed[rows[0]].sum()), -rows.size, first, rows))
+    found.sort(key=lambda group: group[:3])
+    for _, _, (_, draw), rows in found:
         classes, counts = np.unique(labels[rows], return_counts=True)
         needs = list(zip(classes.tolist(), counts.tolist(), strict=True))
-        split = _split_for(needs, room, draw)
+        split = _split_for(needs, room, np.flatnonzero(allowed[rows[0]]).tolist(), draw)
         out[rows] = split
         for label, n in needs:
             room[label][split] -= n
 
 
-def _split_for(needs: Sequence[tuple[int, int]], room: list[list[int]], draw: int) -> int:
-    """A split with room for so many rows of some classes, each as likely as it has room; where
-    there is none, the one that would be over by least. draw: 64 random bits."""
-    splits = range(len(room[needs[0][0]]))
+def _split_for(
+    needs: Sequence[tuple[int, int]], room: list[list[int]], splits: Sequence[int], draw: int
+) -> int:
+    """One of the splits, with room for so many rows of some classes, each as likely as it has
+    room; where there is none, the one that would be over by least. draw: 64 random bits."""
     fit = [s for s in splits if all(room[label][s] >= n for label, n in needs)]
     if not fit:
         return min(splits, key=lambda s: (sum(max(0, n - room[c][s]) for c, n in needs), s))

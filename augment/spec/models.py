@@ -41,7 +41,8 @@ class SourceBase(Spec):
     splits: dict[Name, Annotated[str | Share, BeforeValidator(resolve)]]
     """Split of the result -> what of the source goes into it: a folder or value of the source's own
     split (text), or a share (numbers that sum to 1: drawn by `split_seed`, each class divided by
-    itself and rounded by largest remainder). All texts or all shares."""
+    itself and rounded by largest remainder; an image that equals others byte for byte, in this
+    source or another one, goes where they go). All texts or all shares."""
     label_map: LabelMap | None = None
     """How the source's labels become classes; not given: each label is a class."""
     max_per_class: Annotated[int, Field(ge=1)] | None = None

@@ -477,7 +477,7 @@ def test_plan_says_how_splits_are_drawn_and_which_copies_change_nothing(
     draws = found["draws"]
     assert draws["split_seed"] == 5
     assert draws["equal_images"] == {
-        "digits": {"images": 24, "equal": 6, "groups": 3, "skipped": ""}
+        "digits": {"images": 24, "equal": 6, "groups": 3, "skipped": "", "apart": 0}
     }
     (idle,) = found["idle_copies"]
     assert (idle["augmentation"], idle["chance"]) == ("coin", 0.5)
@@ -486,7 +486,8 @@ def test_plan_says_how_splits_are_drawn_and_which_copies_change_nothing(
     digest = draws["split_digests"]["digits"]
     assert f"splits of digits: drawn with split_seed 5, split_digest {digest}\n" in said
     twins = (
-        "equal images of digits: 6 of 24 have a twin, 3 different ones; each stands in one split"
+        "equal images of digits: 6 of 24 have a twin here or in another source, 3 different ones; "
+        "each stands in one split"
     )
     assert f"{twins}\n" in said
     assert (

@@ -68,3 +68,31 @@ def test_a_test_image_in_the_training_folder_is_not_ok(tmp_path: Path) -> None:
     assert leak.endswith("; 1 row is made from it")
     assert "'train/0/leak.png'" in leak
     assert found(result, "one_class") == ["1 image stands under the classes '0' and '2'"]
+
+
+def test_sources_that_share_images_are_drawn_as_one(tmp_path: Path) -> None:
+    """A folder, the same images again in another one, and a test set of some of them."""
+    write_digits(tmp_path / "data", COUNTS, test=0)
+    train = tmp_path / "data" / "train"
+    for path in sorted(train.rglob("*.png")):
+        for folder in ("again", *(["held"] if path.name.endswith("0.png") else [])):
+            twin = tmp_path / folder / path.relative_to(train)
+            twin.parent.mkdir(parents=True, exist_ok=True)
+            twin.write_bytes(path.read_bytes())
+    shares = {"train": 0.5, "val": 0.25, "test": 0.25}
+    split = {"digits": shares, "again": {"train": 0.5, "test": 0.5}, "held": {"test": "."}}
+    uris = {"digits": train, "again": tmp_path / "again", "held": tmp_path / "held"}
+    sources = {
+        name: {"format": "imagefolder", "uri": str(uris[name]), "splits": splits}
+        for name, splits in split.items()
+    }
+    result = run(load_spec(job_document(tmp_path, sources=sources)), engine="local")
+    assert found(result, "splits") == []
+    rows = [r for r in rows_of(open_dataset(result.output).to_table()) if r["origin"] == "real"]
+    held = {r["sha256"] for r in rows if r["source"]["name"] == "held"}
+    assert held
+    splits: dict[str, set[str]] = {}
+    for row in rows:
+        splits.setdefault(row["sha256"], set()).add(row["split"])
+    assert {splits[image].pop() for image in held} == {"test"}
+    assert {len(some) for image, some in splits.items() if image not in held} == {1}

@@ -16,7 +16,7 @@ from augment.errors import PlanError
 from augment.sample import CENSUS_SCHEMA
 from augment.seeds import normalise_locator, order_key
 from augment.sources import Census, take_census
-from augment.sources.census import _identities
+from augment.sources.part import identities_of
 from augment.spec import Job, JobSpec
 from augment.storage import Folder
 from tests.sources.losses import left
@@ -286,7 +286,7 @@ def test_names_that_collide_are_refused(tmp_path):
 
 def test_the_order_of_names_is_the_one_of_ids():
     names = ["a\\b.png", f"{NFD}.png", "z.png", NFC + "x", "日本", "ＡＢ"]
-    got = _identities(pa.chunked_array([names])).to_pylist()
+    got = identities_of(pa.chunked_array([names])).to_pylist()
     assert got == [normalise_locator(n) for n in names]
 
 

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from augment.sources import take_census
 from augment.sources.equal import EqualTold
-from augment.sources.equal_files import HEAD_BYTES, equal_files
+from augment.sources.equal_files import HEAD_BYTES, Images, equal_files
 from augment.sources.listing import LISTING_SCHEMA
 from augment.sources.parquet import list_parquet
-from augment.sources.parquet_equal import hash_images
+from augment.sources.parquet_equal import see_images
 from augment.spec.models import ParquetSource
 from augment.storage import Folder
 from tests.sources.test_census import folder_job, job, png
@@ -63,6 +63,15 @@ def listing(folder: Folder, paths: Sequence[str]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=LISTING_SCHEMA)
 
 
+def images(folder: Folder, table: pa.Table) -> Images:
+    return Images(folder, table["locator"], table["size"].to_numpy(), table["token"])
+
+
+def of_files(folder: Folder, table: pa.Table) -> np.ndarray:
+    (groups,) = equal_files([images(folder, table)])
+    return groups
+
+
 def sets(groups: np.ndarray) -> set[frozenset[int]]:
     return {frozenset(np.flatnonzero(groups == g).tolist()) for g in np.unique(groups[groups >= 0])}
 
@@ -82,7 +91,7 @@ def test_equal_are_those_with_equal_bytes(
         data = bytearray(LARGE[: (9, 10, HEAD_BYTES + 1, len(LARGE))[size]])
         data[0], data[len(data) // 2], data[-1] = first, middle, first % 2
         files[f"{i}.bin"] = bytes(data)
-    groups = equal_files(folder, write(folder, files)) if files else np.empty(0, np.int64)
+    groups = of_files(folder, write(folder, files)) if files else np.empty(0, np.int64)
     by_bytes: dict[bytes, list[int]] = {}
     for i, data in enumerate(files.values()):
         by_bytes.setdefault(data, []).append(i)
@@ -104,7 +113,7 @@ def test_no_more_is_read_than_it_takes(tmp_path: Path) -> None:
         "small": b"small",
         "twins": b"small",
     }
-    assert sets(equal_files(folder, write(folder, files))) == {
+    assert sets(of_files(folder, write(folder, files))) == {
         frozenset({3, 5}), frozenset({6, 7})
     }  # fmt: skip
     assert folder.starts == dict.fromkeys(set(files) - {"alone"}, 1)
@@ -117,14 +126,14 @@ def test_a_file_that_cannot_be_read_equals_none(tmp_path: Path) -> None:
     os.remove(tmp_path / "gone")
     (tmp_path / "b").unlink()
     (tmp_path / "b").mkdir()
-    assert equal_files(folder, table).tolist() == [-1] * 5
+    assert of_files(folder, table).tolist() == [-1] * 5
 
 
 def test_sizes_need_not_be_known(tmp_path: Path) -> None:
     folder = Folder(str(tmp_path))
     table = write(folder, {"a": LARGE, "b": LARGE, "c": LARGE[:-1], "d": b"x"})
     unknown = table.set_column(3, "size", pa.array([-1] * 4, pa.int64()))
-    assert sets(equal_files(folder, unknown)) == {frozenset({0, 1})}
+    assert sets(of_files(folder, unknown)) == {frozenset({0, 1})}
 
 
 def test_a_store_that_tells_md5_is_not_read(s3: S3Server) -> None:
@@ -133,7 +142,7 @@ def test_a_store_that_tells_md5_is_not_read(s3: S3Server) -> None:
     files = {f"{i}": bytes([i // 2]) * 3000 for i in range(12)}
     table = write(folder, files)
     s3.seen.clear()
-    assert sets(equal_files(folder, table)) == {frozenset({i, i + 1}) for i in range(0, 12, 2)}
+    assert sets(of_files(folder, table)) == {frozenset({i, i + 1}) for i in range(0, 12, 2)}
     assert sum(folder.opens.values()) == 1 + 0
     assert folder.starts == dict.fromkeys(files, 1)
 
@@ -143,11 +152,11 @@ def test_tags_that_are_no_md5_are_not_believed(s3: S3Server) -> None:
     folder = Counting(f"{s3.bucket()}/files", s3.options())
     table = write(folder, {f"{i}": bytes([i // 2]) * 3000 for i in range(4)})
     other = [f"3000-{i:032x}" for i in range(4)]
-    assert sets(equal_files(folder, table.set_column(4, "token", pa.array(other)))) == {
+    assert sets(of_files(folder, table.set_column(4, "token", pa.array(other)))) == {
         frozenset({0, 1}), frozenset({2, 3})
     }  # fmt: skip
     mixed = [table["token"][0].as_py(), "3000-abc-2", "3000-def-2", table["token"][3].as_py()]
-    found = equal_files(folder, table.set_column(4, "token", pa.array(mixed)))
+    found = of_files(folder, table.set_column(4, "token", pa.array(mixed)))
     assert sets(found) == {frozenset({0, 1}), frozenset({2, 3})}
 
 
@@ -251,16 +260,16 @@ def test_what_is_too_large_to_read_for_it_is_said(tmp_path: Path) -> None:
     assert (tmp_path / "x.parquet").stat().st_size < 100_000
     spec = ParquetSource(format="parquet", uri=str(tmp_path), splits=SHARES)
     found = list_parquet("rows", spec)
-    said = hash_images(spec, found, 100_000)
+    said = see_images(spec, found, 100_000)
     assert isinstance(said, str)
     assert re.fullmatch(
         r"its row groups take \d{6} bytes, of which up to 100000 are read for it", said
     )
-    said = hash_images(spec, found, 300_000)  # its footer says less: it holds the value once
+    said = see_images(spec, found, 300_000)  # its footer says less: it holds the value once
     assert said == "its images take over 300000 bytes, and no more are read for it"
-    names = hash_images(spec, found, 1 << 30)
-    assert isinstance(names, np.ndarray)
-    assert np.unique(names, axis=0).shape == (1, 2)
+    seen = see_images(spec, found, 1 << 30)
+    assert isinstance(seen, Images)
+    assert equal_files([seen])[0].tolist() == [0] * 6
 
 
 @pytest.mark.parametrize(
@@ -279,6 +288,7 @@ def test_a_parquet_file_that_breaks_off_is_told_by_its_rows(tmp_path: Path) -> N
     found = list_parquet("rows", spec)
     data = (tmp_path / "x.parquet").read_bytes()
     (tmp_path / "x.parquet").write_bytes(data[:60] + bytes(200) + data[260:])
-    names = hash_images(spec, found, 1 << 20)
-    assert isinstance(names, np.ndarray)
-    assert names.shape == (6, 2)
+    seen = see_images(spec, found, 1 << 20)
+    assert isinstance(seen, Images)
+    assert seen.sizes.shape == (6,)
+    assert seen.sizes[-1] == 0

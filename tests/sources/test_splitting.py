@@ -95,6 +95,45 @@ def test_what_may_not_be_parted_stays_together(
             np.testing.assert_array_equal(found, wanted)
 
 
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(LABELS, GROUPS, st.lists(st.integers(1, 15), min_size=10, max_size=10), WEIGHTS)
+def test_a_group_goes_where_it_may(
+    some: list[int], numbers: list[int], where: list[int], weights: list[int]
+) -> None:
+    """The others are drawn so that the numbers are those of the shares where they can be."""
+    n, splits = len(some), len(weights)
+    shares = [w / sum(weights) for w in weights]
+    keys, labels = keys_of(n), np.array(some, np.int64)
+    groups = np.array(numbers[:n], np.int64)
+    may = np.array([[bool(w >> s & 1) for s in range(splits)] for w in where]).reshape(10, splits)
+    may |= ~may.any(axis=1, keepdims=True)
+    drawn = draw_splits(labels, keys, shares, groups, may[groups])
+    rows = groups >= 0
+    assert may[groups[rows], drawn[rows]].all()
+    for group in set(groups[rows].tolist()):
+        assert len(set(drawn[groups == group].tolist())) == 1
+    for label in set(some):
+        own = labels == label
+        most = np.bincount(draw_splits(labels, keys, shares)[own], minlength=splits)
+        there = np.bincount(drawn[own & rows], minlength=splits)
+        found = np.bincount(drawn[own], minlength=splits)
+        if (there <= most).all():
+            np.testing.assert_array_equal(found, most)
+        else:
+            assert (found[there > most] == there[there > most]).all()
+
+
+def test_a_group_with_one_split_to_go_to_takes_its_room_first() -> None:
+    """Although another one is larger."""
+    labels, keys = np.zeros(10, np.int64), keys_of(10)
+    groups = np.array([0] * 3 + [1] * 2 + [-1] * 5)
+    allowed = np.ones((10, 2), bool)
+    allowed[3:5, 0] = False
+    drawn = draw_splits(labels, keys, [0.7, 0.3], groups, allowed)
+    assert drawn[:5].tolist() == [0, 0, 0, 1, 1]
+    assert np.bincount(drawn).tolist() == [7, 3]
+
+
 def test_a_draw_without_groups_is_what_it_was() -> None:
     keys, labels = keys_of(60), np.arange(60) % 3
     for groups in (None, np.full(60, -1)):

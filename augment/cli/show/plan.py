@@ -76,9 +76,12 @@ def show_draws(census: Census, split_seed: int, *, everything: bool = False) -> 
                 "tells them"
             )
         elif told.equal:
+            where = "each stands in one split"
+            if told.apart:
+                where = f"{told.apart} of them stand in another split too: the audit will fail"
             say(
-                f"equal images of {name(source)}: {told.equal} of {told.images} have a twin, "
-                f"{told.groups} different ones; each stands in one split"
+                f"equal images of {name(source)}: {told.equal} of {told.images} have a twin here "
+                f"or in another source, {told.groups} different ones; {where}"
             )
 
 
