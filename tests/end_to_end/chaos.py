@@ -33,6 +33,7 @@ from augment.api import open_dataset
 from augment.policy import VARIABLE
 from tests.end_to_end.jobs import job_document, rows_of, write_digits, write_job
 from tests.end_to_end.runs import EPOCH, published, records, state
+from tests.ray_starts import started
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -97,17 +98,19 @@ class Cluster:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster as RayCluster
 
-        self._cluster = RayCluster(
-            initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
-        )
-        self._nodes = [self._cluster.add_node(num_cpus=2) for _ in range(2)]
+        head = {"num_cpus": 2, "include_dashboard": False}
+        self._cluster = started(lambda: RayCluster(initialize_head=True, head_node_args=head))
+        self._nodes = [self._another() for _ in range(2)]
         self.address: str = self._cluster.address
 
     def kill_node(self, which: int) -> None:
         """One node and all that runs on it; another takes its place."""
         node = self._nodes.pop(which % len(self._nodes))
         self._cluster.remove_node(node, allow_graceful=False)
-        self._nodes.append(self._cluster.add_node(num_cpus=2))
+        self._nodes.append(self._another())
+
+    def _another(self) -> Any:
+        return started(lambda: self._cluster.add_node(num_cpus=2))
 
     def actors(self) -> list[int]:
         """Processes of this cluster that run an actor of a pool."""

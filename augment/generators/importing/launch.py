@@ -29,8 +29,6 @@ from augment.storage.node_cache import node_cache
 _GIB = 1 << 30
 _ROOM = 4 * _GIB
 """Address space for Python, numpy and pydantic, of which little is used."""
-_PATIENCE = 10
-"""Seconds that may pass for each of CPU time: a process that only waits ends as well."""
 _TIMES_FILE = 6
 """Address space per byte of the checkpoint: the mapped file, its numbers as float32, and the
 new file as it is written."""
@@ -39,11 +37,13 @@ new file as it is written."""
 @dataclass(frozen=True)
 class Bounds:
     """Of the child process. memory: GiB of address space while the checkpoint is read; None:
-    4 + 6 x its size. smoke_memory: GiB while its network is tried. cpu_seconds: in all."""
+    4 + 6 x its size. smoke_memory: GiB while its network is tried. cpu_seconds: in all.
+    patience: how many times that may pass by the clock: one that only waits ends as well."""
 
     memory: float | None = None
     smoke_memory: float = 64.0
     cpu_seconds: int = 1800
+    patience: float = 10
 
 
 @dataclass(frozen=True)
@@ -146,12 +146,12 @@ def _ask(request: Mapping[str, Any], path: Path, bounds: Bounds, source: str) ->
             text=True,
             check=False,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
-            timeout=_PATIENCE * bounds.cpu_seconds,
+            timeout=bounds.patience * bounds.cpu_seconds,
         )
     except subprocess.TimeoutExpired:
         raise CheckpointError(
-            f"{source}: the import took longer than {_PATIENCE} x {bounds.cpu_seconds} s, most of "
-            "them without work of its own; look at the disk, or raise --cpu-seconds"
+            f"{source}: the import took longer than {bounds.patience:g} x {bounds.cpu_seconds} s, "
+            "most of them without work of its own; look at the disk, or raise --cpu-seconds"
         ) from None
     if done.returncode or not done.stdout:
         raise _ended(done, source, bounds)

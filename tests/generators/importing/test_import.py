@@ -316,7 +316,18 @@ def test_too_little_memory_is_said(tmp_path: Path) -> None:
 def test_too_little_time_is_said(tmp_path: Path, stylegan: tuple[Path, Path, Arrays]) -> None:
     request = ImportRequest(str(stylegan[0]), str(tmp_path / "out"))
     with pytest.raises(CheckpointError, match=r"used more than 1 s of CPU time, or was killed; gi"):
-        import_checkpoint(request, Bounds(cpu_seconds=1))
+        import_checkpoint(request, Bounds(cpu_seconds=1, patience=600))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_import_that_only_waits_ends_too(
+    tmp_path: Path, stylegan: tuple[Path, Path, Arrays]
+) -> None:
+    request = ImportRequest(str(stylegan[0]), str(tmp_path / "out"))
+    with pytest.raises(
+        CheckpointError, match=r"the import took longer than 0\.001 x 60 s, most of"
+    ):
+        import_checkpoint(request, Bounds(cpu_seconds=60, patience=0.001))
     assert list(tmp_path.iterdir()) == []
 
 

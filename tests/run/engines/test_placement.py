@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import ray
 from augment.run.engines.engine import Resources
 from augment.run.engines.ray_engine import RayEngine
+from tests.ray_starts import started
 
 quiet = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
-ray.init("local", num_cpus=8, num_gpus=4, **quiet)
+started(lambda: ray.init("local", num_cpus=8, num_gpus=4, **quiet))
 
 class Looks:
     # its first unit waits until so many workers of its stage have one: then all of them had some,

@@ -15,6 +15,7 @@ import numpy as np
 import ray
 from augment.run.engines.engine import Resources
 from augment.run.engines.ray_engine import RayEngine
+from tests.ray_starts import started
 
 class Waits:
     def __init__(self, folder):
@@ -38,10 +39,12 @@ class Task:
 
 units = [str(i) for i in range(30)]
 quiet = {"logging_level": "ERROR", "log_to_driver": False}
+alone = {"include_dashboard": False}
 """
 
 FULL = """
-ray.init("local", num_cpus=4, object_store_memory=80 << 20, include_dashboard=False, **quiet)
+small = {"num_cpus": 4, "object_store_memory": 80 << 20}
+started(lambda: ray.init("local", **small, **alone, **quiet))
 held = [ray.put(np.zeros(8 << 20, np.uint8)) for _ in range(12)]  # more than there is room for
 found = [json.loads(r) for r in RayEngine().run(Task(sys.argv[1]), units, Resources(2, 0.5))]
 print(json.dumps({"held": len(held), "found": found}))
@@ -50,8 +53,9 @@ ray.shutdown()
 
 NODE = """
 from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
+head = {"num_cpus": 1, **alone}
+cluster = started(lambda: Cluster(initialize_head=True, head_node_args=head))
+nodes = [started(lambda: cluster.add_node(num_cpus=2)) for _ in range(2)]
 ray.init(address=cluster.address, **quiet)
 found = []
 for result in RayEngine().run(Task(sys.argv[1]), units, Resources(4, 1.0)):
