@@ -9,10 +9,11 @@ TEST_PROCESSES ?= 3
 CHAOS_ARGS ?= --moments 50 --seed 1
 FUZZ_ARGS ?= --seconds 60 --seed 1
 
-.PHONY: help demo test check lint types contracts unit chaos fuzz schemas format clean
+.PHONY: help demo test check lint types contracts unit chaos fuzz schemas surface \
+	surface-record format clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -35,7 +36,7 @@ demo: .venv/demo  ## extend a long-tailed set of real handwritten digits; prints
 
 test: check unit  ## every check and every test
 
-check: lint types contracts  ## format, lint, types, import contracts
+check: lint types contracts surface  ## format, lint, types, import contracts, API breaks
 
 lint: .venv/ready
 	$(BIN)/ruff format --check augment jobs examples benchmarks tests
@@ -46,6 +47,12 @@ types: .venv/ready
 
 contracts: .venv/ready
 	$(BIN)/lint-imports
+
+surface: .venv/ready  ## compare what others build on with the last release; a break fails
+	$(BIN)/python -m tests.surface
+
+surface-record: .venv/ready  ## record it, with a release (CONTRIBUTING.md, An API break)
+	$(BIN)/python -m tests.surface --record
 
 unit: .venv/ready
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
