@@ -127,23 +127,22 @@ def run(
     Raises:
         RequestError, GateError, InterruptedRun: see `augment.errors`.
     """
-    from augment.run import run as run_job
+    from augment.run import How, carry_out, now
     from augment.run.watch.observing import observing
 
     with (
         observing(job, profile=profile, reporter=reporter) as observers,
         open_engine(job, engine) as chosen,
     ):
-        return run_job(
-            job,
-            chosen,
+        how = How(
             reporter=reporter,
-            clock=clock,
+            clock=clock or now,
             takeover=takeover,
             measure=measure,
             despite_limits=despite_limits,
             observers=observers,
         )
+        return carry_out(job, chosen, "run", how)
 
 
 def status(output: str, *, options: Options | None = None) -> Status:

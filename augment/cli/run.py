@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from augment import streams
 from augment.cli.common import RESUMES, Keeping, foldable, load
@@ -15,7 +15,7 @@ from augment.cli.submit import add_despite_limits
 from augment.places import is_local
 
 if TYPE_CHECKING:
-    from augment.run import Engine
+    from augment.run import Engine, How
     from augment.spec import Job
 
 Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -99,24 +99,19 @@ def _looked_at(arguments: argparse.Namespace) -> Job:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from augment.run import run
-
-    return _carry_out(arguments, run)
+    return _to_data_set(arguments, "run")
 
 
 def _mix(arguments: argparse.Namespace) -> int:
-    from augment.run import mix
-
-    return _carry_out(arguments, mix)
+    return _to_data_set(arguments, "mix")
 
 
-def _carry_out(arguments: argparse.Namespace, verb: Any) -> int:
+def _to_data_set(arguments: argparse.Namespace, verb: Literal["run", "mix"]) -> int:
     from augment.cli.show.run import show_result
+    from augment.run import carry_out
 
-    with _opened_run(arguments) as (job, engine, log, told):
-        measure = {"measure": True} if getattr(arguments, "measure", False) else {}
-        asked = {"takeover": arguments.takeover, "despite_limits": arguments.despite_limits}
-        result = verb(job, engine, **asked, **measure, **told)
+    with _opened_run(arguments) as (job, engine, log, how):
+        result = carry_out(job, engine, verb, how)
     if arguments.json:
         streams.tell(result.to_json() | {"log": log})
     else:
@@ -125,12 +120,11 @@ def _carry_out(arguments: argparse.Namespace, verb: Any) -> int:
 
 
 @contextlib.contextmanager
-def _opened_run(
-    arguments: argparse.Namespace,
-) -> Iterator[tuple[Job, Engine, str, dict[str, Any]]]:
-    """The job, its engine, its log, and who is told of the run: reporter and observers."""
+def _opened_run(arguments: argparse.Namespace) -> Iterator[tuple[Job, Engine, str, How]]:
+    """The job, its engine, its log, and how it is carried out."""
     from augment.api import open_engine
     from augment.cli.show import session as terminal
+    from augment.run import How
     from augment.run.watch.observing import observing
 
     job = load(arguments)
@@ -139,17 +133,22 @@ def _opened_run(
         observing(job, profile=arguments.profile, reporter=session.reporter) as observers,
         open_engine(job, arguments.engine) as engine,
     ):
-        told = {"reporter": Keeping(session.reporter, arguments), "observers": observers}
-        yield job, engine, session.log, told
+        how = How(
+            reporter=Keeping(session.reporter, arguments),
+            takeover=arguments.takeover,
+            measure=getattr(arguments, "measure", False),
+            despite_limits=arguments.despite_limits,
+            observers=observers,
+        )
+        yield job, engine, session.log, how
 
 
 def _synthesize(arguments: argparse.Namespace) -> int:
     from augment.cli.show.run import show_synthesis, synthesis_json
-    from augment.run import fill_pool
+    from augment.run import carry_out
 
-    with _opened_run(arguments) as (job, engine, log, told):
-        asked = {"takeover": arguments.takeover, "despite_limits": arguments.despite_limits}
-        result = fill_pool(job, engine, measure=arguments.measure, **asked, **told)
+    with _opened_run(arguments) as (job, engine, log, how):
+        result = carry_out(job, engine, "synthesize", how)
     if arguments.json:
         streams.tell(synthesis_json(result, job.spec.pool, log))
     else:

@@ -9,7 +9,7 @@ rooms, each of which may use those after it: `upkeep`, `mixing`, `synthesis`, th
 from augment.run.clock import now
 from augment.run.engines.engine import Engine, Resources, Task, Worker
 from augment.run.engines.local_engine import LocalEngine
-from augment.run.pipeline import RunResult, fill_pool, mix, run
+from augment.run.pipeline import How, RunResult, Verb, carry_out
 from augment.run.prepare import Frozen, Prepared, freeze, plan_job, prepare
 from augment.run.progress import Reporter, Silent
 from augment.run.watch.observing import observing
@@ -18,6 +18,7 @@ from augment.run.watch.telling import Observer, Stage, spanning
 __all__ = [
     "Engine",
     "Frozen",
+    "How",
     "LocalEngine",
     "Observer",
     "Prepared",
@@ -27,14 +28,13 @@ __all__ = [
     "Silent",
     "Stage",
     "Task",
+    "Verb",
     "Worker",
-    "fill_pool",
+    "carry_out",
     "freeze",
-    "mix",
     "now",
     "observing",
     "plan_job",
     "prepare",
-    "run",
     "spanning",
 ]

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, assert_never, overload
 
 from augment.errors import PlanError
 from augment.plan import Plan, broken_limits, unknown_classes
@@ -105,102 +105,81 @@ class RunResult(Outcome):
         }
 
 
-def run(
-    job: Job,
-    engine: Engine,
-    *,
-    reporter: Reporter | None = None,
-    clock: Clock | None = None,
-    takeover: bool = False,
-    measure: bool = False,
-    despite_limits: bool = False,
-    observers: Sequence[Observer] = (),
-) -> RunResult:
-    """Carry a job out, or finish what an earlier run of the same request began.
+Verb = Literal["run", "mix", "synthesize"]
+"""run: the whole path. mix: from what the pool holds, no generator is loaded. synthesize: the pool
+is filled with what the job's plan draws, and that is all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """How a job is carried out, as its caller says; nothing here decides a row.
 
     takeover: do not wait for a run that holds the job's lease, stop it instead.
     measure: time a few batches first, so that the cost can be foreseen and compared.
     despite_limits: go on where the plan breaks limits of the job; the operator's hold.
-    observers: are told of everything beside the reporter.
+    observers: are told of everything beside the reporter."""
+
+    reporter: Reporter | None = None
+    clock: Clock = now
+    takeover: bool = False
+    measure: bool = False
+    despite_limits: bool = False
+    observers: Sequence[Observer] = ()
+
+
+_USUAL = How()
+
+
+@overload
+def carry_out(
+    job: Job, engine: Engine, verb: Literal["run", "mix"] = ..., how: How = ...
+) -> RunResult: ...
+
+
+@overload
+def carry_out(
+    job: Job, engine: Engine, verb: Literal["synthesize"], how: How = ...
+) -> Synthesis: ...
+
+
+def carry_out(
+    job: Job, engine: Engine, verb: Verb = "run", how: How = _USUAL
+) -> RunResult | Synthesis:
+    """Carry a job out, or finish what an earlier run of the same request began.
 
     Raises:
-        RequestError: the request is wrong; nothing was started.
+        RequestError: the request is wrong, or `mix` lacks samples that the plan needs; nothing
+            was started.
         GateError: the plan breaks a limit; nothing was started.
         InterruptedRun: it broke half-way, or another run took it over; calling again resumes.
     """
-    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure, despite_limits)
+    way = _Way(engine, Telling(how.reporter, how.observers), how)
     with logged():
-        return _run(job, way, fill=True)
-
-
-def mix(
-    job: Job,
-    engine: Engine,
-    *,
-    reporter: Reporter | None = None,
-    clock: Clock | None = None,
-    takeover: bool = False,
-    measure: bool = False,
-    despite_limits: bool = False,
-    observers: Sequence[Observer] = (),
-) -> RunResult:
-    """As `run`, from what the pool holds: no generator is loaded.
-
-    Raises:
-        RequestError: the pool lacks samples that the plan needs. Others: see `run`.
-    """
-    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure, despite_limits)
-    with logged():
-        return _run(job, way, fill=False)
-
-
-def fill_pool(
-    job: Job,
-    engine: Engine,
-    *,
-    reporter: Reporter | None = None,
-    clock: Clock | None = None,
-    takeover: bool = False,
-    measure: bool = False,
-    despite_limits: bool = False,
-    observers: Sequence[Observer] = (),
-) -> Synthesis:
-    """The first half: fill the pool with what the job's plan draws.
-
-    Raises: see `run`.
-    """
-    way = Way(engine, Telling(reporter, observers), clock or now, takeover, measure, despite_limits)
-    with logged():
-        prepared = _prepared(job, way)
-        with _turn(prepared, way, "synthesize") as (frozen, crew, journal):
-            synthesis, emptied = _synthesized(frozen, crew)
-            short = any(account.shortfall for account in synthesis.accounts)
-            failed = short and job.spec.on_shortfall == "fail"
-            journal.ends_with(1 if emptied or failed else 0)
-            return replace(synthesis, emptied=list(map(str, emptied)))
+        match verb:
+            case "run" | "mix":
+                return _run(job, way, fill=verb == "run")
+            case "synthesize":
+                return _synthesize(job, way)
+            case _:
+                assert_never(verb)
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a job is carried out, as its caller says."""
-
+class _Way:
     engine: Engine
     reporter: Telling
-    clock: Clock
-    takeover: bool
-    measure: bool
-    despite_limits: bool
+    how: How
 
 
-def _prepared(job: Job, way: Way) -> Prepared:
-    way.clock()  # one that is set wrong is told of before anything begins, also on a later try
+def _prepared(job: Job, way: _Way) -> Prepared:
+    way.how.clock()  # one that is set wrong is told of before anything begins, also on a later try
     with way.reporter.span("prepare"):
         prepared = prepare(job)
     way.reporter.named(prepared.job_id, prepared.job, way.engine.name)
     return prepared
 
 
-def _frozen(prepared: Prepared, way: Way) -> Frozen:
+def _frozen(prepared: Prepared, way: _Way) -> Frozen:
     """The plan, which breaks no limit, or may, or has been carried out already."""
 
     limits, done = prepared.job.spec.limits, functools.cache(lambda: committed(prepared))
@@ -209,9 +188,9 @@ def _frozen(prepared: Prepared, way: Way) -> Frozen:
         if problems := unknown_classes(prepared.job.spec, plan.classes):
             raise PlanError(problems)
         if broken_limits(plan, limits) and done() is None:
-            refuse_broken(plan, limits, despite=way.despite_limits)
+            refuse_broken(plan, limits, despite=way.how.despite_limits)
 
-    frozen = freeze(prepared, way.clock, way.reporter, judge)
+    frozen = freeze(prepared, way.how.clock, way.reporter, judge)
     if (text := told_despite(frozen.plan, limits)) and done() is None:
         way.reporter.note(text)
     way.reporter.planned(frozen.plan)
@@ -241,7 +220,17 @@ def _synthesized(frozen: Frozen, crew: Crew) -> tuple[Synthesis, list[Emptied]]:
     return synthesis, emptied_draws(frozen.plan, synthesis, spared)
 
 
-def _run(job: Job, way: Way, *, fill: bool) -> RunResult:
+def _synthesize(job: Job, way: _Way) -> Synthesis:
+    prepared = _prepared(job, way)
+    with _turn(prepared, way, "synthesize") as (frozen, crew, journal):
+        synthesis, emptied = _synthesized(frozen, crew)
+        short = any(account.shortfall for account in synthesis.accounts)
+        failed = short and job.spec.on_shortfall == "fail"
+        journal.ends_with(1 if emptied or failed else 0)
+        return replace(synthesis, emptied=list(map(str, emptied)))
+
+
+def _run(job: Job, way: _Way, *, fill: bool) -> RunResult:
     prepared, reporter = _prepared(job, way), way.reporter
     refuse_foreign_output(prepared)
     if (kept := from_provenance(prepared)) and (done_before := committed(prepared)):
@@ -333,14 +322,14 @@ def _card(output: Folder, version: int) -> None:
 
 
 @contextlib.contextmanager
-def _turn(prepared: Prepared, way: Way, verb: str) -> Iterator[tuple[Frozen, Crew, Journal]]:
+def _turn(prepared: Prepared, way: _Way, verb: str) -> Iterator[tuple[Frozen, Crew, Journal]]:
     """The plan; then under the job's lease, once nobody holds an older one: nothing is made
     twice."""
     with journal_of(prepared, verb, way.reporter) as journal:
         frozen = _frozen(prepared, way)
         with Lease(prepared.work.folder, time.time) as own:
             journal.keep()
-            if way.takeover:
+            if way.how.takeover:
                 _take_over(prepared, own, way.reporter)
             _wait_for_turn(prepared.work.folder, own, way.reporter)
             crew = Crew(
@@ -348,8 +337,8 @@ def _turn(prepared: Prepared, way: Way, verb: str) -> Iterator[tuple[Frozen, Cre
                 own,
                 way.reporter,
                 frozen.stamp,
-                measure=way.measure,
-                despite_limits=way.despite_limits,
+                measure=way.how.measure,
+                despite_limits=way.how.despite_limits,
             )
             yield frozen, crew, journal
 

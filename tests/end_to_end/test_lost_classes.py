@@ -18,7 +18,7 @@ from PIL import Image
 from augment.api import audit, load_spec, open_dataset, run, status
 from augment.cli import main
 from augment.errors import ErrorBudgetExceeded, GateError, PlanError, RequestError
-from augment.run import LocalEngine, RunResult, fill_pool, mix
+from augment.run import LocalEngine, RunResult, carry_out
 from augment.run.engines.ray_engine import RayEngine
 from augment.run.upkeep.clean import clean
 from augment.run.upkeep.retry import retry
@@ -382,7 +382,7 @@ def test_a_class_of_generated_rows_alone(sound: Path) -> None:
 
 def test_the_two_halves_judge_it_as_well(sound: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = write_job(sound / "job.yaml", generated(sound))
-    result = fill_pool(load_spec(path), LocalEngine())
+    result = carry_out(load_spec(path), LocalEngine(), "synthesize")
     assert [text.partition(":")[0] for text in result.emptied] == [
         f"split train, class '{label}'" for label in COUNTS
     ]
@@ -391,7 +391,7 @@ def test_the_two_halves_judge_it_as_well(sound: Path, capfd: pytest.CaptureFixtu
     assert main(["synthesize", str(path), "--engine", "local", "--json"]) == 1
     assert len(json.loads(capfd.readouterr().out)["emptied"]) == 3
     with pytest.raises(GateError, match="3 cells that were planned have nothing"):
-        mix(load_spec(path), LocalEngine())
+        carry_out(load_spec(path), LocalEngine(), "mix")
     assert not (sound / "out/data").exists()
 
 

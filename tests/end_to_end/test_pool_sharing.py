@@ -18,7 +18,7 @@ from PIL import Image
 
 from augment.api import load_spec, open_dataset, run
 from augment.errors import GateError, RequestError
-from augment.run import LocalEngine, RunResult, fill_pool, mix
+from augment.run import How, LocalEngine, RunResult, carry_out
 from augment.storage import Folder
 from augment.write import Work, live_files, read_xmp, write_shard
 from tests.end_to_end.jobs import (
@@ -70,7 +70,7 @@ def document(data: Path, pool: Path, out: Path, fill: int, **changes: Any) -> di
     return job_document(data, **(defaults | changes))
 
 
-def carry_out(*arguments: Any, **changes: Any) -> RunResult:
+def ran(*arguments: Any, **changes: Any) -> RunResult:
     return run(load_spec(document(*arguments, **changes)), engine="local", clock=clock)
 
 
@@ -115,7 +115,7 @@ def lowest(scores: Scores, least: float, fill: int) -> dict[str, list[int]]:
 @pytest.fixture(scope="module")
 def in_turn(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[RunResult]]:
     root = tmp_path_factory.mktemp("turn")
-    results = [carry_out(data, root / "pool", root / f"out-{n}", n) for n in FILLS]
+    results = [ran(data, root / "pool", root / f"out-{n}", n) for n in FILLS]
     return root, results
 
 
@@ -197,7 +197,7 @@ def test_another_name_of_the_same_generator_shares_its_samples(
 
 def test_another_seed_makes_other_samples(data: Path, tmp_path: Path) -> None:
     for seed in (7, 8):
-        result = carry_out(data, tmp_path / "pool", tmp_path / f"out-{seed}", 20, seed=seed)
+        result = ran(data, tmp_path / "pool", tmp_path / f"out-{seed}", 20, seed=seed)
         assert result.made_now > 0
     first, second = (
         {r["sample_id"] for r in rows_of(open_dataset(str(tmp_path / f"out-{seed}")).to_table())
@@ -218,7 +218,7 @@ def test_another_threshold_needs_no_new_sample(
 ) -> None:
     root, _ = in_turn
     looser = [{"degenerate": {"min_std": 2.0}}]
-    result = carry_out(data, root / "pool", tmp_path / "out", 36, filters=looser)
+    result = ran(data, root / "pool", tmp_path / "out", 36, filters=looser)
     assert result.made_now == 0
     scores = deviations(root / "pool")
     assert generated(tmp_path / "out") == lowest(scores, 2.0, 36) != lowest(scores, 2.1, 36)
@@ -272,7 +272,7 @@ def test_missing_scores_are_computed_from_the_image(
         work = Work(new.child(f"_work/{prefix.split('/')[1]}"))
         body = {k: v for k, v in record.items() if k not in ("unit", "attempt")}
         work.record(work.begin(record["unit"]), body | {"entry": written.to_json(), "verdicts": {}})
-    result = carry_out(data, tmp_path / "pool", tmp_path / "out", 40)
+    result = ran(data, tmp_path / "pool", tmp_path / "out", 40)
     assert result.made_now == 0
     assert generated(tmp_path / "out") == generated(in_turn[0] / "out-40")
     assert images(tmp_path / "out") == images(in_turn[0] / "out-40")
@@ -312,7 +312,7 @@ def test_rejects_lead_to_the_next_indexes_up_to_the_cap(data: Path, tmp_path: Pa
 
 
 def test_a_partial_shortfall_is_committed_and_warned_of(data: Path, tmp_path: Path) -> None:
-    result = carry_out(
+    result = ran(
         data,
         tmp_path / "pool",
         tmp_path / "out",
@@ -334,10 +334,10 @@ def test_a_partial_shortfall_is_committed_and_warned_of(data: Path, tmp_path: Pa
 def test_synthesize_then_mix_equals_run(data: Path, tmp_path: Path) -> None:
     halves, whole = tmp_path / "halves", tmp_path / "whole"
     job = load_spec(document(data, halves / "pool", halves / "out", 24))
-    filled = fill_pool(job, LocalEngine(), clock=clock)
+    filled = carry_out(job, LocalEngine(), "synthesize", How(clock=clock))
     assert not published(halves / "out")
-    mixed = mix(job, LocalEngine(), clock=clock)
-    direct = carry_out(data, whole / "pool", whole / "out", 24)
+    mixed = carry_out(job, LocalEngine(), "mix", How(clock=clock))
+    direct = ran(data, whole / "pool", whole / "out", 24)
     assert (mixed.ok, mixed.made_now, filled.made_now) == (True, 0, direct.made_now)
     assert mixed.accounts == direct.accounts
     assert state(halves) == state(whole)
@@ -346,7 +346,7 @@ def test_synthesize_then_mix_equals_run(data: Path, tmp_path: Path) -> None:
 def test_mix_refuses_a_pool_that_lacks_samples(data: Path, tmp_path: Path) -> None:
     job = load_spec(document(data, tmp_path / "pool", tmp_path / "out", 24))
     with pytest.raises(RequestError) as told:
-        mix(job, LocalEngine())
+        carry_out(job, LocalEngine(), "mix")
     assert str(told.value) == (
         f"pool {tmp_path}/pool: generator pale, class '0' has 0 accepted samples; the plan needs "
         "12: run `augment synthesize` (or `augment run`) first"

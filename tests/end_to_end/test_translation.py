@@ -16,7 +16,7 @@ from augment import seeds
 from augment.api import audit, load_spec, open_dataset, plan, run
 from augment.audit import trace
 from augment.errors import PlanError
-from augment.run import LocalEngine, fill_pool, plan_job, prepare
+from augment.run import LocalEngine, carry_out, plan_job, prepare
 from augment.run.planning import write_manifest
 from augment.write import read_xmp
 from tests.end_to_end.jobs import CLASSES, job_document, rows_of, write_digits
@@ -109,9 +109,12 @@ def test_the_ancestry_can_be_traced(root: Path) -> None:
 def test_asking_for_more_makes_no_other_ones(root: Path) -> None:
     few = [{"generators": ["tint"], "input": {"per_image": 3}, "fill": {"to": 9}}]
     more = [{"generators": ["tint"], "input": {"per_image": 3}, "fill": {"to": 10}}]
-    first = fill_pool(load_spec(document(root, synthesize=few)), LocalEngine())
+    first = carry_out(load_spec(document(root, synthesize=few)), LocalEngine(), "synthesize")
     assert first.made_now == 3 * 9 - sum(COUNTS.values())
-    assert fill_pool(load_spec(document(root, synthesize=more)), LocalEngine()).made_now == 3
+    assert (
+        carry_out(load_spec(document(root, synthesize=more)), LocalEngine(), "synthesize").made_now
+        == 3
+    )
 
 
 def test_the_first_samples_are_one_of_each_image(root: Path) -> None:
@@ -219,7 +222,7 @@ def test_batches_of_several_sizes_and_one_give_the_same_rows(root: Path) -> None
         execution = {"generators": {"tint": {"batch_size": batch}}}
         uri = str(root / f"pool-{batch}")
         job = load_spec(document(root, pool=uri, execution=execution))
-        fill_pool(job, LocalEngine())
+        carry_out(job, LocalEngine(), "synthesize")
         found = Path(uri).glob("data/*/*.parquet")
         columns = ["sample_id", "image", "parents", "label_name"]
         return {p.name: pq.read_table(p, columns=columns).to_pylist() for p in found}

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from augment.errors import PlanError, StorageError
-from augment.run import LocalEngine, Prepared, fill_pool, plan_job
+from augment.run import LocalEngine, Prepared, carry_out, plan_job
 from augment.run.planning import (
     Idle,
     build_pipelines,
@@ -80,7 +80,7 @@ def test_the_stock_of_a_pool_before_and_after(prepared: Make) -> None:
     asked = prepared()
     plan = plan_job(asked).plan
     assert pool_stock(asked, plan) == {"fake": {"needed": 64, "there": 0, "missing": 64}}
-    assert fill_pool(asked.job, LocalEngine()).made_now == 64
+    assert carry_out(asked.job, LocalEngine(), "synthesize").made_now == 64
     assert pool_stock(asked, plan) == {"fake": {"needed": 64, "there": 64, "missing": 0}}
     more = prepared(synthesize=[{"generators": ["fake"], "fill": {"to": 33}}])
     stock = pool_stock(more, plan_job(more).plan)
@@ -90,7 +90,7 @@ def test_the_stock_of_a_pool_before_and_after(prepared: Make) -> None:
 def test_what_the_cap_forbids_is_not_missing(prepared: Make) -> None:
     """All were tried and rejected: nothing more will be made."""
     asked = prepared(filters=[{"degenerate": {"min_std": 127.0}}], max_attempts_per_sample=1)
-    fill_pool(asked.job, LocalEngine())
+    carry_out(asked.job, LocalEngine(), "synthesize")
     stock = pool_stock(asked, plan_job(asked).plan)
     assert stock == {"fake": {"needed": 64, "there": 0, "missing": 0}}
 

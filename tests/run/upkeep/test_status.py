@@ -15,7 +15,7 @@ import pytest
 from augment.api import load_spec, run, status
 from augment.cli import main
 from augment.errors import InterruptedRun
-from augment.run import LocalEngine, fill_pool
+from augment.run import LocalEngine, carry_out
 from augment.run.synthesis.stock import rows_per_minute
 from augment.run.upkeep.states import JobStatus
 from augment.run.upkeep.status import status as status_at
@@ -157,7 +157,7 @@ def test_the_last_error_and_how_the_driver_ended(tmp_path: Path) -> None:
 
 
 def test_a_pool_that_is_filled_alone(path: Path) -> None:
-    fill_pool(load_spec(path), LocalEngine())
+    carry_out(load_spec(path), LocalEngine(), "synthesize")
     job = only(path)
     assert (job.state, job.generation, job.exit_code) == ("stopped", 0, 0)
     assert [(s.name, s.units) for s in job.stages] == [("synthesize fake", 1), ("mix", 0)]
