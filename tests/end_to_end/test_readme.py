@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from augment.api import load_spec, open_dataset, run
+from augment.cli import main
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,6 +49,19 @@ def test_the_demo_has_the_counts_that_the_readme_says(home: Path) -> None:
         assert found["train", label, "real"] == found["train", label, "augmented"] == 10
         assert found["train", label, "synthetic"] == 80
     assert sum(n for (split, _, _), n in found.items() if split == "test") == 540
+
+
+def test_what_the_readme_shows_of_the_demo_is_what_is_printed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shown,) = re.findall(r"^```\n(split class.*?)^```", README, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(home)
+    assert main(["run", "jobs/digits.yaml", "--engine", "local"]) == 0
+    assert main(["audit", "out/digits"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    lines = [line for line in shown.splitlines() if line != "..."]
+    assert len(lines) == 6
+    assert [line for line in lines if line not in printed] == []
 
 
 def test_there_are_snippets() -> None:
