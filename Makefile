@@ -64,9 +64,10 @@ fuzz: .venv/ready  ## give every reader of foreign bytes a minute of damaged one
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-schemas: .venv/ready  ## write schemas/ and docs/job.md from the code
+schemas: .venv/ready  ## write schemas/, docs/job.md and docs/families.md from the code
 	$(BIN)/augment schema --write schemas
 	$(BIN)/augment schema keys > docs/job.md
+	$(BIN)/python -m tests.completeness > docs/families.md
 
 format: .venv/ready  ## format the tree and fix what can be fixed
 	$(BIN)/ruff format augment jobs examples benchmarks tests

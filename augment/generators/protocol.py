@@ -149,18 +149,25 @@ def class_index(info: GeneratorInfo, label_name: str) -> int:
         raise RequestError(unknown_class(info, label_name)) from None
 
 
-def need_source(info: GeneratorInfo, request: SampleRequest) -> np.ndarray:
-    """The source image of a request, (H, W, 3) uint8.
+def need_source(name: str, request: SampleRequest) -> np.ndarray:
+    """The source image of a request, (H, W, 3) uint8. name: of the generator.
 
     Raises:
-        RequestError: there is none.
+        RequestError: there is none, or it is no RGB image.
     """
-    if request.source is None:
+    source = request.source
+    if source is None:
         raise RequestError(
-            f"generators.{info.name}: takes an image and was given none for sample "
-            f"{request.sample_id}; name the images under `input` of the rule that uses it"
+            f"generators.{name}: takes an image, and sample {request.sample_id} has none; "
+            "expected a source for every sample: name the images under `input` of the rule that "
+            "uses it"
         )
-    return request.source
+    if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
+        raise RequestError(
+            f"generators.{name}: takes an image of (H, W, 3) uint8, and sample "
+            f"{request.sample_id} has one of {source.shape} {source.dtype}"
+        )
+    return source
 
 
 def unknown_class(info: GeneratorInfo, label_name: str) -> str:

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from augment.errors import CheckpointError, RequestError
-from augment.generators.protocol import SampleRequest
+from augment.generators.protocol import SampleRequest, need_source
 from augment.seeds import stream
 from augment.spec.generator_base import Preprocess
 
@@ -94,18 +94,7 @@ class SourceImages:
         """Raises:
         RequestError: there is no source, it is no RGB image, or the network cannot take it.
         """
-        source = request.source
-        if source is None:
-            raise RequestError(
-                f"generators.{self.name}: takes an image, and sample {request.sample_id} has "
-                "none; expected a source for every sample"
-            )
-        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
-            raise RequestError(
-                f"generators.{self.name}: takes an image of (H, W, 3) uint8, and sample "
-                f"{request.sample_id} has one of {source.shape} {source.dtype}"
-            )
-        self._check_sizes(request, _size(source))
+        self._check_sizes(request, _size(need_source(self.name, request)))
 
     def key(self, request: SampleRequest) -> Hashable:
         """Rows of an equal key have inputs of one size and images of one size.

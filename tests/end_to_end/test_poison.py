@@ -155,6 +155,9 @@ def test_a_generator_that_does_not_load_in_time(tmp_path: Path, engine: str) -> 
         "large, or made to harm: raise execution.generators.own.load_timeout_s where you trust it"
     ) in done.stderr
     poison.order()
+    text = poison.job.read_text()
+    assert "load_timeout_s: 5.0" in text
+    poison.job.write_text(text.replace("load_timeout_s: 5.0", "load_timeout_s: 600.0"))
     assert poison.run("local").returncode == 0
     assert poison.failed() == {}
 

@@ -210,7 +210,7 @@ def test_texts_about_the_source_itself() -> None:
         images().validate(bad)
     assert str(caught.value) == (
         f"generators.mine: takes an image, and sample {'5' * 32} has none; expected a source for "
-        "every sample"
+        "every sample: name the images under `input` of the rule that uses it"
     )
     grey = dataclasses.replace(bad, source=np.zeros((8, 9), np.uint8))
     with pytest.raises(RequestError) as caught:

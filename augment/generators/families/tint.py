@@ -61,19 +61,24 @@ class TintHost:
 
     def validate(self, request: SampleRequest) -> None:
         """Raises:
-        RequestError: there is no source image.
+        RequestError: there is no source, or it is no RGB image.
         """
-        need_source(self.info, request)
+        need_source(self.info.name, request)
 
     def batch_key(self, request: SampleRequest) -> Hashable:
-        """Rows of one size share a batch."""
-        return need_source(self.info, request).shape[:2] if self.size is None else self.size
+        """Rows of one size share a batch.
+
+        Raises:
+            RequestError: as `validate`.
+        """
+        source_HWC = need_source(self.info.name, request)
+        return source_HWC.shape[:2] if self.size is None else self.size
 
     def generate(self, batch: Sequence[SampleRequest]) -> GeneratedBatch:
         """Images (N, 3, H, W); rows are made one by one, so bitwise in any batch.
 
         Raises:
-            RequestError: there is no source image.
+            RequestError: as `validate`.
         """
         if not batch:
             empty = np.zeros((0, 3, self.info.height, self.info.width), dtype=np.float32)
@@ -82,7 +87,7 @@ class TintHost:
         return GeneratedBatch(images_NCHW, (None,) * len(batch))
 
     def _image(self, request: SampleRequest) -> np.ndarray:
-        source_HWC = need_source(self.info, request)
+        source_HWC = need_source(self.info.name, request)
         if self.size is not None:
             source_HWC = fit(source_HWC, self.size, self.size)
         hue, value = stream(request.sample_id, "z").random(2)
