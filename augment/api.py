@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from augment.errors import PlanError, Problem, SpecError
 from augment.spec import Job, load_spec
@@ -60,14 +60,18 @@ def validate(
         SpecError: with every problem found.
     """
     from augment.spec.look import Looked, look_at_images
-    from augment.spec.models import ImageFolderSource, SourceSpec
+    from augment.spec.models import ImageFolderSource, ParquetSource, SourceSpec
 
     def look(spec: SourceSpec, local: str) -> Looked:
-        if isinstance(spec, ImageFolderSource):
-            return look_at_images(spec, local)
-        from augment.sources import look_at_parquet  # brings pyarrow: only where it is needed
+        match spec:
+            case ImageFolderSource():
+                return look_at_images(spec, local)
+            case ParquetSource():
+                from augment.sources import look_at_parquet  # brings pyarrow: where it is needed
 
-        return look_at_parquet(spec, local)
+                return look_at_parquet(spec, local)
+            case _:
+                assert_never(spec)
 
     job = load_spec(source, execution=execution, overrides=overrides, env=env, look=look)
     if problems := list(_manifest_problems(job)):

@@ -15,7 +15,7 @@ from augment.filters.degenerate import DegenerateFilter
 from augment.filters.protocol import ACCEPTED, Filter, Verdict
 from augment.spec.models import Degenerate, FilterSpec
 
-__all__ = ["Filter", "Verdict", "build_filters", "judge", "score", "score_names"]
+__all__ = ["Filter", "Verdict", "build_filters", "judge", "of_image_alone", "score", "score_names"]
 
 
 def build_filters(specs: Sequence[FilterSpec]) -> list[Filter]:
@@ -34,6 +34,13 @@ def _build(spec: FilterSpec, place: int) -> Filter:
         case _:
             known = ", ".join(FilterSpec.model_fields)
             raise RequestError(f"filters[{place}]: names no filter; expected one of: {known}")
+
+
+def of_image_alone() -> list[Filter]:
+    """Every filter that needs the image alone, with its defaults: so far all that there are."""
+    return build_filters(
+        [FilterSpec.model_validate({name: {}}) for name in FilterSpec.model_fields]
+    )
 
 
 def score_names(filters: Sequence[Filter]) -> tuple[str, ...]:

@@ -12,11 +12,10 @@ from __future__ import annotations
 from typing import assert_never
 
 from augment.sources.census import Census, take_census
-from augment.sources.imagefolder import ImageFolderReader
 from augment.sources.left_out import LeftOut, read_left_out
 from augment.sources.parquet import ParquetReader, look_at_parquet
-from augment.sources.reading import SourceReader
-from augment.spec.models import ImageFolderSource, ParquetSource
+from augment.sources.reading import FileReader, SourceReader
+from augment.spec.models import ImageFolderSource, ParquetSource, SourceSpec
 from augment.storage import Options
 
 __all__ = [
@@ -30,13 +29,11 @@ __all__ = [
 ]
 
 
-def open_source(
-    name: str, spec: ImageFolderSource | ParquetSource, options: Options | None = None
-) -> SourceReader:
+def open_source(name: str, spec: SourceSpec, options: Options | None = None) -> SourceReader:
     """The reader of one source. options: fsspec options by protocol. Opens nothing yet."""
     match spec:
         case ImageFolderSource():
-            return ImageFolderReader(name, spec, options)
+            return FileReader(name, spec, options)
         case ParquetSource():
             return ParquetReader(name, spec, options)
         case _:

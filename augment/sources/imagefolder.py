@@ -8,17 +8,13 @@ so. Everything else is left out and counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
-
 from augment.codec.formats import SNIFF_BYTES, sniff
-from augment.errors import PlanError, Problem, SampleError, StorageError
-from augment.sample import RealRow
+from augment.errors import PlanError, Problem, StorageError
 from augment.sources.fence import fenced
 from augment.sources.kinds import IMAGES, ending_of, is_hidden, surely_none
 from augment.sources.left_out import Cause
 from augment.sources.listing import Listing, ListingBuilder, SoFar, nobody
-from augment.sources.reading import about_one_file, in_order, read_file
+from augment.sources.reading import about_one_file, in_order
 from augment.spec.models import ImageFolderSource
 from augment.spec.problems import nearest
 from augment.storage import FileInfo, Folder, Left, Options
@@ -174,26 +170,3 @@ def _problems(
                     )
                 )
     return problems
-
-
-class ImageFolderReader:
-    """Reads the files of an image folder; in threads where it is not local. Picklable."""
-
-    def __init__(self, name: str, spec: ImageFolderSource, options: Options | None = None) -> None:
-        self.name = name
-        self._spec, self._options = spec, options
-        self._folder: Folder | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_folder": None}  # another machine has its own policy
-
-    def read(self, rows: Sequence[RealRow]) -> Iterator[bytes | SampleError]:
-        """See `SourceReader.read`."""
-        if self._folder is None:
-            self._folder = fenced(Folder(self._spec.uri, self._options), self._spec)
-        folder = self._folder
-
-        def one(row: RealRow) -> bytes | SampleError:
-            return read_file(folder, row.locator, row.size, row.token)
-
-        return in_order(one, rows, in_threads=not folder.is_local)

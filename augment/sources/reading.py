@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from augment.errors import RequestError, SampleError, StorageError
 from augment.sample import RealRow
-from augment.storage import Folder
+from augment.sources.fence import fenced
+from augment.spec.models import SourceSpec
+from augment.storage import Folder, Options
 
 _THREADS = 16  # a remote read is mostly waiting
 
@@ -75,3 +77,27 @@ def in_order(read: Callable[[In], Out], items: Iterable[In], in_threads: bool) -
         finally:
             for waiting in ahead:
                 waiting.cancel()
+
+
+class FileReader:
+    """Reads rows that are files of their own, below the source's uri; in threads where it is not
+    local. Picklable."""
+
+    def __init__(self, name: str, spec: SourceSpec, options: Options | None = None) -> None:
+        self.name = name
+        self._spec, self._options = spec, options
+        self._folder: Folder | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_folder": None}  # another machine has its own policy
+
+    def read(self, rows: Sequence[RealRow]) -> Iterator[bytes | SampleError]:
+        """See `SourceReader.read`."""
+        if self._folder is None:
+            self._folder = fenced(Folder(self._spec.uri, self._options), self._spec)
+        folder = self._folder
+
+        def one(row: RealRow) -> bytes | SampleError:
+            return read_file(folder, row.locator, row.size, row.token)
+
+        return in_order(one, rows, in_threads=not folder.is_local)

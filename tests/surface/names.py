@@ -199,12 +199,15 @@ def _told_by_a_schema(cls: type) -> bool:
 
 
 def shown(hint: Any) -> str:
-    """A type as text: alternatives behind bars, classes by their bare names, aliases resolved."""
+    """A type as text: alternatives behind bars, classes by their bare names, aliases resolved.
+    Which models of a job are alternatives (a source of one format or another) its schema tells."""
     if hint is None or hint is types.NoneType:
         return "None"
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return " | ".join(shown(one) for one in inner)
+        models = [one for one in inner if isinstance(one, type) and _told_by_a_schema(one)]
+        others = [shown(one) for one in inner if len(models) < 2 or one not in models]
+        return " | ".join([*(["a model of the job"] * (len(models) > 1)), *others])
     if origin is typing.Literal:
         return " | ".join(map(repr, inner))
     if origin is typing.Annotated:

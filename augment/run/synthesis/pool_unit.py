@@ -24,14 +24,14 @@ from augment.run.engines.ending import Ending
 from augment.run.engines.suspects import Stage, Trail, Watch
 from augment.run.prepare import Prepared
 from augment.run.synthesis.asking import Asking, FromClasses, FromImages, Point
-from augment.run.synthesis.sampling import SCORERS, Part, Recipe, Sampling, encoders
+from augment.run.synthesis.sampling import Part, Recipe, Sampling, encoders
 from augment.run.watch.beats import Beat
 from augment.run.watch.timing import BatchTimes
 from augment.sample import DigitalSourceType, Origin, Stamp, pool_table
 from augment.storage import Folder
 from augment.write import Work, write_shard
 
-__all__ = ["SCORERS", "PoolTask", "PoolWorker", "encoders"]
+__all__ = ["PoolTask", "PoolWorker", "encoders"]
 
 _LOG = logging.getLogger("augment.run")
 _GROUP_BYTES = 32 << 20

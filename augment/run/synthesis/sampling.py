@@ -21,7 +21,7 @@ import numpy as np
 from augment import logs
 from augment.codec import encode_pngs, label_map, pixels_sha256, to_uint8
 from augment.errors import RequestError, UnitFailed
-from augment.filters import Filter, build_filters, judge, score
+from augment.filters import Filter, judge, of_image_alone, score
 from augment.generators import GeneratorInfo, Halving
 from augment.run.engines.suspects import Trail, Watch
 from augment.run.synthesis.asking import Asked, Asking, Failed, Point
@@ -29,7 +29,6 @@ from augment.run.synthesis.batches import batches
 from augment.run.watch.timing import BatchTimes
 from augment.sample import GeneratorRef, Origin, PoolRow
 from augment.seeds import canonical_json
-from augment.spec.models import Degenerate, FilterSpec
 from augment.write import add_xmp
 
 _LOG = logging.getLogger("augment.run")
@@ -39,7 +38,7 @@ _READ = 64
 HOST_REASONS = frozenset({"raised", "out_of_memory", "killed", "timeout"})
 """Why a sample failed where the generator is at fault, not its numbers or its image."""
 
-SCORERS: tuple[Filter, ...] = tuple(build_filters([FilterSpec(degenerate=Degenerate())]))
+SCORERS: tuple[Filter, ...] = tuple(of_image_alone())
 """Every filter that needs the image alone. A pool row holds all their scores, whichever its
 job asked for: so another job's thresholds need no pixels."""
 

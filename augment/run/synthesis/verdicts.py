@@ -19,7 +19,7 @@ from augment.errors import StorageError
 from augment.filters import Filter, judge, score
 from augment.intervals import Intervals
 from augment.mix import PoolGroup
-from augment.run.synthesis.pool_unit import SCORERS
+from augment.run.synthesis.sampling import SCORERS
 from augment.storage import Folder
 
 _MAX_PIXELS = 1 << 30
