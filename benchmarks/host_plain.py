@@ -27,6 +27,7 @@ from augment.generators.families.translation.host import TranslatorHost
 from augment.generators.families.translation.resnet_i2i import ResnetInit
 from augment.generators.families.translation.unet_i2i import UnetInit
 from augment.generators.families.vae.host import Latent
+from augment.generators.hosting import placed
 from augment.generators.one_pass import OnePassHost
 from augment.generators.protocol import Placement
 from augment.spec.generators import (
@@ -140,7 +141,7 @@ def _opened(path: Path, load: int, crop: int) -> np.ndarray:
 def _diffusion(spec: DiffusionGenerator, info: GeneratorInfo) -> Sampler:
     """DDIM without noise, as the paper has it (Song, Meng and Ermon, ICLR 2021, eq. 12)."""
     init = DiffusionInit.model_validate(_config(spec))
-    network = Unet(init.unet, _tensors(spec)).to("cpu", channels_last=True)
+    network = Unet(init.unet, placed(_tensors(spec), Placement(), on_cpu=True))
     steps = walk(init.schedule, "ddim", spec.sampling.steps).steps
 
     @torch.inference_mode()

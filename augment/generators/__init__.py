@@ -124,13 +124,15 @@ def _described(name: str, spec: GeneratorSpec, options: Options) -> GeneratorInf
 
             return tint.describe(name, spec)
         case ResnetI2iGenerator():
+            from augment.generators.families.translation import host as translation
             from augment.generators.families.translation import resnet_i2i
 
-            return resnet_i2i.describe(name, spec, options)
+            return translation.describe(resnet_i2i.FAMILY, name, spec, options)
         case UnetI2iGenerator():
+            from augment.generators.families.translation import host as translation
             from augment.generators.families.translation import unet_i2i
 
-            return unet_i2i.describe(name, spec, options)
+            return translation.describe(unet_i2i.FAMILY, name, spec, options)
         case StyleGan2Generator():
             from augment.generators.families.stylegan import stylegan2
 
@@ -184,13 +186,15 @@ def _loaded(
 
             return tint.load(name, spec, info)
         case ResnetI2iGenerator():
+            from augment.generators.families.translation import host as translation
             from augment.generators.families.translation import resnet_i2i
 
-            return resnet_i2i.load(name, spec, info, placement, options)
+            return translation.load(resnet_i2i.FAMILY, name, spec, info, placement, options)
         case UnetI2iGenerator():
+            from augment.generators.families.translation import host as translation
             from augment.generators.families.translation import unet_i2i
 
-            return unet_i2i.load(name, spec, info, placement, options)
+            return translation.load(unet_i2i.FAMILY, name, spec, info, placement, options)
         case StyleGan2Generator():
             from augment.generators.families.stylegan import stylegan2
 

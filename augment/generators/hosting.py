@@ -1,5 +1,5 @@
-"""What every host with a torch network does the same way: numbers to a device and back,
-arithmetic that does not move with the batch, rows that are not finite, padded batches.
+"""What every host does the same way: what stands around its own work on a batch, numbers to a
+device and back, arithmetic that does not move with the batch, padded batches.
 
 torch is imported inside functions. Knows no family.
 """
@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import numpy as np
 
 from augment.folders import own_folder
-from augment.generators.protocol import GeneratedBatch, GeneratorInfo, Placement
+from augment.generators.protocol import (
+    GeneratedBatch,
+    GeneratorHost,
+    GeneratorInfo,
+    Placement,
+    SampleRequest,
+)
 from augment.spec.generator_base import Precision
 
 if TYPE_CHECKING:
@@ -26,15 +32,22 @@ R = TypeVar("R")
 
 
 class Device:
-    """`cpu`, `cuda` or `cuda:1`, and the ways there and back."""
+    """Where a host computes, and the ways there and back. placement: None is the CPU."""
 
-    def __init__(self, name: str, precision: Precision = "fp32") -> None:
-        self.name = name
+    def __init__(self, placement: Placement | None = None, precision: Precision = "fp32") -> None:
+        self.placement = placement or Placement()
         self._precision = precision
 
     @property
     def on_gpu(self) -> bool:
-        return self.name != "cpu"
+        return self.placement.device != "cpu"
+
+    def passed(self, arrays: Sequence[np.ndarray], run: Callable[..., torch.Tensor]) -> np.ndarray:
+        """What `run` makes there of the arrays, as `fetch` gives it. They have one row for each
+        sample and are sent padded, as `padded` has it; rows made of padding are left off."""
+        with self.sampling():
+            sent = [self.send(array) for array in padded(arrays, self.placement)]
+            return self.fetch(run(*sent)[: len(arrays[0])])
 
     def send(self, array: np.ndarray) -> torch.Tensor:
         """The array there, through pinned memory to a GPU."""
@@ -43,7 +56,7 @@ class Device:
         tensor = torch.from_numpy(array)
         if not self.on_gpu:
             return tensor
-        return tensor.pin_memory().to(self.name, non_blocking=True)
+        return tensor.pin_memory().to(self.placement.device, non_blocking=True)
 
     def fetch(self, x: torch.Tensor) -> np.ndarray:
         """As a writable, contiguous float32 array, through pinned memory from a GPU."""
@@ -93,11 +106,33 @@ def padded(arrays: Sequence[np.ndarray], placement: Placement) -> list[np.ndarra
     compiled, for it is made for one shape; else as they came."""
     if placement.compile == "off":
         return list(arrays)
-    missing = [max(0, placement.batch_size - len(array)) for array in arrays]
-    return [
-        np.concatenate([array, np.repeat(array[-1:], more, axis=0)])
-        for array, more in zip(arrays, missing, strict=True)
-    ]
+    return [filled(array, placement.batch_size) for array in arrays]
+
+
+def filled(array: np.ndarray, rows: int) -> np.ndarray:
+    """A copy with its last row repeated up to `rows` rows; one that has more keeps them."""
+    return np.concatenate([array, np.repeat(array[-1:], max(0, rows - len(array)), axis=0)])
+
+
+def generated(
+    host: GeneratorHost,
+    batch: Sequence[SampleRequest],
+    make: Callable[[Sequence[SampleRequest]], np.ndarray],
+) -> GeneratedBatch:
+    """What stands around a host's own work: no requests make an empty batch, every request is
+    validated before the first is made, and a row that is not finite fails, as `finished` has it.
+
+    make: valid requests, at least one -> (N, C, H, W) float32, nominally in [-1, 1], which is
+    written into.
+
+    Raises:
+        RequestError: a request that `host.validate` refuses.
+    """
+    if not batch:
+        return empty_batch(host.info)
+    for request in batch:
+        host.validate(request)
+    return finished(make(batch))
 
 
 def empty_batch(info: GeneratorInfo) -> GeneratedBatch:

@@ -7,7 +7,7 @@ Knows no family, no torch, no Ray, and nothing of what becomes of the images.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -147,6 +147,17 @@ def class_index(info: GeneratorInfo, label_name: str) -> int:
         return info.classes.index(label_name)
     except ValueError:
         raise RequestError(unknown_class(info, label_name)) from None
+
+
+def need_class(info: GeneratorInfo, request: SampleRequest, known: Container[str]) -> None:
+    """known: the classes that can be made (a mapping answers for many of them faster than
+    `info.classes` does).
+
+    Raises:
+        RequestError: the request's class is not among them.
+    """
+    if request.label_name not in known:
+        raise RequestError(unknown_class(info, request.label_name))
 
 
 def need_source(name: str, request: SampleRequest) -> np.ndarray:

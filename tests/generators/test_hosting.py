@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from augment.generators.hosting import compiled, padded, placed
-from augment.generators.protocol import Placement
+from augment.errors import RequestError
+from augment.generators.families.palette import PaletteHost, describe
+from augment.generators.hosting import Device, compiled, filled, generated, padded, placed
+from augment.generators.protocol import Placement, SampleRequest
+from augment.spec.generators import PaletteGenerator
 
 
 def test_what_is_not_compiled_is_left_as_it_is() -> None:
@@ -31,3 +34,57 @@ def test_convolutions_are_laid_out_as_the_placement_says(last: bool) -> None:
     found = placed(arrays, Placement(channels_last=last))
     assert found["conv"].is_contiguous(memory_format=torch.channels_last) is last
     assert found["bias"].shape == (4,)
+
+
+def test_a_batch_that_is_too_long_keeps_its_rows() -> None:
+    x = np.arange(6).reshape(3, 2)
+    assert np.array_equal(filled(x, 2), x)
+    assert np.array_equal(filled(x, 5), [*x, x[-1], x[-1]])
+
+
+def test_rows_made_of_padding_do_not_come_back() -> None:
+    seen = []
+
+    def run(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        assert torch.is_inference_mode_enabled()
+        seen.append((tuple(x.shape), tuple(y.shape)))
+        return (x + y[:, None]).double()
+
+    x, y = np.arange(6).reshape(3, 2), np.array([10, 20, 30])
+    for placement in (None, Placement(compile="default", batch_size=4)):
+        made = Device(placement).passed([x, y], run)
+        assert made.dtype == np.float32
+        assert np.array_equal(made, x + y[:, None])
+    assert seen == [((3, 2), (3,)), ((4, 2), (4,))]
+
+
+@pytest.fixture
+def host() -> PaletteHost:
+    spec = PaletteGenerator(family="palette", classes=["a", "b"], size=16)
+    return PaletteHost(describe("mine", spec), 0.5)
+
+
+def asked(*labels: str) -> list[SampleRequest]:
+    return [SampleRequest(f"{n:032x}", label, n) for n, label in enumerate(labels)]
+
+
+def never(batch: object) -> np.ndarray:
+    raise AssertionError("nothing may be made")
+
+
+def test_no_requests_make_an_empty_batch(host: PaletteHost) -> None:
+    made = generated(host, [], never)
+    assert made.images.shape == (0, 3, 16, 16)
+    assert (made.images.dtype, made.failed, made.notes) == (np.float32, (), ())
+
+
+def test_all_requests_are_validated_before_one_is_made(host: PaletteHost) -> None:
+    with pytest.raises(RequestError, match="cannot make class 'c'"):
+        generated(host, asked("a", "b", "c"), never)
+
+
+def test_what_was_made_is_clipped_and_a_row_that_is_not_finite_fails(host: PaletteHost) -> None:
+    values = np.array([0.25, np.nan, -1.5], np.float32)[:, None, None, None]
+    made = generated(host, asked("a", "b", "a"), lambda _: values * np.ones((3, 2, 2), np.float32))
+    assert made.failed == (None, "nan", None)
+    assert made.images[:, 0, 0, 0].tolist() == [0.25, 0.0, -1.0]

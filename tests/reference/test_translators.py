@@ -14,9 +14,10 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from augment.generators.families.translation import resnet_i2i, unet_i2i
-from augment.generators.families.translation.host import Family, read
+from augment.generators.families.translation.host import Family, one_network
 from augment.generators.foreign import Foreign
 from augment.generators.hosting import Device, placed
+from augment.generators.loading import opened
 from augment.generators.protocol import Placement
 from augment.spec.generator_base import Translator
 from augment.spec.generators import ResnetI2iGenerator, UnetI2iGenerator
@@ -71,11 +72,11 @@ def test_outputs_are_the_official_ones(tmp_path: Path, name: str, channels_last:
 def made(
     family: Family[Any], spec: Translator, x: np.ndarray, per_sample: bool, channels_last: bool
 ) -> np.ndarray:
-    _, init, tensors = read(family, "mine", spec, None)
+    init, arrays = one_network(family, opened("mine", spec, family.name, None), spec)
     placement = Placement(channels_last=channels_last)
-    network = family.network(init, placed(tensors, placement), per_sample)
+    network = family.network(init, placed(arrays, placement), per_sample)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    device = Device("cpu")
+    device = Device()
     with device.sampling():
         return device.fetch(network(device.send(x).contiguous(memory_format=layout), {}))
 

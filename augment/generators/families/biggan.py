@@ -13,7 +13,6 @@ normal stream, not by scipy; a class's embedding is taken by index.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,15 +22,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from augment.generators.checkpoint import Config, read_config, read_weights, validated
 from augment.generators.foreign import Conversion, Foreign, matched
 from augment.generators.hosting import placed
 from augment.generators.labels import class_indexes
-from augment.generators.one_pass import Drawn, OnePassHost, one_pass_info
+from augment.generators.loading import Checkpoint, class_info, opened
+from augment.generators.one_pass import Drawn, OnePassHost
 from augment.generators.protocol import GeneratorInfo, Options, Placement, must_match
 from augment.seeds import Rewound
 from augment.spec.generators import BigGanGenerator, BigGanSampling
-from augment.storage import Folder
 
 if TYPE_CHECKING:
     import torch
@@ -182,10 +180,6 @@ class Generator:
             row[:] = kept[: len(row)] * self.sampling.truncation
         return {"z": z_BZ}
 
-    def to(self, placement: Placement) -> Generator:
-        """The same where `placement` says."""
-        return dataclasses.replace(self, parameters=placed(self.parameters, placement))
-
     def __call__(self, class_B: torch.Tensor, drawn: Drawn) -> torch.Tensor:
         """(B, 3, H, H) in [-1, 1] of int64 class indexes and z, truncated already."""
         import torch
@@ -268,14 +262,14 @@ class Generator:
 
 def _read(
     name: str, spec: BigGanGenerator, options: Options, keep: bool = True
-) -> tuple[Config, BigGanInit, dict[str, np.ndarray], dict[str, int]]:
-    """Configuration, architecture, tensors, and class -> index."""
-    folder = Folder(spec.checkpoint, options)
-    config = read_config(folder, name, "biggan")
-    init = validated(BigGanInit, config.init, name, at="init")
-    weights = read_weights(folder, name, config, spec.sha256, parameter_shapes(init), keep)
-    indexes = class_indexes(name, spec, config.classes, init.num_classes, options)
-    return config, init, weights, indexes
+) -> Checkpoint[BigGanInit]:
+    found = opened(name, spec, "biggan", options)
+    init = found.init(BigGanInit)
+    arrays = found.weights(parameter_shapes(init), keep)
+    indexes = class_indexes(name, spec, found.config.classes, init.num_classes, options)
+    shape = (3, init.side, init.side)
+    info = class_info(found, _VERSION, found.config.init, spec.sampling, shape, indexes)
+    return Checkpoint(info, init, arrays, indexes)
 
 
 def describe(name: str, spec: BigGanGenerator, options: Options) -> GeneratorInfo:
@@ -284,8 +278,7 @@ def describe(name: str, spec: BigGanGenerator, options: Options) -> GeneratorInf
     Raises:
         CheckpointError: the folder does not hold what it must. StorageError: unreadable.
     """
-    config, init, _, indexes = _read(name, spec, options, keep=False)
-    return one_pass_info(name, spec, config, _VERSION, indexes, init.side, 3)
+    return _read(name, spec, options, keep=False).info
 
 
 def load(
@@ -296,13 +289,10 @@ def load(
     Raises:
         CheckpointError: as `describe`, or it has changed since. StorageError: unreadable.
     """
-    import torch
-
-    config, init, arrays, indexes = _read(name, spec, options)
-    must_match(one_pass_info(name, spec, config, _VERSION, indexes, init.side, 3), info)
-    parameters = {key: torch.from_numpy(array) for key, array in arrays.items()}
-    network = Generator(init, parameters, spec.sampling)
-    return OnePassHost(network, info, indexes, placement, spec.sampling.precision)
+    found = _read(name, spec, options)
+    must_match(found.info, info)
+    network = Generator(found.init, placed(found.arrays, placement), spec.sampling)
+    return OnePassHost(network, info, found.indexes, placement, spec.sampling.precision)
 
 
 def convert(foreign: Foreign) -> Conversion | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from augment.codec import fit
+from augment.generators.hosting import empty_batch
 from augment.generators.protocol import (
     GeneratedBatch,
     GeneratorInfo,
@@ -81,8 +82,7 @@ class TintHost:
             RequestError: as `validate`.
         """
         if not batch:
-            empty = np.zeros((0, 3, self.info.height, self.info.width), dtype=np.float32)
-            return GeneratedBatch(empty, ())
+            return empty_batch(self.info)
         images_NCHW = np.stack([self._image(request) for request in batch])
         return GeneratedBatch(images_NCHW, (None,) * len(batch))
 

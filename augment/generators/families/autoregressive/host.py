@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from augment.errors import CheckpointError, RequestError
-from augment.generators.checkpoint import Config, read_config, read_weights, validated
+from augment.errors import CheckpointError
 from augment.generators.families.autoregressive.model import (
     AutoregressiveInit,
     model_of,
     parameter_shapes,
 )
-from augment.generators.hosting import Device, compiled, empty_batch, finished, padded
+from augment.generators.hosting import Device, compiled, generated, placed
 from augment.generators.labels import class_indexes
+from augment.generators.loading import Checkpoint, class_info, opened
 from augment.generators.protocol import (
     GeneratedBatch,
     GeneratorInfo,
@@ -34,12 +34,10 @@ from augment.generators.protocol import (
     Placement,
     SampleRequest,
     must_match,
-    unknown_class,
+    need_class,
 )
-from augment.sample import DigitalSourceType
-from augment.seeds import Rewound, digest
+from augment.seeds import Rewound
 from augment.spec.generators import AutoregressiveGenerator, AutoregressiveSampling
-from augment.storage import Folder
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +48,8 @@ _RADIX = 32
 
 
 class AutoregressiveHost:
-    """A loaded model. indexes: class -> the transformer's index."""
+    """A loaded model. tensors: where `placement` says. indexes: class -> the transformer's
+    index."""
 
     def __init__(
         self,
@@ -61,22 +60,19 @@ class AutoregressiveHost:
         sampling: AutoregressiveSampling,
         placement: Placement | None = None,
     ) -> None:
-        placement = placement or Placement()
         self.info = info
         self._init = init
         self._indexes = indexes
         self._sampling = sampling
-        self._placement = placement
-        self._device = Device(placement.device, sampling.precision)
-        self._model = model_of(init, tensors, placement)
-        self._step = compiled(self._model.transformer.step, placement)
+        self._device = Device(placement, sampling.precision)
+        self._model = model_of(init, tensors, self._device.placement)
+        self._step = compiled(self._model.transformer.step, self._device.placement)
 
     def validate(self, request: SampleRequest) -> None:
         """Raises:
         RequestError: the class is not one of the checkpoint's.
         """
-        if request.label_name not in self._indexes:
-            raise RequestError(unknown_class(self.info, request.label_name))
+        need_class(self.info, request, self._indexes)
 
     def batch_key(self, request: SampleRequest) -> Hashable:
         """All rows may share a batch, whatever their class."""
@@ -88,20 +84,20 @@ class AutoregressiveHost:
         Raises:
             RequestError: the class is not one of the checkpoint's.
         """
-        if not batch:
-            return empty_batch(self.info)
-        for request in batch:
-            self.validate(request)
-        classes = np.array([self._indexes[r.label_name] for r in batch], dtype=np.int64)
+        return generated(self, batch, self._made)
+
+    def _made(self, batch: Sequence[SampleRequest]) -> np.ndarray:
+        class_B = np.array([self._indexes[r.label_name] for r in batch], dtype=np.int64)
         rewound, network = Rewound(), self._init.transformer
         shape = (network.positions, levels_of(network.num_tokens))
         draws = [rewound.to(r.sample_id, "token").random(shape) for r in batch]
-        classes, drawn = padded([classes, np.stack(draws)], self._placement)
-        with self._device.sampling():
-            tokens_BT, finite_B = self._tokens(self._device.send(classes), self._device.send(drawn))
-            x_BCHW = self._model.pixels(tokens_BT).float()
-            x_BCHW = x_BCHW.masked_fill(~finite_B[:, None, None, None], float("nan"))
-            return finished(self._device.fetch(x_BCHW[: len(batch)]))
+        return self._device.passed([class_B, np.stack(draws)], self._images)
+
+    def _images(self, class_B: torch.Tensor, drawn_BTL: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W); NaN where a row's logits were not finite."""
+        tokens_BT, finite_B = self._tokens(class_B, drawn_BTL)
+        x_BCHW = self._model.pixels(tokens_BT).float()
+        return x_BCHW.masked_fill(~finite_B[:, None, None, None], float("nan"))
 
     def _tokens(
         self, class_B: torch.Tensor, drawn_BTL: torch.Tensor
@@ -189,8 +185,7 @@ def describe(name: str, spec: AutoregressiveGenerator, options: Options) -> Gene
         CheckpointError: the folder does not hold what it must, or the sampling does not fit
             it. StorageError: unreadable.
     """
-    config, init, _, indexes = _read(name, spec, options, keep=False)
-    return _info(name, spec, config, init, indexes)
+    return _read(name, spec, options, keep=False).info
 
 
 def load(
@@ -205,30 +200,28 @@ def load(
     Raises:
         CheckpointError: as `describe`, or it has changed since. StorageError: unreadable.
     """
-    import torch
-
-    config, init, arrays, indexes = _read(name, spec, options)
-    must_match(_info(name, spec, config, init, indexes), info)
-    tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
-    return AutoregressiveHost(init, tensors, info, indexes, spec.sampling, placement)
+    found = _read(name, spec, options)
+    must_match(found.info, info)
+    tensors = placed(found.arrays, placement)
+    return AutoregressiveHost(found.init, tensors, info, found.indexes, spec.sampling, placement)
 
 
 def _read(
     name: str, spec: AutoregressiveGenerator, options: Options, keep: bool = True
-) -> tuple[Config, AutoregressiveInit, dict[str, np.ndarray], dict[str, int]]:
-    folder = Folder(spec.checkpoint, options)
-    config = read_config(folder, name, "autoregressive")
-    init = validated(AutoregressiveInit, config.init, name, at="init")
+) -> Checkpoint[AutoregressiveInit]:
+    found = opened(name, spec, "autoregressive", options)
+    init = found.init(AutoregressiveInit)
     _check_sampling(f"generators.{name}.sampling", init, spec.sampling)
-    named = config.classes
+    named = found.config.classes
     if named is not None and len(named) != init.num_classes:
         raise CheckpointError(
             f"generators.{name}: generator.json: classes: {len(named)} names, expected "
             f"{init.num_classes or 'none, it is unconditional'}; import it again"
         )
     indexes = class_indexes(name, spec, named, init.num_classes, options)
-    arrays = read_weights(folder, name, config, spec.sha256, parameter_shapes(init), keep)
-    return config, init, arrays, indexes
+    arrays = found.weights(parameter_shapes(init), keep)
+    info = class_info(found, _VERSION, init.model_dump(), spec.sampling, init.shape, indexes)
+    return Checkpoint(info, init, arrays, indexes)
 
 
 def _check_sampling(place: str, init: AutoregressiveInit, sampling: AutoregressiveSampling) -> None:
@@ -242,34 +235,3 @@ def _check_sampling(place: str, init: AutoregressiveInit, sampling: Autoregressi
             f"{place}.top_k: got {sampling.top_k}, which leaves all {tokens} tokens and so has no "
             "effect; expected fewer"
         )
-
-
-def _info(
-    name: str,
-    spec: AutoregressiveGenerator,
-    config: Config,
-    init: AutoregressiveInit,
-    indexes: Mapping[str, int],
-) -> GeneratorInfo:
-    identity = {
-        "family": "autoregressive",
-        "version": _VERSION,
-        "weights": config.weights_sha256,
-        "init": init.model_dump(),
-        "classes": dict(indexes),
-    }
-    channels, height, width = init.shape
-    sampling = {"family": "autoregressive", "sampling": spec.sampling.model_dump()}
-    return GeneratorInfo(
-        name=name,
-        family="autoregressive",
-        identity=digest(identity),
-        sampling_digest=digest(sampling),
-        checkpoint_sha256=config.weights_sha256,
-        classes=tuple(indexes),
-        height=height,
-        width=width,
-        channels=channels,
-        license=spec.license or config.license,
-        digital_source_type=DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA.value,
-    )

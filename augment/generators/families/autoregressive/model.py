@@ -88,21 +88,21 @@ class Model:
 def model_of(
     init: AutoregressiveInit, tensors: Mapping[str, torch.Tensor], placement: Placement
 ) -> Model:
-    """Networks of tensors with the names and shapes of `parameter_shapes`."""
-    on = placement.device
+    """Networks of tensors with the names and shapes of `parameter_shapes`, where `placement`
+    says."""
     if isinstance(init.transformer, ImageGptInit):
-        palette = tensors[PALETTE].to(on)
+        palette = tensors[PALETTE]
         height, width = init.transformer.height, init.transformer.width
 
         def coloured(tokens_BT: torch.Tensor) -> torch.Tensor:
             return palette[tokens_BT.view(-1, height, width)].permute(0, 3, 1, 2)
 
-        return Model(ImageGpt(init.transformer, tensors).to(on), coloured)
+        return Model(ImageGpt(init.transformer, tensors), coloured)
     assert init.decoder is not None
-    decoder = VqDecoder(init.decoder, tensors).to(on, placement.lays_last())
-    run, grid = compiled(decoder, placement), init.transformer.grid
+    run = compiled(VqDecoder(init.decoder, tensors), placement)
+    grid = init.transformer.grid
 
     def decoded(tokens_BT: torch.Tensor) -> torch.Tensor:
         return run(tokens_BT.view(-1, grid, grid))
 
-    return Model(Llama(init.transformer, tensors).to(on), decoded)
+    return Model(Llama(init.transformer, tensors), decoded)

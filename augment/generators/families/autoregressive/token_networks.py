@@ -200,9 +200,6 @@ class TokenNetwork(Protocol):
     def step(self, x_BD: torch.Tensor, position: torch.Tensor, cache: Cache) -> torch.Tensor:
         """Logits (B, V) of what comes after `position`, int64 (1,). Fills the cache there."""
 
-    def to(self, device: str) -> TokenNetwork:
-        """The same network on a device."""
-
 
 @dataclass(frozen=True)
 class ImageGpt:
@@ -236,9 +233,6 @@ class ImageGpt:
             h = self._dense(f"{at}.mlp.c_fc", self._norm(f"{at}.ln_2", x))
             x = x + self._dense(f"{at}.mlp.c_proj", h * torch.sigmoid(1.702 * h))
         return self._norm("transformer.ln_f", x) @ self.parameters["lm_head.weight"].T
-
-    def to(self, device: str) -> ImageGpt:
-        return ImageGpt(self.init, {k: v.detach().to(device) for k, v in self.parameters.items()})
 
     def _attention(
         self, layer: int, x_BD: torch.Tensor, position: torch.Tensor, cache: Cache
@@ -293,9 +287,6 @@ class Llama:
             gated = gated * self._dense(f"{at}.feed_forward.w3", h)
             x = x + self._dense(f"{at}.feed_forward.w2", gated)
         return self._dense("transformer.output", self._norm("transformer.norm", x))
-
-    def to(self, device: str) -> Llama:
-        return Llama(self.init, {k: v.detach().to(device) for k, v in self.parameters.items()})
 
     def _turns(self, position: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(cos, sin) of the rotary embedding in two dimensions, each (D / N / 2,): the first

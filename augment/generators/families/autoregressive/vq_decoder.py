@@ -145,17 +145,6 @@ class VqDecoder:
         x = f.silu(self._norm("decoder.decoder.norm_out", x))
         return self._conv("decoder.decoder.conv_out", x)
 
-    def to(self, device: str, channels_last: bool = True) -> VqDecoder:
-        """The same decoder on a device."""
-        import torch
-
-        placed = {}
-        for key, value in self.parameters.items():
-            last = channels_last and value.dim() == 4
-            layout = torch.channels_last if last else torch.contiguous_format
-            placed[key] = value.detach().to(device, memory_format=layout)
-        return VqDecoder(self.init, placed)
-
     def _resnet(self, at: str, x_BCHW: torch.Tensor) -> torch.Tensor:
         from torch.nn import functional as f
 

@@ -34,7 +34,7 @@ from augment.generators.protocol import (
     Placement,
     SampleRequest,
     must_match,
-    unknown_class,
+    need_class,
 )
 from augment.sample import DigitalSourceType
 from augment.seeds import digest, normals, stream
@@ -88,24 +88,21 @@ class DiffusersHost:
         indexes: Mapping[str, int],
         placement: Placement | None = None,
     ) -> None:
-        placement = placement or Placement()
         self.info = info
         self._facts = facts
         self._spec = spec
         self._indexes = indexes
         self._call = spec.sampling.call
         self._prompts = spec.sampling.prompts or Prompts()
-        self._placement = placement
-        self._device = Device(placement.device)
-        self._pipe = _placed(pipe, placement)
+        self._device = Device(placement)
+        self._pipe = _placed(pipe, self._device.placement)
 
     def validate(self, request: SampleRequest) -> None:
         """Raises:
         RequestError: the class is not one of the generator's, or an image is missing, not
             wanted, or of a size that the pipeline cannot make.
         """
-        if request.label_name not in self.info.classes:
-            raise RequestError(unknown_class(self.info, request.label_name))
+        need_class(self.info, request, self.info.classes)
         place = f"generators.{self.info.name}"
         given, request = request, self._fitted(request)
         needed = _SOURCES.get(self._spec.pipeline, ())
@@ -162,9 +159,10 @@ class DiffusersHost:
 
     def _filled(self, batch: Sequence[SampleRequest]) -> list[SampleRequest]:
         """A compiled network is made for one shape: the last row is made again and again."""
-        if self._placement.compile == "off":
+        placement = self._device.placement
+        if placement.compile == "off":
             return list(batch)
-        return [*batch, *[batch[-1]] * max(0, self._placement.batch_size - len(batch))]
+        return [*batch, *[batch[-1]] * max(0, placement.batch_size - len(batch))]
 
     def _run(self, batch: Sequence[SampleRequest]) -> tuple[np.ndarray, Sequence[bool]]:
         """(N, 3, H, W) in [-1, 1], and whether the safety checker refused each."""

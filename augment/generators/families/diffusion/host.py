@@ -20,11 +20,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from augment.errors import CheckpointError, RequestError
-from augment.generators.checkpoint import Config, read_config, read_weights, validated
+from augment.generators.checkpoint import Config
 from augment.generators.families.diffusion.solvers import ScheduleInit, Walk, Walker, walk
 from augment.generators.families.diffusion.unet2d import Unet, UnetInit, parameter_shapes
-from augment.generators.hosting import Device, compiled, empty_batch, finished, padded
+from augment.generators.hosting import Device, compiled, generated, padded, placed
 from augment.generators.labels import class_indexes
+from augment.generators.loading import Checkpoint, checkpoint_info, opened
 from augment.generators.protocol import (
     GeneratedBatch,
     GeneratorInfo,
@@ -32,12 +33,10 @@ from augment.generators.protocol import (
     Placement,
     SampleRequest,
     must_match,
-    unknown_class,
+    need_class,
 )
-from augment.sample import DigitalSourceType
-from augment.seeds import digest, normals
+from augment.seeds import normals
 from augment.spec.generators import DiffusionGenerator, DiffusionSampling
-from augment.storage import Folder
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +67,7 @@ class Labels:
 
 
 class DiffusionHost:
-    """A loaded network on its way from noise. network: on any device, it is moved."""
+    """A loaded network on its way from noise. network: where `placement` says."""
 
     def __init__(
         self,
@@ -79,25 +78,21 @@ class DiffusionHost:
         sampling: DiffusionSampling,
         placement: Placement | None = None,
     ) -> None:
-        placement = placement or Placement()
         self.info = info
         self._init = network.init
         self._labels = labels
         self._walk = way
         self._guidance = sampling.guidance_scale
-        self._placement = placement
-        self._device = Device(placement.device, sampling.precision)
-        self._network = compiled(
-            network.to(placement.device, channels_last=placement.lays_last(on_cpu=True)), placement
-        )
+        self._device = Device(placement, sampling.precision)
+        self._network = compiled(network, self._device.placement)
 
     def validate(self, request: SampleRequest) -> None:
         """Raises:
         RequestError: the class is not one of the checkpoint's, or the source image is
             missing, not wanted, or of another size.
         """
-        if self._labels.indexes and request.label_name not in self._labels.indexes:
-            raise RequestError(unknown_class(self.info, request.label_name))
+        if self._labels.indexes:
+            need_class(self.info, request, self._labels.indexes)
         place = f"generators.{self.info.name}"
         if not self.info.takes_image:
             if request.source is not None:
@@ -123,10 +118,9 @@ class DiffusionHost:
         Raises:
             RequestError: a request that `validate` refuses.
         """
-        if not batch:
-            return empty_batch(self.info)
-        for request in batch:
-            self.validate(request)
+        return generated(self, batch, self._made)
+
+    def _made(self, batch: Sequence[SampleRequest]) -> np.ndarray:
         ids = [r.sample_id for r in batch]
         with self._device.sampling():
             class_B = self._classes(batch)
@@ -136,7 +130,7 @@ class DiffusionHost:
                 said_BCHW = self._predicted(x_BCHW, step.t, class_B)
                 noise = self._send(self._noise(ids, f"step/{k}")) if self._walk.eta else None
                 x_BCHW = walker.step(k, x_BCHW, said_BCHW, noise)
-            return finished(self._device.fetch(x_BCHW[: len(batch)]))
+            return self._device.fetch(x_BCHW[: len(batch)])
 
     def _noise(self, ids: Sequence[str], name: str) -> np.ndarray:
         c, h, w = self._init.shape
@@ -145,9 +139,9 @@ class DiffusionHost:
     def _send(self, array: np.ndarray) -> torch.Tensor:
         import torch
 
-        (array,) = padded([array], self._placement)
-        tensor = self._device.send(array)
-        if self._placement.lays_last(on_cpu=True) and tensor.dim() == 4:
+        placement = self._device.placement
+        tensor = self._device.send(*padded([array], placement))
+        if placement.lays_last(on_cpu=True) and tensor.dim() == 4:
             return tensor.contiguous(memory_format=torch.channels_last)
         return tensor
 
@@ -197,9 +191,9 @@ def describe(name: str, spec: DiffusionGenerator, options: Options) -> Generator
         CheckpointError: the folder does not hold what it must, or the sampling does not fit
             it. StorageError: unreadable.
     """
-    config, init, _, labels = _read(name, spec, options, keep=False)
-    _walk(name, init, spec.sampling)
-    return _info(name, spec, config, init, labels)
+    found, _ = _read(name, spec, options, keep=False)
+    _walk(name, found.init, spec.sampling)
+    return found.info
 
 
 def load(
@@ -210,51 +204,30 @@ def load(
     Raises:
         CheckpointError: as `describe`, or it has changed since. StorageError: unreadable.
     """
-    import torch
-
-    config, init, arrays, labels = _read(name, spec, options)
-    must_match(_info(name, spec, config, init, labels), info)
-    network = Unet(init.unet, {key: torch.from_numpy(array) for key, array in arrays.items()})
-    way = _walk(name, init, spec.sampling)
+    found, labels = _read(name, spec, options)
+    must_match(found.info, info)
+    network = Unet(found.init.unet, placed(found.arrays, placement, on_cpu=True))
+    way = _walk(name, found.init, spec.sampling)
     return DiffusionHost(network, info, labels, way, spec.sampling, placement)
 
 
 def _read(
     name: str, spec: DiffusionGenerator, options: Options, keep: bool = True
-) -> tuple[Config, DiffusionInit, dict[str, np.ndarray], Labels]:
-    folder = Folder(spec.checkpoint, options)
-    config = read_config(folder, name, "diffusion")
-    init = validated(DiffusionInit, config.init, name, at="init")
-    labels = _labels(name, spec, config, init.unet.num_class_embeds, options)
-    shapes = parameter_shapes(init.unet)
-    return config, init, read_weights(folder, name, config, spec.sha256, shapes, keep), labels
-
-
-def _info(
-    name: str, spec: DiffusionGenerator, config: Config, init: DiffusionInit, labels: Labels
-) -> GeneratorInfo:
-    identity = {
-        "family": "diffusion",
-        "version": _VERSION,
-        "weights": config.weights_sha256,
-        "init": init.model_dump(),
-        "classes": dict(labels.indexes),
-    }
-    channels, height, width = init.unet.shape
-    return GeneratorInfo(
-        name=name,
-        family="diffusion",
-        identity=digest(identity),
-        sampling_digest=digest({"family": "diffusion", "sampling": spec.sampling.model_dump()}),
-        checkpoint_sha256=config.weights_sha256,
-        classes=tuple(labels.indexes),
-        height=height,
-        width=width,
-        channels=channels,
-        license=spec.license or config.license,
-        digital_source_type=DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA.value,
+) -> tuple[Checkpoint[DiffusionInit], Labels]:
+    found = opened(name, spec, "diffusion", options)
+    init = found.init(DiffusionInit)
+    labels = _labels(name, spec, found.config, init.unet.num_class_embeds, options)
+    arrays = found.weights(parameter_shapes(init.unet), keep)
+    info = checkpoint_info(
+        found,
+        _VERSION,
+        pixels={"init": init.model_dump(), "classes": labels.indexes},
+        sampling={"sampling": spec.sampling.model_dump()},
+        shape=init.unet.shape,
+        classes=labels.indexes,
         takes_image=spec.sampling.strength is not None,
     )
+    return Checkpoint(info, init, arrays, labels.indexes), labels
 
 
 def _labels(

@@ -222,17 +222,6 @@ class Unet:
                 x = self._conv(f"{stage.at}.upsamplers.0.conv", x)
         return self._conv("conv_out", torch.nn.functional.silu(self._norm("conv_norm_out", x)))
 
-    def to(self, device: str, channels_last: bool = True) -> Unet:
-        """The same network on a device."""
-        import torch
-
-        placed = {}
-        for key, value in self.parameters.items():
-            last = channels_last and value.dim() == 4
-            layout = torch.channels_last if last else torch.contiguous_format
-            placed[key] = value.detach().to(device, memory_format=layout)
-        return Unet(self.init, placed)
-
     def _embedding(self, t_B: torch.Tensor, class_B: torch.Tensor | None) -> torch.Tensor:
         """Of time and class, (B, E)."""
         import torch

@@ -18,11 +18,12 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from augment.errors import CheckpointError, RequestError
-from augment.generators.checkpoint import MODEL, Config, read_config, read_model, validated
+from augment.generators.checkpoint import MODEL, Config, read_model
 from augment.generators.families.onnx.graph import read_graph
 from augment.generators.families.onnx.roles import MAX_SIDE, ImageRole, Roles, roles_of
-from augment.generators.hosting import empty_batch, finished
+from augment.generators.hosting import filled, generated
 from augment.generators.labels import class_indexes
+from augment.generators.loading import Opened, checkpoint_info, opened
 from augment.generators.protocol import (
     GeneratedBatch,
     GeneratorInfo,
@@ -30,12 +31,11 @@ from augment.generators.protocol import (
     Placement,
     SampleRequest,
     must_match,
-    unknown_class,
+    need_class,
 )
 from augment.sample import DigitalSourceType
-from augment.seeds import Rewound, digest, normals
+from augment.seeds import Rewound, normals
 from augment.spec.generators import OnnxGenerator, OnnxSampling
-from augment.storage import Folder
 
 _VERSION = 1
 """Raise it with every change that changes pixels: it enters the identity."""
@@ -106,8 +106,8 @@ class OnnxHost:
         """Raises:
         RequestError: the class is not one of the checkpoint's, or an image is missing.
         """
-        if self.info.classes and request.label_name not in self._indexes:
-            raise RequestError(unknown_class(self.info, request.label_name))
+        if self.info.classes:
+            need_class(self.info, request, self._indexes)
         source = request.source
         if self._roles.source is None:
             return
@@ -131,17 +131,16 @@ class OnnxHost:
             RequestError: a request that `validate` refuses. CheckpointError: the runtime
                 refuses the batch. MemoryError: the batch does not fit.
         """
-        if not batch:
-            return empty_batch(self.info)
-        for request in batch:
-            self.validate(request)
+        return generated(self, batch, self._made)
+
+    def _made(self, batch: Sequence[SampleRequest]) -> np.ndarray:
         fed = feeds(self._roles, self._spec, self._indexes, batch)
         rows = self._roles.batch or len(batch)
         parts = [
-            self._run({key: _rows(value, at, rows) for key, value in fed.items()})
+            self._run({key: filled(value[at : at + rows], rows) for key, value in fed.items()})
             for at in range(0, len(batch), rows)
         ]
-        return finished(np.concatenate(parts)[: len(batch)])
+        return np.concatenate(parts)[: len(batch)]
 
     def probe(self) -> None:
         """Runs the graph once, with the highest class: what does not fit shows before a job
@@ -217,12 +216,6 @@ def feeds(
     return found
 
 
-def _rows(values: np.ndarray, at: int, rows: int) -> np.ndarray:
-    """`rows` of them from `at`, the last repeated where there are fewer."""
-    part = values[at : at + rows]
-    return np.concatenate([part, np.repeat(part[-1:], rows - len(part), axis=0)])
-
-
 def _taken(source_HWC: np.ndarray, role: ImageRole) -> np.ndarray:
     """(C, H, W) uint8 in the graph's size and colours."""
     image = Image.fromarray(source_HWC)
@@ -247,15 +240,15 @@ def _put(x_BCHW: np.ndarray, role: ImageRole, values: tuple[int, int]) -> np.nda
 
 def _read(
     name: str, spec: OnnxGenerator, options: Options, keep: bool = True
-) -> tuple[Config, bytes | memoryview, Roles, dict[str, int]]:
-    """Configuration, the file, its roles, and class -> index."""
-    folder = Folder(spec.checkpoint, options)
-    config = read_config(folder, name, "onnx", MODEL)
-    init = validated(OnnxInit, config.init, name, at="init")
-    data = read_model(folder, name, config, spec.sha256, keep)
+) -> tuple[GeneratorInfo, bytes | memoryview, Roles, dict[str, int]]:
+    """Facts, the file, its roles, and class -> index."""
+    found = opened(name, spec, "onnx", options, MODEL)
+    init = found.init(OnnxInit)
+    data = read_model(found.folder, name, found.config, spec.sha256, keep)
     graph = read_graph(data, f"generators.{name}: {MODEL}").showing(spec.output, init.image)
     roles = roles_of(name, spec, graph)
-    return config, data, roles, _indexes(name, spec, config, init, roles, options)
+    indexes = _indexes(name, spec, found.config, init, roles, options)
+    return _info(found, spec, roles, indexes), data, roles, indexes
 
 
 def _indexes(
@@ -285,37 +278,29 @@ def _indexes(
 
 
 def _info(
-    name: str, spec: OnnxGenerator, config: Config, roles: Roles, indexes: Mapping[str, int]
+    found: Opened, spec: OnnxGenerator, roles: Roles, indexes: Mapping[str, int]
 ) -> GeneratorInfo:
     source = None if roles.source is None else roles.source.value
     inputs = {"z": roles.z, "class": roles.class_, "image": source}
-    identity = {
-        "family": "onnx",
-        "version": _VERSION,
-        "weights": config.weights_sha256,
+    pixels = {
         "inputs": {role: value.name for role, value in inputs.items() if value is not None},
         "class_as": roles.class_as,
         "output": roles.image.value.name,
         "layout": [roles.image.layout, roles.source.layout if roles.source else None],
         "ranges": [list(spec.range), list(spec.image_range)],
-        "classes": dict(indexes),
+        "classes": indexes,
     }
-    steered = spec.sampling.model_dump() if roles.z is not None else {}
     kind = DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA
     if source is not None:
         kind = DigitalSourceType.COMPOSITE_WITH_TRAINED
-    return GeneratorInfo(
-        name=name,
-        family="onnx",
-        identity=digest(identity),
-        sampling_digest=digest({"family": "onnx", "sampling": steered}),
-        checkpoint_sha256=config.weights_sha256,
-        classes=tuple(indexes),
-        height=roles.image.height,
-        width=roles.image.width,
-        channels=roles.image.channels,
-        license=spec.license or config.license,
-        digital_source_type=kind.value,
+    return checkpoint_info(
+        found,
+        _VERSION,
+        pixels=pixels,
+        sampling={"sampling": spec.sampling.model_dump() if roles.z is not None else {}},
+        shape=(roles.image.channels, roles.image.height, roles.image.width),
+        classes=indexes,
+        kind=kind,
         takes_image=source is not None,
         varies=roles.z is not None,
     )
@@ -327,8 +312,7 @@ def describe(name: str, spec: OnnxGenerator, options: Options) -> GeneratorInfo:
     Raises:
         CheckpointError: the folder does not hold what it must. StorageError: unreadable.
     """
-    config, _, roles, indexes = _read(name, spec, options, keep=False)
-    return _info(name, spec, config, roles, indexes)
+    return _read(name, spec, options, keep=False)[0]
 
 
 def load(
@@ -340,8 +324,8 @@ def load(
         CheckpointError: as `describe`, it has changed since, or the runtime is missing or
             refuses it. StorageError: unreadable.
     """
-    config, data, roles, indexes = _read(name, spec, options)
-    must_match(_info(name, spec, config, roles, indexes), info)
+    found, data, roles, indexes = _read(name, spec, options)
+    must_match(found, info)
     if placement.compile != "off":
         raise CheckpointError(
             f"execution.generators.{name}.compile: got {placement.compile}, which has no effect: "

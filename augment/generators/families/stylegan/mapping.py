@@ -150,6 +150,11 @@ class Official:
         return found
 
     @property
+    def license_note(self) -> str | None:
+        """About the license of a checkpoint of NVIDIA's."""
+        return LICENSE_NOTE if self.foreign.kind == "nvidia" else None
+
+    @property
     def silent(self) -> bool:
         """Whether nothing stands beside the tensors."""
         return not self.arguments and not self.foreign.config.get("modules")

@@ -16,7 +16,6 @@ no code of theirs is here). What differs: see `ops` and `mapping`.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,9 +25,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from augment.errors import CheckpointError
-from augment.generators.checkpoint import Config, read_config, read_weights, validated
 from augment.generators.families.stylegan.mapping import (
-    LICENSE_NOTE,
     MappingInit,
     Official,
     Width,
@@ -51,11 +48,11 @@ from augment.generators.families.stylegan.ops import (
 from augment.generators.foreign import Conversion, Foreign, matched
 from augment.generators.hosting import placed
 from augment.generators.labels import class_indexes
-from augment.generators.one_pass import OnePassHost, one_pass_info
+from augment.generators.loading import Checkpoint, class_info, opened
+from augment.generators.one_pass import OnePassHost
 from augment.generators.protocol import GeneratorInfo, Options, Placement, must_match
 from augment.seeds import normals
 from augment.spec.generators import StyleGan2Generator, StyleGan2Sampling
-from augment.storage import Folder
 
 if TYPE_CHECKING:
     import torch
@@ -176,10 +173,6 @@ class Generator:
                 drawn[layer.name] = noise.astype(np.float32).reshape(sides)
         return drawn
 
-    def to(self, placement: Placement) -> Generator:
-        """The same where `placement` says."""
-        return dataclasses.replace(self, parameters=placed(self.parameters, placement))
-
     def __call__(self, class_B: torch.Tensor, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """(B, C, H, H) of int64 class indexes and what was drawn."""
         psi, cutoff = self.sampling.truncation_psi, self.sampling.truncation_cutoff
@@ -271,20 +264,20 @@ class Generator:
 
 def _read(
     name: str, spec: StyleGan2Generator, options: Options, keep: bool = True
-) -> tuple[Config, StyleGan2Init, dict[str, np.ndarray], dict[str, int]]:
-    """Configuration, architecture, tensors, and class -> index."""
-    folder = Folder(spec.checkpoint, options)
-    config = read_config(folder, name, "stylegan2")
-    init = validated(StyleGan2Init, config.init, name, at="init")
+) -> Checkpoint[StyleGan2Init]:
+    found = opened(name, spec, "stylegan2", options)
+    init = found.init(StyleGan2Init)
     check_truncation(name, spec.sampling, init.mapping, init.num_ws)
     if not init.use_noise and spec.sampling.noise_mode != "const":
         raise CheckpointError(
             f"generators.{name}.sampling.noise_mode: got {spec.sampling.noise_mode!r}, which has "
             "no effect: the checkpoint's layers add no noise; expected nothing or 'const'"
         )
-    weights = read_weights(folder, name, config, spec.sha256, parameter_shapes(init), keep)
-    indexes = class_indexes(name, spec, config.classes, init.mapping.c_dim, options)
-    return config, init, weights, indexes
+    arrays = found.weights(parameter_shapes(init), keep)
+    indexes = class_indexes(name, spec, found.config.classes, init.mapping.c_dim, options)
+    shape = (init.img_channels, init.side, init.side)
+    info = class_info(found, _VERSION, found.config.init, spec.sampling, shape, indexes)
+    return Checkpoint(info, init, arrays, indexes)
 
 
 def describe(name: str, spec: StyleGan2Generator, options: Options) -> GeneratorInfo:
@@ -293,8 +286,7 @@ def describe(name: str, spec: StyleGan2Generator, options: Options) -> Generator
     Raises:
         CheckpointError: the folder does not hold what it must. StorageError: unreadable.
     """
-    config, init, _, indexes = _read(name, spec, options, keep=False)
-    return one_pass_info(name, spec, config, _VERSION, indexes, init.side, init.img_channels)
+    return _read(name, spec, options, keep=False).info
 
 
 def load(
@@ -309,14 +301,10 @@ def load(
     Raises:
         CheckpointError: as `describe`, or it has changed since. StorageError: unreadable.
     """
-    import torch
-
-    config, init, arrays, indexes = _read(name, spec, options)
-    found = one_pass_info(name, spec, config, _VERSION, indexes, init.side, init.img_channels)
-    must_match(found, info)
-    parameters = {key: torch.from_numpy(array) for key, array in arrays.items()}
-    network = Generator(init, parameters, spec.sampling)
-    return OnePassHost(network, info, indexes, placement, spec.sampling.precision)
+    found = _read(name, spec, options)
+    must_match(found.info, info)
+    network = Generator(found.init, placed(found.arrays, placement), spec.sampling)
+    return OnePassHost(network, info, found.indexes, placement, spec.sampling.precision)
 
 
 def convert(foreign: Foreign) -> Conversion | None:
@@ -342,7 +330,7 @@ def convert(foreign: Foreign) -> Conversion | None:
         tensors=tensors,
         num_classes=init.mapping.c_dim,
         quirks=tuple(_quirks(official, init)),
-        license_note=LICENSE_NOTE if foreign.kind == "nvidia" else None,
+        license_note=official.license_note,
     )
 
 

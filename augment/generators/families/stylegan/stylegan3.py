@@ -16,7 +16,6 @@ batch, which demodulation cancels but for 1e-8; see also `ops`, `mapping`.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from augment.generators.checkpoint import Config, read_config, read_weights, validated
 from augment.generators.families.stylegan.mapping import (
-    LICENSE_NOTE,
     Official,
     check_truncation,
     mapped,
@@ -52,11 +49,11 @@ from augment.generators.families.stylegan.stylegan3_layers import (
 from augment.generators.foreign import Conversion, Foreign, matched
 from augment.generators.hosting import placed
 from augment.generators.labels import class_indexes
-from augment.generators.one_pass import Drawn, OnePassHost, one_pass_info
+from augment.generators.loading import Checkpoint, class_info, opened
+from augment.generators.one_pass import Drawn, OnePassHost
 from augment.generators.protocol import GeneratorInfo, Options, Placement, must_match
 from augment.seeds import normals
 from augment.spec.generators import StyleGan3Generator, StyleGan3Sampling
-from augment.storage import Folder
 
 if TYPE_CHECKING:
     import torch
@@ -90,10 +87,6 @@ class Generator:
     def draw(self, sample_ids: Sequence[str]) -> dict[str, np.ndarray]:
         """z (B, Z)."""
         return {"z": normals(sample_ids, "z", self.init.mapping.z_dim).astype(np.float32)}
-
-    def to(self, placement: Placement) -> Generator:
-        """The same where `placement` says."""
-        return dataclasses.replace(self, parameters=placed(self.parameters, placement))
 
     def __call__(self, class_B: torch.Tensor, drawn: Drawn) -> torch.Tensor:
         """(B, C, H, H) of int64 class indexes and what was drawn."""
@@ -184,26 +177,15 @@ class Generator:
 
 def _read(
     name: str, spec: StyleGan3Generator, options: Options, keep: bool = True
-) -> tuple[Config, StyleGan3Init, dict[str, np.ndarray], dict[str, int]]:
-    """Configuration, architecture, tensors, and class -> index."""
-    folder = Folder(spec.checkpoint, options)
-    config = read_config(folder, name, "stylegan3")
-    init = validated(StyleGan3Init, config.init, name, at="init")
+) -> Checkpoint[StyleGan3Init]:
+    found = opened(name, spec, "stylegan3", options)
+    init = found.init(StyleGan3Init)
     check_truncation(name, spec.sampling, init.mapping, init.num_ws)
-    weights = read_weights(folder, name, config, spec.sha256, parameter_shapes(init), keep)
-    indexes = class_indexes(name, spec, config.classes, init.mapping.c_dim, options)
-    return config, init, weights, indexes
-
-
-def _info(
-    name: str,
-    spec: StyleGan3Generator,
-    config: Config,
-    init: StyleGan3Init,
-    indexes: Mapping[str, int],
-) -> GeneratorInfo:
-    side, channels = init.img_resolution, init.img_channels
-    return one_pass_info(name, spec, config, _VERSION, indexes, side, channels)
+    arrays = found.weights(parameter_shapes(init), keep)
+    indexes = class_indexes(name, spec, found.config.classes, init.mapping.c_dim, options)
+    shape = (init.img_channels, init.img_resolution, init.img_resolution)
+    info = class_info(found, _VERSION, found.config.init, spec.sampling, shape, indexes)
+    return Checkpoint(info, init, arrays, indexes)
 
 
 def describe(name: str, spec: StyleGan3Generator, options: Options) -> GeneratorInfo:
@@ -212,8 +194,7 @@ def describe(name: str, spec: StyleGan3Generator, options: Options) -> Generator
     Raises:
         CheckpointError: the folder does not hold what it must. StorageError: unreadable.
     """
-    config, init, _, indexes = _read(name, spec, options, keep=False)
-    return _info(name, spec, config, init, indexes)
+    return _read(name, spec, options, keep=False).info
 
 
 def load(
@@ -228,13 +209,10 @@ def load(
     Raises:
         CheckpointError: as `describe`, or it has changed since. StorageError: unreadable.
     """
-    import torch
-
-    config, init, arrays, indexes = _read(name, spec, options)
-    must_match(_info(name, spec, config, init, indexes), info)
-    parameters = {key: torch.from_numpy(array) for key, array in arrays.items()}
-    network = Generator(init, parameters, spec.sampling)
-    return OnePassHost(network, info, indexes, placement, spec.sampling.precision)
+    found = _read(name, spec, options)
+    must_match(found.info, info)
+    network = Generator(found.init, placed(found.arrays, placement), spec.sampling)
+    return OnePassHost(network, info, found.indexes, placement, spec.sampling.precision)
 
 
 def convert(foreign: Foreign) -> Conversion | None:
@@ -259,7 +237,7 @@ def convert(foreign: Foreign) -> Conversion | None:
         tensors=tensors,
         num_classes=init.mapping.c_dim,
         quirks=tuple(_quirks(official, init)),
-        license_note=LICENSE_NOTE if foreign.kind == "nvidia" else None,
+        license_note=official.license_note,
     )
 
 

@@ -10,6 +10,7 @@ Shape letters: B batch, C channels, H height, W width.
 from __future__ import annotations
 
 import abc
+import dataclasses
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Generic, Literal, Protocol, Self, TypeVar
@@ -18,8 +19,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from augment.errors import CheckpointError
-from augment.generators.checkpoint import Config, read_config, read_weights, validated
-from augment.generators.hosting import Device, compiled, empty_batch, finished, padded, placed
+from augment.generators.hosting import Device, compiled, generated, placed
+from augment.generators.loading import Checkpoint, Opened, checkpoint_info, opened
 from augment.generators.protocol import (
     GeneratedBatch,
     GeneratorInfo,
@@ -30,9 +31,8 @@ from augment.generators.protocol import (
 )
 from augment.generators.source_image import Intake, Size, SourceImages, notes
 from augment.sample import DigitalSourceType
-from augment.seeds import Rewound, digest
+from augment.seeds import Rewound
 from augment.spec.generator_base import TranslationSampling, Translator
-from augment.storage import Folder
 
 if TYPE_CHECKING:
     import torch
@@ -173,11 +173,10 @@ class TranslatorHost(Generic[Init]):
         self.info = info
         self.network = network
         self._init = init
-        self._placement = placement or Placement()
-        self._device = Device(self._placement.device, spec.sampling.precision)
+        self._device = Device(placement, spec.sampling.precision)
         self._images = SourceImages(info.name, spec.preprocess, init.intake())
         self._drops = spec.sampling.dropout == "seeded"
-        self._run = compiled(network, self._placement)
+        self._run = compiled(network, self._device.placement)
 
     def validate(self, request: SampleRequest) -> None:
         """Raises:
@@ -200,28 +199,24 @@ class TranslatorHost(Generic[Init]):
         Raises:
             RequestError: as `validate`.
         """
-        if not batch:
-            return empty_batch(self.info)
-        for request in batch:
-            self.validate(request)
-        made = finished(self._images.restored(self._made(batch), batch))
-        return GeneratedBatch(made.images, made.failed, notes(self._images, batch))
+        made = generated(self, batch, self._made)
+        return dataclasses.replace(made, notes=notes(self._images, batch))
 
     def _made(self, batch: Sequence[SampleRequest]) -> np.ndarray:
         x_BCHW = self._images.prepared(batch)
         dropped = self._init.dropped(x_BCHW.shape[2:]) if self._drops else {}
         keep = masks([r.sample_id for r in batch], dropped)
-        x_BCHW, *kept = padded([x_BCHW, *keep.values()], self._placement)
-        send = self._device.send
-        with self._device.sampling():
-            x = self._laid_out(send(x_BCHW))
-            y = self._run(x, dict(zip(keep, map(send, kept), strict=True)))
-            return self._device.fetch(y[: len(batch)])
+
+        def run(x_BCHW: torch.Tensor, *kept: torch.Tensor) -> torch.Tensor:
+            return self._run(self._laid_out(x_BCHW), dict(zip(keep, kept, strict=True)))
+
+        made_BCHW = self._device.passed([x_BCHW, *keep.values()], run)
+        return self._images.restored(made_BCHW, batch)
 
     def _laid_out(self, x_BCHW: torch.Tensor) -> torch.Tensor:
         import torch
 
-        last = self._placement.lays_last()
+        last = self._device.placement.lays_last()
         return x_BCHW.contiguous(
             memory_format=torch.channels_last if last else torch.contiguous_format
         )
@@ -230,27 +225,24 @@ class TranslatorHost(Generic[Init]):
 # ---- from a checkpoint ---------------------------------------------------------------
 
 
-def read(
-    family: Family[Init], name: str, spec: Translator, options: Options, keep: bool = True
-) -> tuple[Config, Init, dict[str, np.ndarray]]:
-    """Configuration, architecture and tensors of the one network that the job asks for; keep:
-    as `checkpoint.read_weights` has it.
+def one_network(
+    family: Family[Init], found: Opened, spec: Translator, keep: bool = True
+) -> tuple[Init, dict[str, np.ndarray]]:
+    """Architecture and tensors of the network that the job asks for; keep: as `Opened.weights`.
 
     Raises:
         CheckpointError: the folder does not hold what it must, or not that network.
         StorageError: unreadable.
     """
-    folder = Folder(spec.checkpoint, options)
-    config = read_config(folder, name, family.name)
-    init = validated(family.init, config.init, name, at="init")
-    _check_direction(name, spec, init)
-    tensors = read_weights(folder, name, config, spec.sha256, all_shapes(init), keep)
+    init = found.init(family.init)
+    _check_direction(found.name, spec, init)
+    tensors = found.weights(all_shapes(init), keep)
     if init.direction != "both":
-        return config, init, tensors
+        return init, tensors
     assert spec.direction is not None, "checked above"
     prefix = f"{spec.direction}."
     own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    return config, one_way(init, spec.direction), own
+    return one_way(init, spec.direction), own
 
 
 def one_way(init: Init, direction: Direction) -> Init:
@@ -276,11 +268,10 @@ def describe(family: Family[Init], name: str, spec: Translator, options: Options
     """Facts of a checkpoint, after every check that needs no network.
 
     Raises:
-        CheckpointError: as `read`, or the job asks for what the network has not.
-        StorageError: unreadable.
+        CheckpointError: the folder does not hold what it must, or the job asks for what the
+            network has not. StorageError: unreadable.
     """
-    config, init, _ = read(family, name, spec, options, keep=False)
-    return _info(family, name, spec, config, init)
+    return _read(family, name, spec, options, keep=False).info
 
 
 def load(
@@ -296,11 +287,19 @@ def load(
     Raises:
         CheckpointError: as `describe`, or it has changed since. StorageError: unreadable.
     """
-    config, init, tensors = read(family, name, spec, options)
-    must_match(_info(family, name, spec, config, init), info)
+    found = _read(family, name, spec, options)
+    must_match(found.info, info)
     per_sample = spec.sampling.norm_mode == "per_sample"
-    network = family.network(init, placed(tensors, placement), per_sample)
-    return TranslatorHost(network, init, info, spec, placement)
+    network = family.network(found.init, placed(found.arrays, placement), per_sample)
+    return TranslatorHost(network, found.init, info, spec, placement)
+
+
+def _read(
+    family: Family[Init], name: str, spec: Translator, options: Options, keep: bool = True
+) -> Checkpoint[Init]:
+    found = opened(name, spec, family.name, options)
+    init, arrays = one_network(family, found, spec, keep)
+    return Checkpoint(_info(family, found, spec, init), init, arrays)
 
 
 def _check_direction(name: str, spec: Translator, init: TranslatorInit) -> None:
@@ -319,36 +318,20 @@ def _check_direction(name: str, spec: Translator, init: TranslatorInit) -> None:
         )
 
 
-def _info(
-    family: Family[Init], name: str, spec: Translator, config: Config, init: Init
-) -> GeneratorInfo:
-    images = SourceImages(name, spec.preprocess, init.intake())
+def _info(family: Family[Init], found: Opened, spec: Translator, init: Init) -> GeneratorInfo:
+    images = SourceImages(found.name, spec.preprocess, init.intake())
     images.check()
-    _check_sampling(f"generators.{name}", spec.sampling, init)
-    height, width = images.image_size(init.output_size(images.typical()))
-    identity = {
-        "family": family.name,
-        "version": family.version,
-        "weights": config.weights_sha256,
-        "init": init.model_dump(),
-    }
-    sampling = {
-        "family": family.name,
-        "sampling": spec.sampling.model_dump(),
-        "preprocess": spec.preprocess.model_dump(),
-    }
-    return GeneratorInfo(
-        name=name,
-        family=family.name,
-        identity=digest(identity),
-        sampling_digest=digest(sampling),
-        checkpoint_sha256=config.weights_sha256,
-        classes=(),
-        height=height,
-        width=width,
-        channels=init.output_nc,
-        license=spec.license or config.license,
-        digital_source_type=DigitalSourceType.COMPOSITE_WITH_TRAINED.value,
+    _check_sampling(f"generators.{found.name}", spec.sampling, init)
+    return checkpoint_info(
+        found,
+        family.version,
+        pixels={"init": init.model_dump()},
+        sampling={
+            "sampling": spec.sampling.model_dump(),
+            "preprocess": spec.preprocess.model_dump(),
+        },
+        shape=(init.output_nc, *images.image_size(init.output_size(images.typical()))),
+        kind=DigitalSourceType.COMPOSITE_WITH_TRAINED,
         takes_image=True,
         varies=spec.sampling.dropout == "seeded" or images.varies,
     )

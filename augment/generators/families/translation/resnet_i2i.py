@@ -24,22 +24,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from augment.generators.families.translation import host as translation
 from augment.generators.families.translation.convert import converted, norm_of, paired, tidied
 from augment.generators.families.translation.host import (
     Direction,
     Family,
     Shapes,
-    TranslatorHost,
     TranslatorInit,
     norm_shapes,
     normalised,
     thinned,
 )
 from augment.generators.foreign import Conversion, Foreign
-from augment.generators.protocol import GeneratorInfo, Options, Placement
 from augment.generators.source_image import Intake, Size
-from augment.spec.generators import ResnetI2iGenerator
 
 if TYPE_CHECKING:
     import torch
@@ -248,31 +244,6 @@ def _doubled(x_BCHW: torch.Tensor, filt_C1HW: torch.Tensor) -> torch.Tensor:
 
 
 FAMILY = Family("resnet_i2i", 1, ResnetInit, Resnet)
-
-
-def describe(name: str, spec: ResnetI2iGenerator, options: Options) -> GeneratorInfo:
-    """Facts of a checkpoint, after every check that needs no network.
-
-    Raises:
-        CheckpointError: the folder does not hold what it must, or the job asks for what the
-            network has not. StorageError: unreadable.
-    """
-    return translation.describe(FAMILY, name, spec, options)
-
-
-def load(
-    name: str,
-    spec: ResnetI2iGenerator,
-    info: GeneratorInfo,
-    placement: Placement,
-    options: Options,
-) -> TranslatorHost[ResnetInit]:
-    """The host of a checkpoint that must still be the one that `info` describes.
-
-    Raises:
-        CheckpointError: as `describe`, or it has changed since. StorageError: unreadable.
-    """
-    return translation.load(FAMILY, name, spec, info, placement, options)
 
 
 # ---- from the official program -------------------------------------------------------

@@ -20,22 +20,18 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from augment.generators.families.translation import host as translation
 from augment.generators.families.translation.convert import converted, norm_of, paired, tidied
 from augment.generators.families.translation.host import (
     Direction,
     Family,
     Shapes,
-    TranslatorHost,
     TranslatorInit,
     norm_shapes,
     normalised,
     thinned,
 )
 from augment.generators.foreign import Conversion, Foreign
-from augment.generators.protocol import GeneratorInfo, Options, Placement
 from augment.generators.source_image import Intake, Size
-from augment.spec.generators import UnetI2iGenerator
 
 if TYPE_CHECKING:
     import torch
@@ -187,27 +183,6 @@ class Unet:
 
 
 FAMILY = Family("unet_i2i", 1, UnetInit, Unet)
-
-
-def describe(name: str, spec: UnetI2iGenerator, options: Options) -> GeneratorInfo:
-    """Facts of a checkpoint, after every check that needs no network.
-
-    Raises:
-        CheckpointError: the folder does not hold what it must, or the job asks for what the
-            network has not. StorageError: unreadable.
-    """
-    return translation.describe(FAMILY, name, spec, options)
-
-
-def load(
-    name: str, spec: UnetI2iGenerator, info: GeneratorInfo, placement: Placement, options: Options
-) -> TranslatorHost[UnetInit]:
-    """The host of a checkpoint that must still be the one that `info` describes.
-
-    Raises:
-        CheckpointError: as `describe`, or it has changed since. StorageError: unreadable.
-    """
-    return translation.load(FAMILY, name, spec, info, placement, options)
 
 
 # ---- from the official program -------------------------------------------------------

@@ -22,25 +22,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from augment.errors import CheckpointError
-from augment.generators.checkpoint import (
-    Config,
-    own_classes,
-    read_config,
-    read_weights,
-    validated,
-)
+from augment.generators.checkpoint import own_classes
 from augment.generators.families.vae import kl as vae_kl
 from augment.generators.families.vae import pythae as vae_pythae
 from augment.generators.families.vae.pythae import PythaeDecoder, PythaeInit
 from augment.generators.foreign import Conversion, Foreign
 from augment.generators.hosting import placed
 from augment.generators.labels import class_indexes
+from augment.generators.loading import Checkpoint, Opened, checkpoint_info, opened
 from augment.generators.one_pass import Drawn, OnePassHost
 from augment.generators.protocol import GeneratorInfo, Options, Placement, must_match
-from augment.sample import DigitalSourceType
-from augment.seeds import digest, normals
+from augment.seeds import normals
 from augment.spec.generators import VaeGenerator
-from augment.storage import Folder
 
 if TYPE_CHECKING:
     import torch
@@ -144,8 +137,8 @@ class LatentDecoder(Protocol):
 
 @dataclass(frozen=True)
 class Latent:
-    """A decoder of which z is drawn: a network of one pass. decoder: where it runs already.
-    temperature: standard deviation of z."""
+    """A decoder of which z is drawn: a network of one pass. temperature: standard deviation
+    of z."""
 
     decoder: LatentDecoder
     temperature: float = 1.0
@@ -155,10 +148,6 @@ class Latent:
         z_BZ = normals(sample_ids, "z", self.decoder.init.latent).astype(np.float32)
         return {"z": z_BZ * np.float32(self.temperature)}
 
-    def to(self, placement: Placement) -> Latent:
-        """Itself: decoders are read where they run."""
-        return self
-
     def __call__(self, class_B: torch.Tensor, drawn: Drawn) -> torch.Tensor:
         """(B, C, H, W) in [-1, 1]."""
         return self.decoder(drawn["z"], class_B)
@@ -167,41 +156,29 @@ class Latent:
 # ---- from a checkpoint ---------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Checkpoint:
-    """What was read of a decoder. indexes: class -> the network's index."""
-
-    config: Config
-    init: VaeInit | PythaeInit
-    arrays: Mapping[str, np.ndarray]
-    indexes: Mapping[str, int]
-
-    def network(self, placement: Placement) -> LatentDecoder:
-        if isinstance(self.init, PythaeInit):
-            return PythaeDecoder(self.init, placed(self.arrays, placement))
-        return Decoder(self.init, placed(self.arrays, placement, on_cpu=True))
+_Read = Checkpoint[VaeInit | PythaeInit]
 
 
-def _read(
-    name: str,
-    spec: VaeGenerator,
-    config: Config,
-    folder: Folder,
-    options: Options,
-    keep: bool = True,
-) -> _Checkpoint:
+def _read(found: Opened, spec: VaeGenerator, options: Options, keep: bool = True) -> _Read:
+    """Of a decoder."""
+    name = found.name
     _check_effects(f"generators.{name}", spec)
-    if config.init.get("kind") == "pythae":
-        pythae = validated(PythaeInit, config.init, name, at="init")
-        shapes = vae_pythae.parameter_shapes(pythae)
-        arrays = read_weights(folder, name, config, spec.sha256, shapes, keep)
-        return _Checkpoint(config, pythae, arrays, class_indexes(name, spec, None, 0, options))
-    init = validated(VaeInit, config.init, name, at="init")
-    named = own_classes(config, name)
-    shapes = parameter_shapes(init, len(named))
-    arrays = read_weights(folder, name, config, spec.sha256, shapes, keep)
+    if found.config.init.get("kind") == "pythae":
+        pythae = found.init(PythaeInit)
+        arrays = found.weights(vae_pythae.parameter_shapes(pythae), keep)
+        indexes = class_indexes(name, spec, None, 0, options)
+        return _Read(_info(found, spec, pythae, indexes), pythae, arrays, indexes)
+    init = found.init(VaeInit)
+    named = own_classes(found.config, name)
+    arrays = found.weights(parameter_shapes(init, len(named)), keep)
     indexes = class_indexes(name, spec, named, len(named), options)
-    return _Checkpoint(config, init, arrays, indexes)
+    return _Read(_info(found, spec, init, indexes), init, arrays, indexes)
+
+
+def _decoder(found: _Read, placement: Placement) -> LatentDecoder:
+    if isinstance(found.init, PythaeInit):
+        return PythaeDecoder(found.init, placed(found.arrays, placement))
+    return Decoder(found.init, placed(found.arrays, placement, on_cpu=True))
 
 
 def _check_effects(place: str, spec: VaeGenerator) -> None:
@@ -217,29 +194,19 @@ def _check_effects(place: str, spec: VaeGenerator) -> None:
             )
 
 
-def _info(name: str, spec: VaeGenerator, found: _Checkpoint) -> GeneratorInfo:
-    identity = {
-        "family": "vae",
-        "version": _VERSION,
-        "weights": found.config.weights_sha256,
-        "init": found.init.model_dump(),
-        "classes": dict(found.indexes),
-    }
+def _info(
+    found: Opened, spec: VaeGenerator, init: VaeInit | PythaeInit, indexes: Mapping[str, int]
+) -> GeneratorInfo:
     sampling: dict[str, object] = {"temperature": spec.sampling.temperature}
     if spec.sampling.precision != "fp32":
         sampling["precision"] = spec.sampling.precision
-    return GeneratorInfo(
-        name=name,
-        family="vae",
-        identity=digest(identity),
-        sampling_digest=digest({"family": "vae", "sampling": sampling}),
-        checkpoint_sha256=found.config.weights_sha256,
-        classes=tuple(found.indexes),
-        height=found.init.height,
-        width=found.init.width,
-        channels=found.init.channels,
-        license=spec.license or found.config.license,
-        digital_source_type=DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA.value,
+    return checkpoint_info(
+        found,
+        _VERSION,
+        pixels={"init": init.model_dump(), "classes": indexes},
+        sampling={"sampling": sampling},
+        shape=(init.channels, init.height, init.width),
+        classes=indexes,
     )
 
 
@@ -250,11 +217,10 @@ def describe(name: str, spec: VaeGenerator, options: Options) -> GeneratorInfo:
         CheckpointError: the folder does not hold what it must, or an option has no effect.
         StorageError: unreadable.
     """
-    folder = Folder(spec.checkpoint, options)
-    config = read_config(folder, name, "vae")
-    if config.init.get("kind") == "autoencoder_kl":
-        return vae_kl.describe(name, spec, config, folder)
-    return _info(name, spec, _read(name, spec, config, folder, options, keep=False))
+    found = opened(name, spec, "vae", options)
+    if found.config.init.get("kind") == "autoencoder_kl":
+        return vae_kl.describe(found, spec)
+    return _read(found, spec, options, keep=False).info
 
 
 def load(
@@ -265,14 +231,13 @@ def load(
     Raises:
         CheckpointError: as `describe`, or it has changed since. StorageError: unreadable.
     """
-    folder = Folder(spec.checkpoint, options)
-    config = read_config(folder, name, "vae")
-    if config.init.get("kind") == "autoencoder_kl":
-        return vae_kl.load(name, spec, config, folder, info, placement)
-    found = _read(name, spec, config, folder, options)
-    must_match(_info(name, spec, found), info)
-    network = Latent(found.network(placement), spec.sampling.temperature)
-    return OnePassHost(network, info, found.indexes, placement, spec.sampling.precision)
+    found = opened(name, spec, "vae", options)
+    if found.config.init.get("kind") == "autoencoder_kl":
+        return vae_kl.load(found, spec, info, placement)
+    read = _read(found, spec, options)
+    must_match(read.info, info)
+    network = Latent(_decoder(read, placement), spec.sampling.temperature)
+    return OnePassHost(network, info, read.indexes, placement, spec.sampling.precision)
 
 
 def convert(foreign: Foreign) -> Conversion | None:

@@ -12,6 +12,7 @@ Diffusion Models", CVPR 2022; models/autoencoders of github.com/huggingface/diff
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -19,9 +20,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from augment.errors import CheckpointError
-from augment.generators.checkpoint import Config, differences, read_weights, validated
+from augment.generators.checkpoint import differences
 from augment.generators.foreign import Conversion, Foreign
-from augment.generators.hosting import Device, compiled, empty_batch, finished, padded
+from augment.generators.hosting import Device, compiled, generated, placed
+from augment.generators.loading import Checkpoint, Opened, checkpoint_info
 from augment.generators.protocol import (
     GeneratedBatch,
     GeneratorInfo,
@@ -31,10 +33,9 @@ from augment.generators.protocol import (
 )
 from augment.generators.source_image import Intake, SourceImages, notes
 from augment.sample import DigitalSourceType
-from augment.seeds import digest, normals
+from augment.seeds import normals
 from augment.spec.generator_base import Preprocess
 from augment.spec.generators import VaeGenerator
-from augment.storage import Folder
 
 if TYPE_CHECKING:
     import torch
@@ -178,8 +179,7 @@ class KlHost:
         self.info = info
         self._init = init
         self._images = _images(info.name, spec, init)
-        self._placement = placement
-        self._device = Device(placement.device, spec.sampling.precision)
+        self._device = Device(placement, spec.sampling.precision)
         self._varied = compiled(varied, placement)
         scale = np.array(init.units) * _variation(spec)
         self._scale_L11 = scale.astype(np.float32)[:, None, None]
@@ -200,17 +200,14 @@ class KlHost:
         Raises:
             RequestError: as `validate`.
         """
-        if not batch:
-            return empty_batch(self.info)
-        for request in batch:
-            self.validate(request)
+        made = generated(self, batch, self._made)
+        return dataclasses.replace(made, notes=notes(self._images, batch))
+
+    def _made(self, batch: Sequence[SampleRequest]) -> np.ndarray:
         x_BCHW = self._images.prepared(batch)
-        inputs = padded([x_BCHW, self._noise(batch, x_BCHW.shape)], self._placement)
-        with self._device.sampling():
-            made = self._varied(*(self._device.send(array) for array in inputs))
-            images = self._device.fetch(made[: len(batch)])
-        done = finished(self._images.restored(images, batch))
-        return GeneratedBatch(done.images, done.failed, notes(self._images, batch))
+        noise_BLHW = self._noise(batch, x_BCHW.shape)
+        made_BCHW = self._device.passed([x_BCHW, noise_BLHW], self._varied)
+        return self._images.restored(made_BCHW, batch)
 
     def _noise(self, batch: Sequence[SampleRequest], shape: Sequence[int]) -> np.ndarray:
         """(B, L, h, w) of each sample's stream `latent`."""
@@ -247,10 +244,8 @@ def _network(
     config = init.model_dump(exclude={"kind"}) | {k: (v,) * n for k, v in _BLOCKS.items()}
     with torch.device("meta"):
         vae: Any = AutoencoderKL.from_config(config)
-    tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
-    vae.load_state_dict(tensors, strict=True, assign=True)
-    layout = torch.channels_last if placement.lays_last() else torch.contiguous_format
-    vae.eval().requires_grad_(False).to(placement.device, memory_format=layout)
+    vae.load_state_dict(placed(arrays, placement), strict=True, assign=True)
+    vae.eval().requires_grad_(False)
 
     def varied(x_BCHW: torch.Tensor, noise_BLHW: torch.Tensor) -> torch.Tensor:
         z_BLHW = vae.encode(x_BCHW).latent_dist.mean + noise_BLHW
@@ -263,42 +258,26 @@ def _network(
 # ---- from a checkpoint ---------------------------------------------------------------
 
 
-def _read(
-    name: str, spec: VaeGenerator, config: Config, folder: Folder, keep: bool = True
-) -> tuple[KlInit, dict[str, np.ndarray], GeneratorInfo]:
-    init = validated(KlInit, config.init, name, at="init")
-    _check_effects(f"generators.{name}", spec, init)
-    images = _images(name, spec, init)
+def _read(found: Opened, spec: VaeGenerator, keep: bool = True) -> Checkpoint[KlInit]:
+    init = found.init(KlInit)
+    _check_effects(f"generators.{found.name}", spec, init)
+    images = _images(found.name, spec, init)
     images.check()
-    arrays = read_weights(folder, name, config, spec.sha256, parameter_shapes(init), keep)
-    height, width = images.image_size(images.typical())
-    identity = {
-        "family": "vae",
-        "version": _VERSION,
-        "weights": config.weights_sha256,
-        "init": init.model_dump(),
-    }
-    sampling = {
-        "family": "vae",
-        "variation": _variation(spec),
-        "precision": spec.sampling.precision,
-        "preprocess": (spec.preprocess or PREPROCESS).model_dump(),
-    }
-    info = GeneratorInfo(
-        name=name,
-        family="vae",
-        identity=digest(identity),
-        sampling_digest=digest(sampling),
-        checkpoint_sha256=config.weights_sha256,
-        classes=(),
-        height=height,
-        width=width,
-        channels=init.out_channels,
-        license=spec.license or config.license,
-        digital_source_type=DigitalSourceType.COMPOSITE_WITH_TRAINED.value,
+    arrays = found.weights(parameter_shapes(init), keep)
+    info = checkpoint_info(
+        found,
+        _VERSION,
+        pixels={"init": init.model_dump()},
+        sampling={
+            "variation": _variation(spec),
+            "precision": spec.sampling.precision,
+            "preprocess": images.spec.model_dump(),
+        },
+        shape=(init.out_channels, *images.image_size(images.typical())),
+        kind=DigitalSourceType.COMPOSITE_WITH_TRAINED,
         takes_image=True,
     )
-    return init, arrays, info
+    return Checkpoint(info, init, arrays)
 
 
 def _check_effects(place: str, spec: VaeGenerator, init: KlInit) -> None:
@@ -321,23 +300,17 @@ def _check_effects(place: str, spec: VaeGenerator, init: KlInit) -> None:
         )
 
 
-def describe(name: str, spec: VaeGenerator, config: Config, folder: Folder) -> GeneratorInfo:
-    """As `vae.describe`, of a folder whose `generator.json` was read."""
-    return _read(name, spec, config, folder, keep=False)[2]
+def describe(found: Opened, spec: VaeGenerator) -> GeneratorInfo:
+    """As `vae.describe`, of a folder that was opened."""
+    return _read(found, spec, keep=False).info
 
 
-def load(
-    name: str,
-    spec: VaeGenerator,
-    config: Config,
-    folder: Folder,
-    info: GeneratorInfo,
-    placement: Placement,
-) -> KlHost:
-    """As `vae.load`, of a folder whose `generator.json` was read."""
-    init, arrays, found = _read(name, spec, config, folder)
-    must_match(found, info)
-    return KlHost(_network(name, init, arrays, placement), init, info, spec, placement)
+def load(found: Opened, spec: VaeGenerator, info: GeneratorInfo, placement: Placement) -> KlHost:
+    """As `vae.load`, of a folder that was opened."""
+    read = _read(found, spec)
+    must_match(read.info, info)
+    varied = _network(found.name, read.init, read.arrays, placement)
+    return KlHost(varied, read.init, info, spec, placement)
 
 
 # ---- from diffusers ------------------------------------------------------------------
