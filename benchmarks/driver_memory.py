@@ -5,7 +5,7 @@
 Each size runs `augment run` with a generator without weights (palette, 8 px) on an embedded Ray,
 in a process of its own. Measured is the peak resident memory of the driver alone: workers hold
 one unit each, the object store holds unit names. Prints a table and the ratio of the largest to
-the smallest.
+the smallest; --json adds one line of JSON, with that ratio as `ratios.peak`.
 """
 
 from __future__ import annotations
@@ -77,15 +77,19 @@ def main() -> None:
     parser.add_argument("--samples", type=int, nargs="+", default=[2000, 20000, 60000])
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--engine", choices=("ray", "local"), default="ray")
+    parser.add_argument("--json", action="store_true", help="add the figures as one line of JSON")
     arguments = parser.parse_args()
     print(f"engine {arguments.engine}, {arguments.classes} classes")
     print(f"{'rows written':>12}  {'driver after imports MiB':>24}  {'driver peak MiB':>15}")
-    peaks = []
+    sizes = []
     for samples in arguments.samples:
         found = measure(samples, arguments.classes, arguments.engine)
-        peaks.append(found["after"])
+        sizes.append(found)
         print(f"{found['written']:>12.0f}  {found['before']:>24.0f}  {found['after']:>15.0f}")
-    print(f"largest / smallest: {peaks[-1] / peaks[0]:.3f}")
+    ratio = sizes[-1]["after"] / sizes[0]["after"]
+    print(f"largest / smallest: {ratio:.3f}")
+    if arguments.json:
+        print(json.dumps({"sizes": sizes, "ratios": {"peak": ratio}}))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ plain loop does it. `bare-batch` is that loop with our own encoder of whole batc
 worker of a pool unit as a run uses it, with all of them. All run in this process, in turn, so
 that the machine's drift hits all; printed are, of each family, a batch's milliseconds, samples
 and CPU microseconds of each peer, and the medians of the paired ratios, of wall and of CPU time.
-Goal against `bare`: at least 0.90, and 0.95 where a batch takes more than 20 ms.
+Goal against `bare`: at least 0.90, and 0.95 where a batch takes more than 20 ms. --json adds the
+figures as one line of JSON; its `ratios` are named FAMILY_wall and FAMILY_cpu (against `bare`),
+FAMILY_batch_wall and FAMILY_batch_cpu (against `bare-batch`).
 """
 
 from __future__ import annotations
@@ -158,11 +160,22 @@ class Measured:
     batch_ms: float
     spent: Spent
 
-    def ratio(self, peer: str, kind: int) -> str:
-        """The host's speed against a peer's in each round: median, least and greatest. kind:
-        0 wall, 1 CPU."""
+    def speeds(self, peer: str, kind: int) -> list[float]:
+        """The host's speed against a peer's in each round. kind: 0 wall, 1 CPU."""
         pairs = zip(self.spent[peer], self.spent["host"], strict=True)
-        values = [one[kind] / other[kind] for one, other in pairs]
+        return [one[kind] / other[kind] for one, other in pairs]
+
+    def ratios(self, family: str) -> dict[str, float]:
+        """The medians, by the names that the module gives them."""
+        return {
+            f"{family}{short}_{clock}": statistics.median(self.speeds(peer, kind))
+            for peer, short in (("bare", ""), ("bare-batch", "_batch"))
+            for kind, clock in enumerate(("wall", "cpu"))
+        }
+
+    def ratio(self, peer: str, kind: int) -> str:
+        """Median, least and greatest."""
+        values = self.speeds(peer, kind)
         return f"{statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
     def report(self, family: str, load: Workload) -> None:
@@ -217,13 +230,20 @@ def main() -> None:
     parser.add_argument("--family", nargs="+", default=sorted(WORKLOADS), choices=WORKLOADS)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1, help="of the network")
+    parser.add_argument("--json", action="store_true", help="add the figures as one line of JSON")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     settle()  # all peers, as the worker of a run is
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # ONNX Runtime is told so
+    spent, ratios = dict[str, Spent](), dict[str, float]()
     for family in arguments.family:
         load = WORKLOADS[family]
-        measure(load, arguments.rounds).report(family, load)
+        measured = measure(load, arguments.rounds)
+        measured.report(family, load)
+        spent[family] = measured.spent
+        ratios |= measured.ratios(family)
+    if arguments.json:
+        print(json.dumps({"spent": spent, "ratios": ratios}))
 
 
 if __name__ == "__main__":

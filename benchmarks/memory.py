@@ -6,13 +6,15 @@ An image folder of noise JPEGs, ten times Ray's object store in bytes, goes thro
 with one copy each. Printed are the bytes of data, the most that the object store held of it, the
 largest resident set of each kind of process (a worker holds the units in its hands: the bound is
 units in flight x unit bytes, and the libraries), and the same with twice the images: what grows
-with the data is a leak.
+with the data is a leak. --json adds the figures as one line of JSON; its `ratios` are `worker` and
+`driver` (the second's peak : the first's) and `store` (most held, of the whole store, in either).
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import tempfile
 import threading
 from collections import defaultdict
@@ -87,7 +89,7 @@ def _kind(process: psutil.Process) -> str:
     return "worker" if "MapWorker" in name or "MapBatches" in name else "Ray's own"
 
 
-def measure(images: int, store: int, unit_bytes: int) -> None:
+def measure(images: int, store: int, unit_bytes: int) -> Peaks:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         total = write_images(folder / "data", images)
@@ -115,6 +117,7 @@ def measure(images: int, store: int, unit_bytes: int) -> None:
         print(f"  {kind:10} {most / MIB:7.0f} MiB at most")
     print(f"  2 units in flight of {unit_bytes / MIB:.0f} MiB each are {bound / MIB:.0f} MiB",
           flush=True)  # fmt: skip
+    return peaks
 
 
 def main() -> None:
@@ -122,9 +125,17 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--store", type=int, default=80, help="MiB")
     parser.add_argument("--unit", type=int, default=32, help="MiB")
+    parser.add_argument("--json", action="store_true", help="add the figures as one line of JSON")
     arguments = parser.parse_args()
-    for images in (arguments.images, 2 * arguments.images):
-        measure(images, arguments.store * MIB, arguments.unit * MIB)
+    store, unit = arguments.store * MIB, arguments.unit * MIB
+    sizes = (arguments.images, 2 * arguments.images)
+    one, two = (measure(images, store, unit) for images in sizes)
+    if arguments.json:
+        grown = {kind: two.rss[kind] / one.rss[kind] for kind in ("worker", "driver")}
+        ratios = {**grown, "store": max(one.store, two.store) / store}
+        peaks = [{"images": n, "store": p.store, "rss": p.rss}
+                 for n, p in zip(sizes, (one, two), strict=True)]  # fmt: skip
+        print(json.dumps({"peaks": peaks, "ratios": ratios}))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Every round runs every peer once on a few images (its start-up) and once on all,
 another in a changing order. Steady rate = the images more / the seconds more. CPU =
 user + system of the peer and every process it started, daemons too. Ratios are taken
 within a round against `bare`; reported are their median and an interval of order
-statistics. Prints a table; --json writes the numbers.
+statistics. Prints a table; --json prints the numbers as one line below it, --json FILE writes
+them; their `ratios` are the medians, named PEER_wall and PEER_cpu (null: too few images).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pathlib import Path
 import mix_peers
 
 TINY = 64
+_PRINTED = Path("-")
 _PR_SET_CHILD_SUBREAPER = 36
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -256,6 +258,16 @@ def _ratio(kind: str, values: Sequence[float]) -> dict[str, object]:
     }
 
 
+def ratios_of(table: Sequence[dict[str, object]]) -> dict[str, object]:
+    """The medians of `report`, by the names that the module gives them."""
+    return {
+        f"{line['peer']}_{kind}": line[f"{kind}_ratio"]
+        for line in table
+        for kind in ("wall", "cpu")
+        if f"{kind}_ratio" in line
+    }
+
+
 def print_table(table: Sequence[dict[str, object]], images: int, rounds: int) -> None:
     print(
         f"\n{images} images, {rounds} rounds, ratios against `bare` of the same round (1 = equal)"
@@ -285,7 +297,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=16_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", nargs="+", choices=tuple(mix_peers.PEERS), metavar="PEER")
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--json", type=Path, nargs="?", const=_PRINTED, metavar="FILE")
     args = parser.parse_args()
     if args.images <= TINY or args.rounds < 1:
         parser.error(f"--images must exceed {TINY}, --rounds be at least 1")
@@ -299,7 +311,11 @@ def main() -> None:
     print_table(table, args.images, args.rounds)
     if args.json:
         runs = {name: [asdict(r) for r in rounds] for name, rounds in results.items()}
-        args.json.write_text(json.dumps({"table": table, "runs": runs}, indent=1))
+        document = {"table": table, "runs": runs, "ratios": ratios_of(table)}
+        if args.json == _PRINTED:
+            print(json.dumps(document))
+        else:
+            args.json.write_text(json.dumps(document, indent=1))
 
 
 if __name__ == "__main__":

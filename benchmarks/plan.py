@@ -9,6 +9,8 @@ CPU seconds of that one-threaded process; peak memory is its largest resident se
 
 What is expected: planning takes the same time whatever the size; the walk over units and
 the manifest take time in proportion to it; memory stays flat (10^8 within 1.3 x of 10^6).
+--json prints one line instead of the table: `results`, and in `ratios` the last size's figure : the
+first's, of peak memory, planning, the walk of a unit and a row of the manifest.
 """
 
 from __future__ import annotations
@@ -155,6 +157,18 @@ def _in_own_process(samples: int, stream_rows: int) -> dict[str, float]:
     return result
 
 
+def _ratios(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The last size's figure : the first's."""
+    first, last = results[0], results[-1]
+    units, rows = last["units"] / first["units"], last["streamed"] / first["streamed"]
+    return {
+        "peak": last["peak_mib"] / first["peak_mib"],
+        "plan": last["plan_s"] / first["plan_s"],
+        "walk_of_a_unit": last["walk_s"] / first["walk_s"] / units,
+        "manifest_row": last["stream_s"] / first["stream_s"] / rows,
+    }
+
+
 def _print(results: Sequence[Mapping[str, float]]) -> bool:
     """The table and the ratios; whether memory stayed flat."""
     head = ("samples", "plan s", "JSON MiB", "units", "walk s", "us/unit", "us/id",
@@ -179,15 +193,14 @@ def _print(results: Sequence[Mapping[str, float]]) -> bool:
     for line in (head, *rows):
         print("  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)))
     first, last = results[0], results[-1]
-    ratio = last["peak_mib"] / first["peak_mib"]
-    flat = ratio <= MEMORY_RATIO
+    ratios = _ratios(results)
+    flat = ratios["peak"] <= MEMORY_RATIO
     print(f"\n{last['samples'] / first['samples']:g} x the samples:")
-    print(f"  plan time x {last['plan_s'] / first['plan_s']:.2f} (constant: work per class)")
+    print(f"  plan time x {ratios['plan']:.2f} (constant: work per class)")
     print(f"  walk time x {last['walk_s'] / first['walk_s']:.0f} (linear: work per unit)")
-    per_row = [r["stream_s"] / r["streamed"] for r in (first, last)]
-    print(f"  stream time per row x {per_row[1] / per_row[0]:.2f} (linear: work per row)")
+    print(f"  stream time per row x {ratios['manifest_row']:.2f} (linear: work per row)")
     verdict = "flat" if flat else "NOT flat"
-    print(f"  peak memory x {ratio:.2f}, at most {MEMORY_RATIO} asked: {verdict}")
+    print(f"  peak memory x {ratios['peak']:.2f}, at most {MEMORY_RATIO} asked: {verdict}")
     return flat
 
 
@@ -204,7 +217,7 @@ def main() -> int:
         return 0
     results = [_in_own_process(size, asked.stream_rows) for size in asked.sizes]
     if asked.json:
-        print(json.dumps(results))
+        print(json.dumps({"results": results, "ratios": _ratios(results)}))
         return 0
     return 0 if _print(results) else 1
 

@@ -11,7 +11,9 @@ spent in such sleep, between the moment when the last actor began its first unit
 the first actor had nothing left to do; `whole` is the same from the first unit to the end. The
 bare loop beside it is the same unit on plain Ray actors, one call after the other, with no Ray
 Data and no record. The driver's cost is its process's CPU seconds, and the bytes of units and
-results that pass it, over so many units that do not sleep.
+results that pass it, over so many units that do not sleep. --json adds the figures as one line of
+JSON; its `ratios` are `efficiency_N` (augment : bare with N actors) and `driver_cpu` (a unit's cost
+with the last number of units : with the first).
 """
 
 from __future__ import annotations
@@ -120,7 +122,8 @@ def efficiency(found: list[Span], unit_s: float) -> tuple[float, float]:
     return work / (actors * (end - begin)), len(found) * unit_s / (actors * span)
 
 
-def measure(engine: RayEngine, actors: int, unit_s: float, rounds: int, each: int) -> None:
+def measure(engine: RayEngine, actors: int, unit_s: float, rounds: int, each: int) -> float:
+    """Augment's steady efficiency : the bare loop's."""
     peers: dict[str, Callable[[], list[Span]]] = {
         "bare": lambda: bare(actors, actors * each, unit_s),
         "augment": lambda: with_engine(engine, actors, actors * each, unit_s),
@@ -136,10 +139,11 @@ def measure(engine: RayEngine, actors: int, unit_s: float, rounds: int, each: in
     )
     shown = [f"{name} {steady[name]:.3f} (whole {whole[name]:.3f})" for name in peers]
     print(f"{actors:4} actors: {', '.join(shown)}, ratio {ratio:.3f}", flush=True)
+    return ratio
 
 
-def driver(engine: RayEngine, units: int) -> None:
-    """What units that do nothing cost the driver."""
+def driver(engine: RayEngine, units: int) -> float:
+    """What units that do nothing cost the driver; CPU seconds of each."""
     cpu, wall = time.process_time(), time.monotonic()
     some = names(units)
     with tempfile.TemporaryDirectory() as folder:
@@ -150,6 +154,7 @@ def driver(engine: RayEngine, units: int) -> None:
     print(f"{units} units: {1000 * cpu / units:.2f} driver CPU s, {passed / units:.0f} kB through "
           f"the driver, {stored / units:.0f} kB of records, {1000 * wall / units:.1f} s, each per "
           "1,000 units", flush=True)  # fmt: skip
+    return cpu / units
 
 
 def pool(engine: RayEngine, units: int = 60, unit_s: float = 1.0, tail_s: float = 40.0) -> None:
@@ -190,6 +195,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--driver", type=int, nargs="*", default=[1000, 4000], help="units")
     parser.add_argument("--pool", action="store_true", help="how a pool grows and shrinks")
+    parser.add_argument("--json", action="store_true", help="add the figures as one line of JSON")
     arguments = parser.parse_args()
     most = max(arguments.actors, default=4)
     ray.init(
@@ -197,13 +203,16 @@ def main() -> None:
         logging_level="ERROR", log_to_driver=False,
     )  # fmt: skip
     engine = RayEngine()
-    for actors in arguments.actors:
-        measure(engine, actors, arguments.unit_s, arguments.rounds, arguments.units)
-    for units in arguments.driver:
-        driver(engine, units)
+    shape = arguments.unit_s, arguments.rounds, arguments.units
+    ratios = {f"efficiency_{n}": measure(engine, n, *shape) for n in arguments.actors}
+    costs = [driver(engine, units) for units in arguments.driver]
+    if len(costs) > 1:
+        ratios["driver_cpu"] = costs[-1] / costs[0]
     if arguments.pool:
         pool(engine)
     ray.shutdown()
+    if arguments.json:
+        print(json.dumps({"driver_cpu_s_a_unit": costs, "ratios": ratios}))
 
 
 if __name__ == "__main__":

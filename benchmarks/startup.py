@@ -6,7 +6,8 @@ bare: a new Python that starts Ray with the same arguments, imports in the drive
 actor what `augment run` imports there, and gets one trivial result back. augment: `augment run`
 of a small job, until its first unit is recorded. Each in a process of its own, in turn; the
 median of the paired ratios is printed (goal: at most 1.3), and where the seconds of one
-`augment run` go, by its own timeline.
+`augment run` go, by its own timeline. --json adds the figures as one line of JSON, the medians by
+the job's name in `ratios`.
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--job", choices=JOBS, nargs="*", default=[*JOBS])
+    parser.add_argument("--json", action="store_true", help="add the figures as one line of JSON")
     arguments = parser.parse_args()
+    seconds_of, ratios_of = dict[str, list[tuple[float, float]]](), dict[str, float]()
     for name in arguments.job:
         generator, worker = JOBS[name]
         pairs, spent = [], dict[str, float]()
@@ -131,12 +134,15 @@ def main() -> None:
             if number:
                 pairs.append((one, other))
         ratios = [other / one for one, other in pairs]
+        seconds_of[name], ratios_of[name] = pairs, statistics.median(ratios)
         least, most = (statistics.median(column) for column in zip(*pairs, strict=True))
         spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
         print(f"{name}: bare {least:.2f} s, augment {most:.2f} s, "
-              f"ratio {statistics.median(ratios):.3f} ({spread})")  # fmt: skip
+              f"ratio {ratios_of[name]:.3f} ({spread})")  # fmt: skip
         for stage, seconds in spent.items():
             print(f"  {stage:30} {seconds:6.2f} s")
+    if arguments.json:
+        print(json.dumps({"seconds": seconds_of, "ratios": ratios_of}))
 
 
 if __name__ == "__main__":
