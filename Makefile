@@ -8,9 +8,10 @@ PYTEST_ARGS ?=
 TEST_PROCESSES ?= 3
 CHAOS_ARGS ?= --moments 50 --seed 1
 FUZZ_ARGS ?= --seconds 60 --seed 1
+BENCH_ARGS ?=
 
-.PHONY: help demo test check lint types contracts unit chaos fuzz schemas surface \
-	surface-record format clean
+.PHONY: help demo test check lint types contracts unit chaos fuzz bench schemas \
+	surface surface-record format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -63,6 +64,9 @@ chaos: .venv/ready  ## kill random parts of running jobs at 50 moments; nothing 
 fuzz: .venv/ready  ## give every reader of foreign bytes a minute of damaged ones; what it finds is kept
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+bench: .venv/ready  ## measure every benchmark against benchmarks/floors.toml; half an hour, never CI
+	$(BIN)/python benchmarks/floors.py $(BENCH_ARGS)
 
 schemas: .venv/ready  ## write schemas/, docs/job.md and docs/families.md from the code
 	$(BIN)/augment schema --write schemas
