@@ -65,7 +65,7 @@ fuzz: .venv/ready  ## give every reader of foreign bytes a minute of damaged one
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-bench: .venv/ready  ## measure every benchmark against benchmarks/floors.toml; half an hour, never CI
+bench: .venv/ready  ## measure every benchmark against benchmarks/floors.toml; needs an idle machine
 	$(BIN)/python benchmarks/floors.py $(BENCH_ARGS)
 
 schemas: .venv/ready  ## write schemas/, docs/job.md and docs/families.md from the code

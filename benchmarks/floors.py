@@ -305,11 +305,13 @@ def _line(verdict: Verdict) -> tuple[str, str, str, str]:
 
 def _surroundings(report: Report) -> str:
     here = machine()
+    rounds = f"medians of {report.rounds} rounds (least to greatest)"
+    rounds = "one round" if report.rounds == 1 else rounds
     busy = report.load[0] > float(str(here["cores"]))
     return (
         f"{here['cores']} cores, {here['memory_gib']} GiB, Python {here['python']}, torch "
         f"{here['torch']}, Ray {here['ray']}; load {report.load[0]:.1f} at the start, "
-        f"{report.load[1]:.1f} at the end; medians of {report.rounds} rounds (least to greatest)"
+        f"{report.load[1]:.1f} at the end; {rounds}"
         + ("\nThe machine was busy before: ratios of wall time say little." if busy else "")
     )
 
