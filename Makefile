@@ -9,8 +9,9 @@ TEST_PROCESSES ?= 3
 CHAOS_ARGS ?= --moments 50 --seed 1
 FUZZ_ARGS ?= --seconds 60 --seed 1
 BENCH_ARGS ?=
+MUTANTS_ARGS ?= --count 40 --seed 1
 
-.PHONY: help demo test check lint types contracts unit chaos fuzz bench schemas \
+.PHONY: help demo test check lint types contracts unit chaos fuzz mutants bench schemas \
 	surface surface-record format clean
 
 help:  ## list the targets
@@ -64,6 +65,9 @@ chaos: .venv/ready  ## kill random parts of running jobs at 50 moments; nothing 
 fuzz: .venv/ready  ## give every reader of foreign bytes a minute of damaged ones; what it finds is kept
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+mutants: .venv/ready  ## put 40 small faults into the core, one at a time; nine of ten must fail a test
+	$(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
 
 bench: .venv/ready  ## measure every benchmark against benchmarks/floors.toml; needs an idle machine
 	$(BIN)/python benchmarks/floors.py $(BENCH_ARGS)
