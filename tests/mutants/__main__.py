@@ -77,7 +77,7 @@ def tried(
         try:
             judged.append(_judged(copy, one, equal))
         except (_Failing, LookupError) as error:
-            return Report(len(drawn), seed, (), str(error))
+            return Report(len(drawn), seed, tuple(judged), str(error))
         count = f"[{len(judged)}/{len(drawn)}]"
         change = f"{one.mutant.before} -> {one.mutant.after}"
         print(f"{count} {judged[-1].fate:9} {one.place} {change:.100}", file=sys.stderr, flush=True)

@@ -42,6 +42,7 @@ def small(tmp_path: Path) -> Path:
         ("augment/__init__.py", ""),
         ("augment/spec/__init__.py", CODE),
         ("tests/spec/test_spec.py", TESTS),
+        ("tests/spec/data/kept", "copied"),
         ("out/large", "not copied"),
     ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -71,6 +72,7 @@ def test_what_a_test_notices_is_killed_and_what_none_does_survives(
     assert report.verdict == "too few"
     assert (small / "augment/spec/__init__.py").read_text() == CODE
     assert (tmp_path / "place/copy/augment/spec/__init__.py").read_text() == CODE
+    assert (tmp_path / "place/copy/tests/spec/data/kept").exists()
     assert not (tmp_path / "place/copy/out").exists()
 
 

@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +28,10 @@ SPARE_CPU_S = 20
 _TIMES = 4
 """A mutant's tests may take so many times the CPU time of the original, and the spare."""
 _DATA_BYTES = 6 << 30
-_LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "out", "data", "pool",
-    "build", "dist",
-)  # fmt: skip
-_COLLECTED_NOTHING, _USAGE = 5, 4
+_LEFT_OUT = {"__pycache__", ".git", ".venv", ".hypothesis"}
+_MADE = {"out", "data", "pool", "build", "dist"}
+"""Left out where they stand at the top: what demo and tests made."""
+_COLLECTED_NOTHING = 5
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Copy:
     ) -> None:
         self.root = place / "copy"
         self._place, self._python, self._spare_cpu_s = place, python, spare_cpu_s
-        shutil.copytree(repository, self.root, ignore=_LEFT_OUT, symlinks=True)
+        shutil.copytree(repository, self.root, ignore=_ignored(repository), symlinks=True)
         by_content = py_compile.PycInvalidationMode.CHECKED_HASH
         compileall.compile_dir(self.root / "augment", quiet=2, invalidation_mode=by_content)
         self._usual: dict[tuple[str, ...], Ran] = {}
@@ -113,6 +112,15 @@ class Copy:
         used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         said = "\n".join(log.read_text(errors="replace").strip().splitlines()[-6:])
         return Ran(_outcome(process.returncode, hung), used, said)
+
+
+def _ignored(repository: Path) -> Callable[[str, list[str]], set[str]]:
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        made = _MADE if Path(folder) == repository else set()
+        left_out = _LEFT_OUT | made
+        return {n for n in names if n in left_out or n.endswith(("_cache", ".egg-info"))}
+
+    return ignored
 
 
 def _seeded() -> list[str]:
