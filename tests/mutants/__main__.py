@@ -76,6 +76,8 @@ def tried(
             break
         try:
             judged.append(_judged(copy, one, equal))
+        except KeyboardInterrupt:
+            break  # what was judged is told
         except (_Failing, LookupError) as error:
             return Report(len(drawn), seed, tuple(judged), str(error))
         count = f"[{len(judged)}/{len(drawn)}]"

@@ -1,7 +1,7 @@
 """The kept list of mutants that are known to be equal: no test can tell them from the original.
 
-`equal.toml` names each by what it changes, not by its line, so that it stays true while the file
-grows above it; a test says where an entry names no mutant any more.
+`equal.toml` names each by its line's text and the change, not by a number, so that it stays true
+while the file grows above it; a test says where an entry names no mutant any more.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 from tests.mutants.sampling import Drawn
 
 LIST = Path(__file__).with_name("equal.toml")
-Key = tuple[str, str, str]
-"""file, before, after"""
+Key = tuple[str, str, str, str]
+"""file, within, before, after"""
+_KEYS = ("file", "within", "before", "after")
 
 
 def read_equal(path: Path = LIST) -> dict[Key, str]:
@@ -34,10 +35,12 @@ def read_equal(path: Path = LIST) -> dict[Key, str]:
 
 def key_of(drawn: Drawn) -> Key:
     """How the list names a mutant."""
-    return drawn.file, drawn.mutant.before, drawn.mutant.after
+    mutant = drawn.mutant
+    return drawn.file, mutant.within, mutant.before, mutant.after
 
 
 def _key(entry: Mapping[str, str]) -> Key:
-    if set(entry) != {"file", "before", "after", "reason"}:
-        raise ValueError(f"equal.toml: got {sorted(entry)}; expected after, before, file, reason")
-    return entry["file"], entry["before"], entry["after"]
+    if set(entry) != {*_KEYS, "reason"}:
+        expected = f"{', '.join(_KEYS)} and reason"
+        raise ValueError(f"equal.toml: got {sorted(entry)}; expected {expected}")
+    return entry["file"], entry["within"], entry["before"], entry["after"]

@@ -39,10 +39,12 @@ def stages_of(root: Path, file: str) -> list[tuple[str, ...]]:
 
 
 def _nearest(root: Path, folder: PurePosixPath, stem: str) -> tuple[str, ...]:
-    """`test_parquet_files.py` of `parquet_files`, else `test_parquet.py`."""
+    """`test_parquet_files.py` of `parquet_files`, else `test_parquet.py`; of `checks` all files
+    that begin so: `test_checks.py`, `test_checks_edges.py`."""
     words = stem.strip("_").split("_")
     for n in range(len(words), 0, -1):
         name = folder / f"test_{'_'.join(words[:n])}.py"
         if (root / name).is_file():
-            return (name.as_posix(),)
+            more = sorted((root / folder).glob(f"{name.stem}_*.py")) if n == len(words) else []
+            return (name.as_posix(), *((folder / one.name).as_posix() for one in more))
     return ()

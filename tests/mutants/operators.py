@@ -39,11 +39,12 @@ _LOGGERS = {"log", "logger", "_log", "_logger", "warnings"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of a module. line: the first that it changes. before, after: what stands there,
-    on one line. text: the whole module with the change."""
+    """One change of a module. line: the first that it changes, whose text is `within`. before,
+    after: what stands there, on one line. text: the whole module with the change."""
 
     operator: str
     line: int
+    within: str
     before: str
     after: str
     text: str
@@ -68,6 +69,7 @@ class _Finder(ast.NodeVisitor):
     def __init__(self, source: str) -> None:
         self._raw = source.encode()
         lines = self._raw.splitlines(keepends=True)
+        self._lines = [line.decode().strip() for line in lines]
         self._starts = [0]
         for line in lines:
             self._starts.append(self._starts[-1] + len(line))
@@ -85,7 +87,8 @@ class _Finder(ast.NodeVisitor):
     def _cut(self, operator: str, line: int, start: int, end: int, new: str, before: str) -> None:
         text = (self._raw[:start] + new.encode() + self._raw[end:]).decode()
         after = new[1:-1] if new.startswith("(") and new.endswith(")") else new
-        self.found.append(Mutant(operator, line, _one_line(before), _one_line(after), text))
+        within = self._lines[line - 1]
+        self.found.append(Mutant(operator, line, within, _one_line(before), _one_line(after), text))
 
     def _condition(self, test: ast.expr, values: Sequence[bool]) -> None:
         if isinstance(test, ast.Constant) or any(

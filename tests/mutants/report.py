@@ -102,6 +102,8 @@ def _table(judged: Sequence[Judged]) -> Iterator[str]:
 def _survivor(one: Judged) -> Iterator[str]:
     mutant = one.drawn.mutant
     yield f"ALIVE {one.drawn.place}  ({mutant.operator})"
+    if mutant.within != mutant.before:
+        yield f"      within: {mutant.within}"
     yield f"      {mutant.before}  ->  {mutant.after or '(nothing)'}"
     yield f"      tests: {' '.join(one.tests)}"
 

@@ -58,9 +58,9 @@ def test_the_kept_list_names_mutants_that_are_there() -> None:
 
 def test_an_entry_of_the_kept_list_has_a_reason_and_stands_once(tmp_path: Path) -> None:
     path = tmp_path / "equal.toml"
-    entry = '[[equal]]\nfile = "a.py"\nbefore = "1"\nafter = "2"\nreason = "{}"\n'
+    entry = '[[equal]]\nfile = "a.py"\nwithin = "x = 1"\nbefore = "1"\nafter = "2"\nreason = "{}"\n'
     path.write_text(entry.format("a bound of work"))
-    assert read_equal(path) == {("a.py", "1", "2"): "a bound of work"}
+    assert read_equal(path) == {("a.py", "x = 1", "1", "2"): "a bound of work"}
     path.write_text(entry.format(" "))
     with pytest.raises(ValueError, match="expected one entry with a reason"):
         read_equal(path)
@@ -68,5 +68,7 @@ def test_an_entry_of_the_kept_list_has_a_reason_and_stands_once(tmp_path: Path) 
     with pytest.raises(ValueError, match="expected one entry with a reason"):
         read_equal(path)
     path.write_text('[[equal]]\nfile = "a.py"\n')
-    with pytest.raises(ValueError, match=r"got \['file'\]; expected after, before, file, reason"):
+    with pytest.raises(
+        ValueError, match=r"got \['file'\]; expected file, within, before, after and"
+    ):
         read_equal(path)

@@ -127,6 +127,7 @@ def test_the_command_tells_what_survived(
     )
     assert (
         "ALIVE augment/spec/__init__.py:2  (comparison)\n"
+        "      within: return size <= 7\n"
         "      size <= 7  ->  size < 7\n"
         "      tests: tests/spec\n"
     ) in out.out
