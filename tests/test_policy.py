@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from augment.errors import CheckpointError, SpecError
-from augment.policy import MAX_BYTES, PATH, VARIABLE, Policy, PolicyRules, read_policy
+from augment.places import Fault
+from augment.policy import (
+    MAX_BYTES,
+    PATH,
+    VARIABLE,
+    Policy,
+    PolicyLimits,
+    PolicyRules,
+    read_policy,
+)
 from augment.spec import load_spec
 
 
@@ -265,11 +274,66 @@ def test_a_job_cannot_bring_its_own_policy(tmp_path: Path, monkeypatch: pytest.M
             "limits: {synthetic_share: 1}\n",
             ": limits.synthetic_share: got 1; expected Input should",
         ),
+        ("limits: {gpus: -0.5}\n", ": limits.gpus: got -0.5; expected Input should be greater"),
+        ("limits: {gpus: .inf}\n", ": limits.gpus: got inf; expected Input should be a finite"),
+        ("limits: {gpu_hours: -1}\n", ": limits.gpu_hours: got -1; expected Input should be gre"),
+        ("limits: {gpu_hours: .inf}\n", ": limits.gpu_hours: got inf; expected Input should be"),
+        ("limits: {synthetic_share: -0.1}\n", ": limits.synthetic_share: got -0.1; expected"),
+        ("limits: {actors: '2'}\n", ": limits.actors: got '2'; expected Input should be a valid"),
         ("limits: 3\n", ": limits: got 3; expected Input should be a valid dictionary"),
     ],
 )
 def test_limits_that_are_none(tmp_path: Path, text: str, found: str) -> None:
     assert found in refused(written(tmp_path, text))
+
+
+def test_limits_may_allow_nothing_or_the_least(tmp_path: Path) -> None:
+    least = "{gpus: 0, actors: 1, gpu_hours: 0, synthetic_share: 0}"
+    rules = read(written(tmp_path, f"limits: {least}\ncache: {{max_bytes: 1}}\n")).rules
+    assert rules.limits == PolicyLimits(gpus=0.0, actors=1, gpu_hours=0.0, synthetic_share=0.0)
+    assert rules.cache.max_bytes == 1
+    assert PolicyRules().cache.max_bytes == 100 << 30
+
+
+def test_names_have_256_characters_at_most(tmp_path: Path) -> None:
+    longest = "a" * 254 + ":B"
+    text = "allow_code: ['{}']\nallowed_variables: [{}]\n"
+    rules = read(written(tmp_path, text.format(longest, "V" * 256))).rules
+    assert (rules.allow_code, rules.allowed_variables) == ([longest], ["V" * 256])
+    assert "allow_code.0: got" in refused(written(tmp_path, text.format(f"a{longest}", "V")))
+    assert "allowed_variables.0: got" in refused(written(tmp_path, text.format("a:B", "V" * 257)))
+
+
+def test_places_that_can_only_be_read_may_be_listed(tmp_path: Path) -> None:
+    policy = read(written(tmp_path, "allowed_uris: ['hf://owner/set']\n"))
+    assert policy.rules.allowed_uris == ["hf://owner/set"]
+    assert policy.allows_uri("hf://owner/set/a")
+    assert not policy.allows_uri("hf://owner/other")
+
+
+def test_a_listed_jobs_api_is_allowed_in_any_spelling_and_no_other() -> None:
+    policy = Policy("p", PolicyRules(allowed_addresses=["https://h:1", "auto"]))
+    assert policy.dashboard("https://h:1/") == policy.dashboard("https://h:1") == "https://h:1"
+    assert isinstance(policy.dashboard("https://h:2"), Fault)
+    assert isinstance(policy.dashboard("auto"), Fault)
+    assert policy.cluster("auto") == "auto"
+    assert isinstance(policy.cluster("h:1"), Fault)
+    assert Policy("p").dashboard("https://h:2") == "https://h:2"
+    assert isinstance(Policy("p").dashboard("h"), Fault)
+
+
+def test_a_policy_that_was_read_or_refused_is_closed(tmp_path: Path) -> None:
+    path = written(tmp_path, "{}\n")
+    open_files = len(os.listdir("/dev/fd"))
+    read(path)
+    path.chmod(0o666)
+    assert "anyone can write" in refused(path)
+    assert len(os.listdir("/dev/fd")) == open_files
+
+
+def test_a_file_may_have_as_many_bytes_as_it_may(tmp_path: Path) -> None:
+    text = b"{}\n#"
+    assert read(written(tmp_path, text + b"#" * (MAX_BYTES - len(text)))).rules == PolicyRules()
 
 
 def test_a_policy_knows_the_digest_of_its_file(tmp_path: Path) -> None:

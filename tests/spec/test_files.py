@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from augment.errors import SpecError
-from augment.spec import read_classes, read_label_map
+from augment.spec import read_class_index, read_classes, read_label_map
 from augment.spec.files import read_bytes
+from augment.spec.generator_base import ClassIndexFile
 from augment.spec.models import Classes, LabelMap
 
 
@@ -130,3 +131,64 @@ def test_what_is_no_file_is_told_and_not_opened(tmp_path: Path, kind: str) -> No
             path.symlink_to("names.txt")
     with pytest.raises(SpecError, match=r"names.txt: got an error \("):
         read_bytes(str(path))
+
+
+def test_a_class_name_has_256_characters_at_most(tmp_path: Path) -> None:
+    file = write(tmp_path, "c.txt", "a" * 256)
+    assert read_classes(Classes(file=file), str(tmp_path)) == ["a" * 256]
+    file = write(tmp_path, "c.txt", "b\n" + "a" * 257)
+    with pytest.raises(SpecError, match=r"c\.txt:2: got .*; expected a class name of 1 to 256"):
+        read_classes(Classes(file=file), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("i.txt", "cat\ndog\n"),
+        ("i.csv", "cat\ndog\n"),
+        ("i.json", '{"cat": 0, "dog": 1}'),
+        ("i.yaml", "cat: 0\ndog: 1\n"),
+        ("I.YML", "cat: 0\ndog: 1\n"),
+    ],
+)
+def test_the_classes_of_a_network(tmp_path: Path, name: str, text: str) -> None:
+    file = write(tmp_path, name, text)
+    found = read_class_index(ClassIndexFile(file=file), str(tmp_path))
+    assert found == {"cat": 0, "dog": 1}
+    assert read_class_index({"cat": 3}) == {"cat": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error"),
+    [
+        ("i.json", "{}", "i.json: got an empty mapping; expected a mapping of name: index"),
+        ("i.json", "[1]", "i.json: got a list of 1; expected a mapping of name: index"),
+        ("i.json", '{"a": -1}', "i.json: a: got -1; expected a whole number from 0"),
+        ("i.json", '{"a": true}', "i.json: a: got True; expected a whole number from 0"),
+        ("i.json", '{"a": 1.0}', "i.json: a: got 1.0; expected a whole number from 0"),
+        ("i.yaml", "a: one\n", "i.yaml: a: got 'one'; expected a whole number from 0"),
+        ("i.yaml", "a: 1\na: 2\n", "i.yaml:2: got the key 'a' a second time; expected each key"),
+        ("i.txt", "", "i.txt: got no class; expected one class name a line"),
+    ],
+)
+def test_wrong_classes_of_a_network(tmp_path: Path, name: str, text: str, error: str) -> None:
+    file = write(tmp_path, name, text)
+    with pytest.raises(SpecError) as caught:
+        read_class_index(ClassIndexFile(file=file), str(tmp_path))
+    assert str(caught.value).startswith(error)
+
+
+def test_a_file_that_must_lie_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/one.txt").write_text("1")
+    (tmp_path / "out.txt").write_text("2")
+    (tmp_path / "in/link.txt").symlink_to("../out.txt")
+    inside = str(tmp_path / "in")
+    assert read_bytes(f"{inside}/one.txt", inside=inside) == b"1"
+    assert read_bytes(f"{inside}/link.txt") == b"2"
+    with pytest.raises(SpecError) as caught:
+        read_bytes(f"{inside}/link.txt", inside=inside)
+    assert str(caught.value) == (
+        f"{inside}/link.txt: got a link to {tmp_path}/out.txt; expected a file in {inside}. "
+        "Copy it there, or name it by a URI"
+    )
