@@ -158,3 +158,18 @@ def test_the_form_of_a_manifest(found: Problems, tmp_path: Path) -> None:
         f"{tmp_path}/wanted.csv: column cuont: got an unknown column; "
         "expected one of generator, label_name, split, count, index, sample_id"
     ]
+
+
+def test_the_classes_of_all_sources_of_rows_may_be_named(found: Problems, tmp_path: Path) -> None:
+    (tmp_path / "more/train/2").mkdir(parents=True)
+    (tmp_path / "inputs/train/3").mkdir(parents=True)
+    more = {"format": "imagefolder", "uri": "more", "splits": {"train": "train"}}
+    edits = {"sources.more": more, "augmentations.0.from": {"classes": ["0", "1", "2"]}}
+    assert found(edits) == []
+    assert found({"augmentations.0.from": {"classes": ["0", "2"]}}) == [
+        "job: augmentations[0].from.classes[1]: got the class '2'; expected one of 0, 1"
+    ]
+    inputs = {**more, "uri": "inputs", "use": "inputs"}
+    edits = {"sources.more": inputs, "augmentations.0.from": {"classes": ["3"]}}
+    (said,) = (text for text in found(edits) if "classes" in text)
+    assert said.startswith("job: augmentations[0].from.classes[0]: got the class '3'; expected one")
