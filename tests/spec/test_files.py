@@ -59,6 +59,7 @@ def test_label_maps(tmp_path: Path, name: str, text: str) -> None:
     [
         ("m.csv", "a,b\n", "m.csv:1: got 'a,b'; expected the header from,to"),
         ("m.csv", "", "m.csv:1: got ''; expected the header from,to"),
+        ("m.csv", 'from,to\n"a,b', "m.csv:2: got an error (unexpected end of data); expected CSV"),
         ("m.csv", "from,to\na\n", "m.csv:2: got 'a'; expected a label and a class"),
         (
             "m.csv",
