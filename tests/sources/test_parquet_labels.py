@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from augment.errors import PlanError
 from augment.sources import Census, take_census
 from augment.sources.left_out import Cause
+from augment.sources.parquet_labels import texts_of
 from augment.spec import Job, JobSpec
 from tests.sources.test_parquet import png
 
@@ -131,6 +133,20 @@ def test_a_label_without_end_that_stands_in_the_file_once(tmp_path: Path, known:
     (found,) = refused(tmp_path)
     assert pa.default_memory_pool().max_memory() < 3 << 30
     assert found.startswith(f"{ONE}a label of 1000000 characters in x.parquet; expected at most")
+
+
+def test_what_would_be_gigabytes_is_refused_before_it_is_written_out() -> None:
+    """The same refusal would follow, a gigabyte later."""
+    rows = (1 << 30) // 300 + 1
+    values = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array(["x" * 300]))
+    usual, counted = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(counted)
+    try:
+        with pytest.raises(PlanError, match=r"^p: got a label of 300 characters in x\.parquet"):
+            texts_of("p", "x.parquet", values, None)
+    finally:
+        pa.set_memory_pool(usual)
+    assert (counted.max_memory() or 0) < 1 << 28
 
 
 def test_named_numbers_of_any_width(tmp_path: Path) -> None:

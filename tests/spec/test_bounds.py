@@ -189,3 +189,18 @@ def test_a_job_of_a_large_data_set_is_accepted(job: Callable[..., Job]) -> None:
     ).spec
     assert spec.classes is not None
     assert spec.classes.names == names
+
+
+def test_two_hundred_problems_are_told_and_more_are_counted(job: Callable[..., Job]) -> None:
+    places = (
+        "output", "filters.0.degenerate", "synthesize.0", "augmentations.0", "sources.real",
+        "generators.fake", "output.image", "synthesize.0.fill", "limits",
+    )  # fmt: skip
+    unknown = {f"{place}.k{n}": 1 for place in places for n in range(20)}
+    splits = {"protected_splits": [f"k{n}" for n in range(20)]}
+    all_told = refused(lambda: job({**unknown, **splits})).problems
+    assert len(all_told) == 200
+    assert not any("more problems" in problem.found for problem in all_told)
+    found = refused(lambda: job({**unknown, **splits, "name": "two words"})).problems
+    assert len(found) == 201
+    assert str(found[-1]) == "job: got 1 more problems; expected none"

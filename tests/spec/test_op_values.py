@@ -112,6 +112,16 @@ def said(problems: Problems, op: Any) -> list[str]:
             "Resize.height: got 22400 x 22400 pixels, 501760000 in all; expected at most 89478485",
         ),
         (
+            {"RandomResizedCrop": {"size": [22400, 22400]}},
+            "RandomResizedCrop.size: got 22400 x 22400 pixels, 501760000 in all; "
+            "expected at most 89478485",
+        ),
+        (
+            {"SmallestMaxSize": {"max_size_hw": [22400, 22400]}},
+            "SmallestMaxSize.max_size_hw: got 22400 x 22400 pixels, 501760000 in all; "
+            "expected at most 89478485",
+        ),
+        (
             {"LongestMaxSize": {"max_size": [64, 100_000]}},
             "LongestMaxSize.max_size: got 100000 pixels; expected at most 32767 a side",
         ),
