@@ -77,6 +77,8 @@ def test_each_operator_gives_its_mutants(source: str, expected: set[tuple[str, s
         "def f() -> int:\n    return a",
         "def f() -> A | None:\n    return None",
         "raise NotImplementedError",
+        "raise AssertionError('no way here')",
+        "x = zip(a, b, strict=True)",
         "x = 3  # mutants: equal: how much is read at once",
     ],
 )
