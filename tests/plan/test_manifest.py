@@ -219,6 +219,14 @@ def test_splits_of_a_cell_take_indexes_one_after_the_other(plan_of: PlanOf) -> N
         ),
         (
             "m.parquet",
+            _parquet({"label": ["cat"]}),
+            [
+                "m.parquet: column label: got an unknown column; expected one of generator, "
+                "label_name, split, count, index, sample_id. The class stands in `label_name`"
+            ],
+        ),
+        (
+            "m.parquet",
             _parquet({"label_name": [1], "count": [1.5]}),
             [
                 "m.parquet: column label_name: got the type int64; expected text",
