@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from augment.errors import PlanError, Problem, SpecError
 from augment.spec import Job, load_spec
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from augment.run.clock import Clock
     from augment.run.upkeep.retry import RetryResult
     from augment.run.upkeep.states import Status
+    from augment.spec.execution import EngineName
     from augment.spec.models import Limits
 
 __all__ = [
@@ -101,8 +102,9 @@ def plan(job: Job) -> Plan:
     Raises:
         PlanError: with everything that cannot be planned. CheckpointError: a generator.
     """
-    from augment.run import plan_job, prepare
+    from augment.run import plan_job
     from augment.run.planning import build_pipelines
+    from augment.run.prepare import prepare
 
     prepared = prepare(job)
     build_pipelines(job)
@@ -112,7 +114,7 @@ def plan(job: Job) -> Plan:
 def run(
     job: Job,
     *,
-    engine: Literal["ray", "local"] | Engine | None = None,
+    engine: EngineName | Engine | None = None,
     reporter: Reporter | None = None,
     clock: Clock | None = None,
     takeover: bool = False,
@@ -163,7 +165,7 @@ def status(output: str, *, options: Options | None = None) -> Status:
 def retry(
     job: Job,
     *,
-    engine: Literal["ray", "local"] | Engine | None = None,
+    engine: EngineName | Engine | None = None,
     reporter: Reporter | None = None,
 ) -> RetryResult:
     """Make the failed rows of a committed job again, as its next generation.
@@ -210,21 +212,23 @@ def open_dataset(
 
 
 @contextlib.contextmanager
-def open_engine(
-    job: Job, engine: Literal["ray", "local"] | Engine | None = None
-) -> Iterator[Engine]:
+def open_engine(job: Job, engine: EngineName | Engine | None = None) -> Iterator[Engine]:
     """The engine by name (None: as the job says), closed at the end; an Engine stays open. It
     begins where there is work for it, not before."""
-    from augment.run import LocalEngine
+    from augment.run import LocalEngine, ProcessEngine, automatic
 
-    kind = job.spec.execution.engine if engine is None else engine
-    if kind == "local":
-        yield LocalEngine()
-    elif kind == "ray":
-        from augment.run.engines.ray_engine import RayEngine
+    execution = job.spec.execution
+    kind = execution.engine if engine is None else engine
+    match automatic(execution, job.spec.generators) if kind == "auto" else kind:
+        case "local":
+            yield LocalEngine()
+        case "processes":
+            with ProcessEngine() as opened:
+                yield opened
+        case "ray":
+            from augment.run.engines.ray_engine import RayEngine
 
-        execution = job.spec.execution
-        with RayEngine(execution.address, execution.autoscale) as opened:
-            yield opened
-    else:
-        yield kind
+            with RayEngine(execution.address, execution.autoscale) as opened:
+                yield opened
+        case given:
+            yield given

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from augment.run import Reporter
     from augment.spec import Job
 
+ENGINES = ("auto", "ray", "processes", "local")
+"""Names of engines, as `execution.engine` has them."""
 RESUMES = ": the same command resumes"
 """What an interrupted verb says that makes units of work, before there are some."""
 KEPT = ": finished units are kept; the same command resumes"

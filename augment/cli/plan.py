@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from augment import streams
-from augment.cli.common import foldable, load
+from augment.cli.common import ENGINES, foldable, load
 from augment.errors import RequestError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def add_verb(verbs: Any, job_verb: Verb) -> None:
     plan = job_verb(verbs, "plan", _plan, "census and exact quotas after every rule")
     plan.add_argument("--measure", action="store_true",
                       help="time a few batches of each generator: its cost")  # fmt: skip
-    plan.add_argument("--engine", choices=("ray", "local"), help="where --measure runs them")
+    plan.add_argument("--engine", choices=ENGINES, help="where --measure runs them")
     plan.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster that measures")
     foldable(plan)
     plan.add_argument("--write", metavar="MANIFEST.parquet", help="one row per sample to be made")
@@ -39,7 +39,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from augment.cli.show.plan import show_broken, show_copies, show_draws, show_plan
     from augment.cli.show.run import cost_lines
     from augment.plan import broken_limits, open_draws
-    from augment.run import plan_job, prepare
+    from augment.run import plan_job
     from augment.run.planning import (
         build_pipelines,
         formats_without_reader,
@@ -49,6 +49,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         unknown_training,
         write_manifest,
     )
+    from augment.run.prepare import prepare
     from augment.run.synthesis.cost import over_budget
 
     _check_effects(arguments)

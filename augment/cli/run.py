@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from augment import streams
-from augment.cli.common import RESUMES, Keeping, foldable, load
+from augment.cli.common import ENGINES, RESUMES, Keeping, foldable, load
 from augment.cli.submit import add_despite_limits
 from augment.places import is_local
 
@@ -43,7 +43,7 @@ def add_verbs(verbs: Any, job_verb: Verb) -> None:
     ):
         sub = job_verb(verbs, name, verb, text)
         sub.set_defaults(lasting=True, kept=RESUMES)
-        sub.add_argument("--engine", choices=("ray", "local"), help="default: the job's execution")
+        sub.add_argument("--engine", choices=ENGINES, help="default: the job's execution")
         sub.add_argument(
             "--takeover",
             action="store_true",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from augment import streams
-from augment.cli.common import RESUMES, Keeping, foldable
+from augment.cli.common import ENGINES, RESUMES, Keeping, foldable
 
 if TYPE_CHECKING:
     from augment.run.upkeep.litter import Cleaning
@@ -33,7 +33,7 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
     retry.add_argument("output", metavar="OUTPUT")
     retry.add_argument("--job", metavar="NAME", help="which job, where there are several")
     retry.add_argument("--job-file", metavar="JOB", help="default: its text as the output keeps it")
-    retry.add_argument("--engine", choices=("ray", "local"), help="default: the job's execution")
+    retry.add_argument("--engine", choices=ENGINES, help="default: the job's execution")
     retry.add_argument("--execution", metavar="FILE", help="keys laid over the job's execution")
     retry.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
                        help="one key of execution, for example workers=4")  # fmt: skip

@@ -249,9 +249,10 @@ def _check_execution(asked: Asked, draft: Draft) -> None:
     names = asked.keys("generators")
     for name in asked.keys("execution", "generators"):
         check_known(asked, ("execution", "generators", name), name, names, "generator")
-    if draft.execution.engine == "local" and draft.execution.address is not None:
+    engine = draft.execution.engine
+    if engine in ("local", "processes") and draft.execution.address is not None:
         found = f"{shown(asked.written(('execution', 'address')))}, which has no effect"
-        asked.add(("execution", "address"), found, "no address with engine: local")
+        asked.add(("execution", "address"), found, f"no address with engine: {engine}")
     for name, execution in draft.execution.generators.items():
         _check_actors(asked, ("execution", "generators", name), execution)
     _check_autoscale(asked, draft)

@@ -86,15 +86,20 @@ class MetricsExport(Spec):
     """Seconds that the exporter stays after the end, for one more scrape."""
 
 
+EngineName = Literal["auto", "ray", "processes", "local"]
+
+
 class Execution(Spec):
     """How a job is run; nothing here changes a row."""
 
-    engine: Literal["ray", "local"] = "ray"
-    """`ray`: in processes of Ray, here or on a cluster; `local`: in this process, for small
-    jobs."""
+    engine: EngineName = "auto"
+    """`ray`: in processes of Ray, here or on a cluster; `processes`: in processes of this machine,
+    without Ray or a GPU; `local`: in this process, one unit after the other; `auto`: `ray` where
+    `address` or `autoscale` is given, or a generator may use a GPU that this machine has or asks
+    for one, else `processes`."""
     address: str | None = None
     """A Ray cluster that runs: `auto`, or `host:port` of its head; `ray://host:port` where the
-    operator's policy lists it; not given: Ray is started on this machine."""
+    operator's policy lists it; not given: this machine alone is used."""
     workers: Annotated[int, Field(ge=1, le=65536)] | None = None
     """Units of the mix at once; not given: one per CPU."""
     image_timeout_s: Annotated[float, Field(gt=0.0, le=86_400.0)] = 60.0

@@ -59,10 +59,10 @@ def asked_of(
     refuse_secret_overrides(overrides)
     laid = (*overrides, ON_CLUSTER)
     job = load_spec(path, execution=execution, overrides=laid)
-    if job.spec.execution.engine == "local":
+    if (engine := job.spec.execution.engine) in ("local", "processes"):
         raise RequestError(
-            f"{path}: execution.engine: got local, which uses one process of one node; expected "
-            "ray. Write `--set engine=ray`, or run it without submitting"
+            f"{path}: execution.engine: got {engine}, which uses one node alone; expected "
+            "auto or ray. Write `--set engine=ray`, or run it without submitting"
         )
     bundle = bundle_of(job, path, execution=execution, shared=shared)
     return Asked(prepare(job), bundle, laid, tuple(shared))

@@ -36,7 +36,8 @@ from augment.errors import (
     SpecError,
     StorageError,
 )
-from augment.run import RunResult, freeze, now, prepare
+from augment.run import RunResult, freeze, now
+from augment.run.prepare import prepare
 from tests.end_to_end.jobs import job_document, rows_of, write_digits, write_job
 
 PHOTOS = load_sample_images().images  # two photographs, (427, 640, 3) uint8

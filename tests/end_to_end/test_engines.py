@@ -63,10 +63,12 @@ def local(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_both_engines_write_equal_bytes(
-    data: Path, local: Path, tmp_path: Path, ray_engine: RayEngine
+@pytest.mark.parametrize("engine", ["processes", "ray"])
+def test_all_engines_write_equal_bytes(
+    data: Path, local: Path, tmp_path: Path, engine: str, request: pytest.FixtureRequest
 ) -> None:
-    result = run(load_spec(vae_job(data, tmp_path)), engine=ray_engine, clock=clock)
+    chosen = request.getfixturevalue("ray_engine") if engine == "ray" else engine
+    result = run(load_spec(vae_job(data, tmp_path)), engine=chosen, clock=clock)
     assert result.ok
     assert shards(tmp_path) == shards(local)
     assert len(shards(local)) >= 3

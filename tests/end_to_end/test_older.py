@@ -16,7 +16,8 @@ import pytest
 
 from augment.api import audit, load_spec, open_dataset, run
 from augment.audit import trace
-from augment.run import LocalEngine, freeze, now, prepare
+from augment.run import LocalEngine, freeze, now
+from augment.run.prepare import prepare
 from augment.run.upkeep.retry import retry
 from augment.sample import LATER_COLUMNS, SAMPLE_SCHEMA
 from tests.end_to_end.jobs import job_document, rows_of, write_digits

@@ -112,12 +112,13 @@ LOST = {
 }
 
 
-def test_all_that_can_go_wrong_on_ray(poison: Poison) -> None:
+@pytest.mark.parametrize("engine", ["processes", "ray"])
+def test_all_that_can_go_wrong(poison: Poison, engine: str) -> None:
     assert poison.run("local").returncode == 0
     undisturbed = poison.rows()
     poison.forget()
     poison.order(**ORDERS)
-    done = poison.run("ray")
+    done = poison.run(engine)
     assert done.returncode == 0, done.stderr
     assert poison.failed() == LOST
     expected(undisturbed, poison.rows(), LOST)
@@ -143,7 +144,7 @@ def test_in_process_a_row_that_kills_is_found_by_the_third_run(poison: Poison) -
     assert len(poison.rows()) == FILL * 3 - sum(COUNTS.values())
 
 
-@pytest.mark.parametrize("engine", ["local", "ray"])
+@pytest.mark.parametrize("engine", ["local", "processes"])
 def test_a_generator_that_does_not_load_in_time(tmp_path: Path, engine: str) -> None:
     """It is told once, not tried again and again, and is no row's fault."""
     poison = Poison(tmp_path, generators={"own": {"load_timeout_s": 5.0}})
@@ -180,7 +181,7 @@ def test_more_rows_that_kill_than_the_job_allows(tmp_path: Path) -> None:
     document = poison.job.read_text()
     poison.job.write_text(document + "errors: {min_count: 1, max_share: 0.0}\n")
     poison.order(kill=[["0", 0], ["0", 1], ["0", 2]])
-    done = poison.run("ray")
+    done = poison.run("processes")
     assert done.returncode == 3
     assert "2 samples of unit" in done.stderr
     assert "errors allows 1. First: ('0', 0): killed; ('0', 1): killed" in done.stderr

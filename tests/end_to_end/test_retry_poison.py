@@ -18,20 +18,20 @@ def retried(poison: Poison, engine: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_whatever_went_wrong_on_ray_is_made_again(tmp_path: Path) -> None:
+def test_whatever_went_wrong_is_made_again(tmp_path: Path) -> None:
     poison = Poison(tmp_path)
     text = poison.job.read_text()
     poison.job.write_text(text + "max_attempts_per_sample: 1\non_shortfall: warn\n")
     poison.order(**ORDERS)
-    assert poison.run("ray").returncode == 0
+    assert poison.run("processes").returncode == 0
     assert poison.failed() == LOST
     poison.order(kill=ORDERS["kill"])
-    first = retried(poison, "ray")
+    first = retried(poison, "processes")
     assert (first["tried"], first["healed"], first["generation"]) == (5, 4, 2)
     poison.order()
     second = retried(poison, "local")
     assert (second["tried"], second["healed"], second["generation"]) == (1, 1, 3)
-    assert retried(poison, "ray")["tried"] == 0
+    assert retried(poison, "processes")["tried"] == 0
     healed = poison.rows()
     poison.forget()
     assert poison.run("local").returncode == 0

@@ -83,7 +83,7 @@ def test_the_second_driver_is_told_who_runs_since_when_and_the_way_out(
 # ---- SIGTERM -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["local", "ray"])
+@pytest.mark.parametrize("engine", ["local", "processes", "ray"])
 def test_a_machine_that_is_taken_away_says_so_first(
     data: Path, tmp_path: Path, undisturbed: tuple[Done, State], engine: str
 ) -> None:

@@ -16,8 +16,9 @@ from augment import seeds
 from augment.api import audit, load_spec, open_dataset, plan, run
 from augment.audit import trace
 from augment.errors import PlanError
-from augment.run import LocalEngine, carry_out, plan_job, prepare
+from augment.run import LocalEngine, carry_out, plan_job
 from augment.run.planning import write_manifest
+from augment.run.prepare import prepare
 from augment.write import read_xmp
 from tests.end_to_end.jobs import CLASSES, job_document, rows_of, write_digits
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from augment.api import load_spec
-from augment.run import Frozen, Prepared, freeze, prepare
+from augment.run import Frozen, Prepared, freeze
+from augment.run.prepare import prepare
 from tests.end_to_end.jobs import job_document, write_digits
 from tests.plan.conftest import PlanOf, make_small_plan
 

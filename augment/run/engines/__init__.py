@@ -1,8 +1,11 @@
-"""Where units are carried out: one seam, two engines, and what they need to know of a machine.
+"""Where units are carried out: one seam, three engines, and what they need to know of a machine.
 
 | module | does |
 |---|---|
 | `engine` | the seam: a task builds a worker, a worker turns one unit into one result |
+| `choice`, `cores` | which engine `auto` means; how many CPUs this process may use |
+| `process_engine`, `child` | in processes of this machine, each seen from its driver |
+| `serving` | what runs in such a process |
 | `local_engine`, `apart` | in this process; a unit that had better not be built here, in another |
 | `ray_engine` | on Ray: a cluster that is named, or an embedded one |
 | `ray_embedded`, `ray_keeper` | an embedded Ray: starts in bounded time, ends with its driver |

@@ -13,18 +13,23 @@ from typing import Any
 from augment.run.engines.engine import Resources
 from augment.spec.execution import Autoscale
 
+SPARE_CPUS = 2
+"""CPUs that actors may ask for beyond those that a machine has: two wait more than they work."""
 _SHOWN = 4
 _GIB = 1 << 30
 
 
 def infeasible(
-    resources: Resources, nodes: Sequence[Mapping[str, Any]], autoscale: Autoscale
+    resources: Resources,
+    nodes: Sequence[Mapping[str, Any]],
+    autoscale: Autoscale,
+    where: str = "the cluster",
 ) -> str | None:
     """Why `resources.workers` such actors cannot run at once, with the arithmetic; None where
     they can.
 
     nodes: those alive, each with `NodeName`, `Resources` and `Labels` as in `ray.nodes()`.
-    autoscale: what may come on top, on nodes that fit.
+    autoscale: what may come on top, on nodes that fit. where: what the nodes are, for people.
     """
     held = [(node, _holds(node, resources)) for node in nodes]
     grown = _grown(resources, autoscale)
@@ -35,7 +40,7 @@ def infeasible(
     growth = f" and {grown} more after growing by {_grows(autoscale)}" if grown else ""
     total = sum(n for _, n in held)
     return (
-        f"{resources.workers} actors with {_each(resources)} each are asked for; the cluster "
+        f"{resources.workers} actors with {_each(resources)} each are asked for; {where} "
         f"holds {total} of them{growth} ({fits or 'it has no nodes'}{more}). Ask for fewer or "
         "smaller ones under `execution`, add nodes, or say under `execution.autoscale` what the "
         "cluster grows to"

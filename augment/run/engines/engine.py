@@ -1,8 +1,9 @@
-"""How units of work are carried out: one seam, two engines.
+"""How units of work are carried out: one seam, three engines.
 
 A `Task` builds a worker, a worker turns one unit (JSON text) into one result (JSON text).
-The engine decides where workers live; it never sees an image. `local_engine.LocalEngine` runs
-them in this process, `ray_engine.RayEngine` on a cluster.
+The engine decides where workers live; it never sees an image. `process_engine.ProcessEngine` runs
+them in processes of this machine, `ray_engine.RayEngine` on a cluster, `local_engine.LocalEngine`
+in this process.
 """
 
 from __future__ import annotations
@@ -139,6 +140,16 @@ def _failed(what: str, error: Exception) -> UnitFailed:
         f"{what}: {type(error).__name__}: {said}; the log has the traceback; "
         "mend the cause and run the same command again"
     )
+
+
+KEEP_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",  # Ray works in a thread, whose own arena could hold no shard
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
+}
+"""glibc as workers of our own processes, and of our own Ray, run it: a shard's buffers are kept for
+the next, not given back and taken again page by page. Measured in one process: 13 -> 1 faults an
+image, CPU 1.77 -> 1.48 ms (a busy virtual machine, one run after another), peak memory the same."""
 
 
 def settle() -> None:

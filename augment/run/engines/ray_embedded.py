@@ -24,6 +24,7 @@ from typing import Any
 
 from augment.errors import InterruptedRun, RequestError
 from augment.run.engines import ray_keeper
+from augment.run.engines.engine import KEEP_MEMORY
 
 START_S = 50.0
 """All attempts together, where Ray waits for its own processes as long as it usually does."""
@@ -33,14 +34,6 @@ _FAREWELL_S = 4.0
 """What keeps it may take so long to end it; then that is done from here."""
 _LONGEST_BASE = 40
 """Bytes of a folder below which Ray's sockets still have room for their names."""
-_KEEP_MEMORY = {
-    "MALLOC_ARENA_MAX": "1",  # Ray works in a thread, whose own arena could hold no shard
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
-}
-"""glibc as workers of our own Ray run it: a shard's buffers are kept for the next one, not
-given back and taken again page by page. Measured in one process: 13 -> 1 faults an image, CPU
-1.77 -> 1.48 ms (a busy virtual machine, runs one after the other), the same peak memory."""
 KEEPER = (sys.executable, "-P", ray_keeper.__file__)
 
 TRUST = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
@@ -193,7 +186,7 @@ def _end(keeper: subprocess.Popen[bytes]) -> None:
 def environment(env: Mapping[str, str]) -> dict[str, str]:
     """What an embedded Ray and its driver run in: with a token that only they know, unless
     whoever calls has settled how they trust one another."""
-    found = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", **_KEEP_MEMORY, **env}
+    found = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", **KEEP_MEMORY, **env}
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & env.keys():
         found["RAY_AUTH_TOKEN"] = token_hex(32)
     return found

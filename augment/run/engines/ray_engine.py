@@ -28,7 +28,7 @@ from augment.importable import RAY_SETTINGS, refuse_unimportable
 from augment.places import CLIENT, Fault, read_cluster
 from augment.policy import read_policy
 from augment.run.engines import ray_embedded
-from augment.run.engines.capacity import infeasible
+from augment.run.engines.capacity import SPARE_CPUS, infeasible
 from augment.run.engines.ending import Ending
 from augment.run.engines.engine import Resources, Task, Worker, as_raised, built, call, settle
 from augment.run.engines.ray_embedded import Embedded, Tell
@@ -37,7 +37,6 @@ from augment.run.engines.suspects import Watch
 from augment.spec.execution import Autoscale
 
 _LOG = logging.getLogger("augment.ray")
-_SPARE_CPUS = 2
 
 
 class _UnitActor:
@@ -122,7 +121,7 @@ class RayEngine:
     def _begin(self, ray: Any, tell: Tell) -> None:
         if self._address is None:
             env = ray_embedded.environment(os.environ)
-            self._embedded = ray_embedded.start((os.cpu_count() or 1) + _SPARE_CPUS, tell, env)
+            self._embedded = ray_embedded.start((os.cpu_count() or 1) + SPARE_CPUS, tell, env)
             _LOG.info("Ray's own logs are in %s; they stay if this fails", self._embedded.logs)
         try:
             _connect(ray, self._embedded.address if self._embedded else str(self._address))
@@ -179,7 +178,7 @@ class RayEngine:
         self._connected = self._embedded = None
 
     def _spare(self) -> int:
-        return _SPARE_CPUS if self._mine else 1
+        return SPARE_CPUS if self._mine else 1
 
     def infeasible(self, resources: Resources) -> str | None:
         nodes = [node for node in self._ray.nodes() if node["Alive"]]

@@ -15,7 +15,8 @@ import pytest
 
 from augment.api import load_spec, run, status
 from augment.cli import main
-from augment.run import LocalEngine, prepare
+from augment.run import LocalEngine
+from augment.run.prepare import prepare
 from augment.run.upkeep.changes import OF_RUN, Bounds, Changes, SourceChange, changes
 from augment.run.upkeep.clean import clean
 from augment.run.upkeep.retry import retry
