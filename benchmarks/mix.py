@@ -7,7 +7,8 @@ another in a changing order. Steady rate = the images more / the seconds more. C
 user + system of the peer and every process it started, daemons too. Ratios are taken
 within a round against `bare`; reported are their median and an interval of order
 statistics. Prints a table; --json prints the numbers as one line below it, --json FILE writes
-them; their `ratios` are the medians, named PEER_wall and PEER_cpu (null: too few images).
+them; their `ratios` are the medians, named PEER_wall, PEER_cpu (null: too few images) and
+PEER_whole: of the whole job's seconds, start-up included.
 """
 
 from __future__ import annotations
@@ -237,7 +238,8 @@ def report(results: dict[str, list[Round]]) -> list[dict[str, object]]:
         if base:
             speed = [r.rate / b.rate for r, b in zip(rounds, base, strict=True)]
             work = [b.cpu_per_image / r.cpu_per_image for r, b in zip(rounds, base, strict=True)]
-            line |= _ratio("wall", speed) | _ratio("cpu", work)
+            whole = [b.full.wall / r.full.wall for r, b in zip(rounds, base, strict=True)]
+            line |= _ratio("wall", speed) | _ratio("cpu", work) | _ratio("whole", whole)
         table.append(line)
     return table
 
@@ -263,7 +265,7 @@ def ratios_of(table: Sequence[dict[str, object]]) -> dict[str, object]:
     return {
         f"{line['peer']}_{kind}": line[f"{kind}_ratio"]
         for line in table
-        for kind in ("wall", "cpu")
+        for kind in ("wall", "cpu", "whole")
         if f"{kind}_ratio" in line
     }
 
@@ -273,14 +275,15 @@ def print_table(table: Sequence[dict[str, object]], images: int, rounds: int) ->
         f"\n{images} images, {rounds} rounds, ratios against `bare` of the same round (1 = equal)"
     )
     print(
-        f"{'peer':14}{'images/s':>9}{'CPU ms':>8}{'start s':>8}{'CPU s':>7}  wall ratio / CPU ratio"
+        f"{'peer':14}{'images/s':>9}{'CPU ms':>8}{'start s':>8}{'CPU s':>7}  wall / CPU / whole job"
     )
     for line in table:
         ratios = ""
         if "wall_ratio" in line:
             ratios = (
                 f"{line['wall_ratio']} {line['wall_interval']} / "
-                f"{line['cpu_ratio']} {line['cpu_interval']}"
+                f"{line['cpu_ratio']} {line['cpu_interval']} / "
+                f"{line['whole_ratio']} {line['whole_interval']}"
             )
         print(
             f"{line['peer']:14}{line['images_per_s'] or '?':>9}{line['cpu_ms_per_image'] or '?':>8}"

@@ -255,7 +255,9 @@ def ray_data(paths: Sequence[str], out: Path, mark: Callable[[str], None]) -> No
     mark("stop")
 
 
-def ours(paths: Sequence[str], out: Path, mark: Callable[[str], None], engine: str = "ray") -> None:
+def ours(
+    paths: Sequence[str], out: Path, mark: Callable[[str], None], engine: str = "processes"
+) -> None:
     """`augment run` on the same files, from its command line."""
     job = out / "job.yaml"
     source = linked(Path(paths[0]).parents[2], len(paths))
@@ -271,6 +273,11 @@ def ours(paths: Sequence[str], out: Path, mark: Callable[[str], None], engine: s
     written = json.loads(done.stdout)  # one document, and nothing beside it
     if not isinstance(written, dict):
         raise SystemExit(f"augment run --json printed {done.stdout[:200]!r}")
+
+
+def ours_ray(paths: Sequence[str], out: Path, mark: Callable[[str], None]) -> None:
+    """`augment run --engine ray`."""
+    ours(paths, out, mark, engine="ray")
 
 
 def ours_local(paths: Sequence[str], out: Path, mark: Callable[[str], None]) -> None:
@@ -307,6 +314,7 @@ PEERS: dict[str, Callable[[Sequence[str], Path, Callable[[str], None]], None]] =
     "datasets": hf_map,
     "ray-data": ray_data,
     "augment": ours,
+    "augment-ray": ours_ray,
     "augment-local": ours_local,
 }
 

@@ -96,7 +96,8 @@ def augment(generator: dict[str, object]) -> tuple[float, dict[str, float]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = job(folder, generator)
-        command = [sys.executable, "-m", "augment", "run", str(path), "--profile", "profile.json"]
+        command = [sys.executable, "-m", "augment", "run", str(path), "--engine", "ray"]
+        command += ["--profile", "profile.json"]
         begun = time.monotonic()
         process = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
