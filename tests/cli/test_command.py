@@ -88,7 +88,7 @@ def test_version_is_the_packages(capsys: Capture) -> None:
 WRONG = {
     "vaildate x.yaml": r"augment: argument COMMAND: got 'vaildate'; .*Did you mean 'validate'\?",
     "run x.yaml --engin ray": r"augment: run: got '--engin'; .*Did you mean '--engine'\?",
-    "run x.yaml --engine rya": r"argument --engine: got 'rya'; expected one of auto, local, processes, ray\.",
+    "run x.yaml --engine rya": r"got 'rya'; expected one of auto, local, processes, ray\.",
     "audit out --limit=f": r"audit: got '--limit'; .*Did you mean '--limits'\?",
     "schema sampel": r"schema: argument name: got 'sampel'; .*Did you mean 'sample'\?",
     "run a.yaml b.yaml": r"run: got 'b.yaml', one argument too many",

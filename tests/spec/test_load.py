@@ -148,7 +148,8 @@ def test_wrong_execution(load_text: Load, tmp_path: Path) -> None:
         "--set x: got 'x'; expected key=value, for example workers=2",
         "--set a=[: got text that is not YAML (did not find expected node content); "
         "expected well-formed YAML",
-        "--set engine=dask: execution.engine: got 'dask'; expected one of auto, local, processes, ray",
+        "--set engine=dask: execution.engine: got 'dask'; "
+        "expected one of auto, local, processes, ray",
         "--set workers=0: execution.workers: got 0; expected a number >= 1",
         "--set generators.fake.batch_sise=3: execution.generators.fake.batch_sise: got an unknown "
         "key; expected one of batch_size, batch_timeout_s, channels_last, compile, "
