@@ -19,7 +19,6 @@ from augment.api import audit, load_spec, open_dataset, run, status
 from augment.cli import main
 from augment.errors import ErrorBudgetExceeded, GateError, PlanError, RequestError
 from augment.run import LocalEngine, RunResult, carry_out
-from augment.run.engines.ray_engine import RayEngine
 from augment.run.upkeep.clean import clean
 from augment.run.upkeep.retry import retry
 from tests.end_to_end.jobs import fingerprint, job_document, rows_of, write_digits, write_job
@@ -328,11 +327,11 @@ def test_a_shard_of_a_later_try_that_is_lost_is_made_again(root: Path) -> None:
     assert fingerprint(rows(root)) == undisturbed(root, document(root))
 
 
-def test_on_ray_it_is_the_same(root: Path, ray_engine: RayEngine) -> None:
+def test_in_processes_it_is_the_same(root: Path) -> None:
     with pytest.raises(GateError, match="class '2': none of 8 rows"):
-        run(load_spec(document(root)), engine=ray_engine)
+        run(load_spec(document(root)), engine="processes")
     mended(root)
-    assert run(load_spec(document(root)), engine=ray_engine).ok
+    assert run(load_spec(document(root)), engine="processes").ok
     assert fingerprint(rows(root)) == undisturbed(root, document(root))
 
 

@@ -21,8 +21,7 @@ from augment.api import audit, load_spec, open_dataset, run
 from augment.errors import RequestError
 from augment.generators import GeneratedBatch, GeneratorInfo, Placement, SampleRequest
 from augment.policy import VARIABLE
-from augment.run import LocalEngine, Silent
-from augment.run.engines.ray_engine import RayEngine
+from augment.run import LocalEngine, ProcessEngine, Silent
 from augment.run.upkeep.retry import RetryResult, retry
 from augment.seeds import digest, stream
 from augment.storage import Folder
@@ -208,9 +207,10 @@ def test_an_uncommitted_job_is_refused_with_the_way_out(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_on_ray_it_is_the_same(root: Path, ray_engine: RayEngine) -> None:
+def test_in_processes_it_is_the_same(root: Path) -> None:
     mended(root)
-    result = retry(load_spec(job_document(root)), ray_engine)
+    with ProcessEngine() as engine:
+        result = retry(load_spec(job_document(root)), engine)
     assert (result.healed, result.failing, result.generation) == (4, 0, 2)
     assert fingerprint(table(root)) == fingerprint(undisturbed(root, job_document(root)))
 

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from augment.api import audit, load_spec, open_dataset, run
-from augment.run import Engine, LocalEngine
-from augment.run.engines.ray_engine import RayEngine
+from augment.run import Engine, LocalEngine, ProcessEngine
 from tests.end_to_end.jobs import job_document, write_digits
 
 SLOW = "train/1/slow.png"
@@ -53,5 +52,6 @@ def test_in_this_process(tmp_path: Path, document: dict[str, Any]) -> None:
     check(tmp_path, document, LocalEngine())
 
 
-def test_on_ray(tmp_path: Path, document: dict[str, Any], ray_engine: RayEngine) -> None:
-    check(tmp_path, document, ray_engine)
+def test_in_processes(tmp_path: Path, document: dict[str, Any]) -> None:
+    with ProcessEngine() as engine:
+        check(tmp_path, document, engine)
