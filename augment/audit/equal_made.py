@@ -22,6 +22,9 @@ from augment.sample import Origin
 LEAST_DIFFERENT = Fraction(9, 10)
 """Different pictures / rows of a generator's class, below which an audit fails. A generator with
 continuous noise repeats no picture; single repeats are warned of."""
+LEAST_OF_A_CLASS = Fraction(1, 10)
+"""Different pictures / rows of a class in the splits where it has copies, below which an audit
+fails. Copies of few looks, such as flips, are warned of."""
 Called = Callable[[str, str], str]
 """(generator.id, class) -> how both are named in a text."""
 _REAL = "no generated row shows a real picture"
@@ -117,7 +120,7 @@ def _different(data: DataSet, pictures: Pictures, called: Called) -> Iterator[Fi
 
 def _copies(data: DataSet, pictures: Pictures) -> Iterator[Finding]:
     """Copies that show what an untouched row or another copy shows."""
-    untouched, repeated, rows = Counter[str](), Counter[str](), Counter[str]()
+    untouched, repeated = Counter[str](), Counter[str]()
     example: dict[str, int] = {}
     for cell, n in sorted(pictures.untouched.counts.items()):
         untouched[cell.label_name] += n
@@ -126,13 +129,30 @@ def _copies(data: DataSet, pictures: Pictures) -> Iterator[Finding]:
         if kind == COPY:
             repeated[label] += n
             example.setdefault(label, pictures.repeated.examples[kind, maker, label])
-    for cell, n in pictures.rows.items():
-        rows[cell.label_name] += n if cell.kind == COPY else 0
+    copies, all_rows = _with_copies(pictures)
     named = Named(data, "pixels_sha256", set(example.values()))
     for label, key in sorted(example.items()):
         text = (
-            f"class {label!r}: of {rows[label]} copies {untouched[label]} show the picture of an "
+            f"class {label!r}: of {copies[label]} copies {untouched[label]} show the picture of an "
             f"untouched row, {repeated[label]} that of another copy"
         )
         n = max(untouched[label], repeated[label])
-        yield Finding("copies", f"{text}{named.of(key)}", n, warns=True)
+        share = Fraction(all_rows[label] - n, all_rows[label])
+        if few := share < LEAST_OF_A_CLASS:
+            text += (
+                f"; with the untouched rows beside them {all_rows[label]} rows show at most "
+                f"{counted(all_rows[label] - n, 'picture', 'different pictures')} "
+                f"({float(share):.3f}; expected at least {float(LEAST_OF_A_CLASS):g})"
+            )
+        yield Finding("copies", f"{text}{named.of(key)}", n, warns=not few)
+
+
+def _with_copies(pictures: Pictures) -> tuple[Counter[str], Counter[str]]:
+    """By class: its copies; and they with the untouched rows beside them, which are those of the
+    splits that have copies of the class."""
+    copies, together = Counter[str](), Counter[str]()
+    copied = {(cell.split, cell.label_name) for cell in pictures.rows if cell.kind == COPY}
+    for cell, n in pictures.rows.items():
+        copies[cell.label_name] += n if cell.kind == COPY else 0
+        together[cell.label_name] += n if (cell.split, cell.label_name) in copied else 0
+    return copies, together

@@ -263,31 +263,6 @@ def test_many_findings_of_one_kind_are_folded(builder: TableBuilder) -> None:
     assert found[-1] == "40 more of the same kind, 40 in all"
 
 
-# ---- copies -------------------------------------------------------------------------
-
-
-def test_copies_that_are_no_pictures_of_their_own_warn(builder: TableBuilder) -> None:
-    parent = real(1, "0")
-    same = replace(copy_of(parent, 0), pixels_sha256=parent.pixels_sha256)
-    twins = [replace(copy_of(parent, n), pixels_sha256="ab" * 32) for n in (1, 2, 3)]
-    report = audit(build(builder, [parent, same, *twins, copy_of(parent, 4)]))
-    assert report.verdict == "ok"
-    (text,) = texts(report, "copies")
-    assert text.startswith(
-        "class '0': of 5 copies 1 show the picture of an untouched row, 2 that of another copy, "
-    )
-    assert [f.warns for f in report.findings] == [True]
-
-
-def test_copies_of_generated_rows_are_copies(builder: TableBuilder) -> None:
-    """They say nothing of what the generator made."""
-    made = synthetic(1, "0")
-    same = replace(copy_of(made, 0), pixels_sha256=made.pixels_sha256)
-    report = audit(build(builder, [made, same, synthetic(2, "0")]))
-    assert result(report, "different")[0] is True
-    assert texts(report, "copies")[0].startswith("class '0': of 1 copies 1 show the picture of an ")
-
-
 # ---- counting -----------------------------------------------------------------------
 
 
