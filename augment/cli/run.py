@@ -31,7 +31,8 @@ def add_validate(verbs: Any, job_verb: Verb) -> None:
     looked.add_argument("--skip-sources", action="store_true",
                         help="look at no source: the data are on another machine")  # fmt: skip
     looked.add_argument("--check-remote", action="store_true",
-                          help="list every source whole, remote ones too, and count")  # fmt: skip
+                          help="list every source whole, remote ones too, and count; "
+                               "look for the buckets of output and pool")  # fmt: skip
 
 
 def add_verbs(verbs: Any, job_verb: Verb) -> None:
@@ -76,8 +77,12 @@ def _validate(arguments: argparse.Namespace) -> int:
     found, text = dict[str, Any](), ""
     if arguments.check_remote:
         from augment.sources import take_census
+        from augment.storage import Folder
 
-        census = take_census(job, options=job.spec.execution.storage_options)
+        options = job.spec.execution.storage_options
+        for uri in (job.spec.output.uri, *([job.spec.pool] if job.spec.synthesize else [])):
+            Folder(uri, options).require_bucket()
+        census = take_census(job, options=options)
         found = {"real": census.table.num_rows, "classes": list(census.classes)}
         found["left_out"] = [one.to_json() for one in census.left_out]
         text = f"; {found['real']} real images in {len(census.classes)} classes"

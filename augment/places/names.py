@@ -191,12 +191,12 @@ def _uri(scheme: str, slashes: str, rest: str, seen: str, read_only: bool) -> Pl
     if lower not in known:
         hint = f"For a path of that name write ./{scheme[:20]}:" if slashes == "/" else ""
         return _fault(seen, f"the scheme {scheme[:20]}:{slashes}", _expected(read_only), hint)
+    hint = "" if slashes == "//" else f"For a path of that name write ./{scheme}:"
+    if scheme != lower:
+        return _fault(seen, f"the scheme {scheme}:{slashes}", f"{lower}://", hint)
     if slashes != "//":
-        hint = f"For a path of that name write ./{scheme}:"
         found = f"{scheme}: without two slashes behind it"
         return _fault(seen, found, f"{lower}://BUCKET/path", hint)
-    if scheme != lower:
-        return _fault(seen, f"the scheme {scheme}://", f"{lower}://")
     return _remote(scheme, rest.rstrip("/"), seen)
 
 

@@ -94,9 +94,15 @@ def code_of(error: BaseException) -> str:
     return str(answer.get("Error", {}).get("Code", ""))
 
 
+_FRAME = r"\n *{}: [^\n]*(?:\n +at [^\n]*)?"
+_FRAMES = re.compile(f"{_FRAME.format('0')}(?:{_FRAME.format('[0-9]+')})*")
+
+
 def plainly(text: str) -> str:
     """What a store's client says as one line of at most 400 characters: of the store's XML its
-    code and message, no colours, no ids of requests and hosts, no credentials."""
+    code and message, no colours, no ids of requests and hosts, no credentials, and none of the
+    frames that delta-rs, which is written in Rust, adds where RUST_BACKTRACE is set."""
+    text = _FRAMES.sub("", text)
     code, message = (re.search(rf"<{tag}>(.*?)</{tag}>", text, re.S) for tag in ("Code", "Message"))
     if code is not None:
         text = f"{code[1]}: {message[1]}" if message is not None else code[1]

@@ -112,6 +112,8 @@ def test_names_of_one_store_are_one_place() -> None:
         ("file:///a%ff", "x: got 'file:///a%ff': %XX that are not UTF-8"),
         ("file:///a?b", "x: got 'file:///a?...': a ? or # in a file: URI"),
         ("FILE:///a", "x: got 'FILE:///a': the scheme FILE://; expected file://"),
+        ("FILE:/a", "the scheme FILE:/; expected file://. For a path of that name write ./FILE:"),
+        ("S3:/b", "the scheme S3:/; expected s3://. For a path of that name write ./S3:"),
     ],
 )
 def test_what_is_none(text: str, said: str) -> None:

@@ -107,6 +107,14 @@ def test_what_delta_says_is_one_line_without_ids() -> None:
     assert len(plainly("x " * 1000)) == 400
 
 
+def test_the_frames_that_rust_adds_are_left_out() -> None:
+    """They stand there where RUST_BACKTRACE is set, and crowd out what was said."""
+    frames = "   0: <unknown>\n  12: start_thread\n             at ./nptl/a.c:442:8\n  13: clone3\n"
+    assert plainly(f"Kernel error: cut off\n{frames}") == "Kernel error: cut off"
+    assert plainly(f"cut off\n{frames}caused by: no space") == "cut off caused by: no space"
+    assert plainly("rows\n  3: a number\nat 0: noon") == "rows 3: a number at 0: noon"
+
+
 def test_blocks_of_options_reach_their_buckets(s3: S3Server) -> None:
     """Both clients sign with the keys of the block whose prefix is the longest."""
     one, two = s3.bucket(), s3.bucket()
@@ -140,6 +148,7 @@ VERBS = {
     "pool gc OUT": {},
     "generators inspect OUT": {},
     "generators import OUT --out made": {},
+    "validate JOB --check-remote": {"output": {"uri": f"{NONE}/x"}},
     "plan JOB": {"output": {"uri": f"{NONE}/x"}},
     "run JOB --engine local": {"output": {"uri": f"{NONE}/x"}},
     "mix JOB --engine local": {"output": {"uri": f"{NONE}/x"}},
