@@ -51,8 +51,16 @@ def load(arguments: argparse.Namespace) -> Job:
     keys = {"metrics.port": "metrics_port", "log_format": "log_format"}
     short = [(key, getattr(arguments, name, None)) for key, name in keys.items()]
     more = [f"{key}={value}" for key, value in short if value is not None]
-    overrides = [*arguments.overrides, *more]
+    overrides = [*laid_over(arguments), *more]
     return load_spec(arguments.job, execution=arguments.execution, overrides=overrides)
+
+
+def laid_over(arguments: argparse.Namespace) -> list[str]:
+    """What `--set` says, and an `--engine` that takes an address, so that one may stand beside it in
+    a job with `engine: local`. The other engines pass over the job's address in silence."""
+    engine = getattr(arguments, "engine", None)
+    taken = [f"engine={engine}"] if engine in ("auto", "ray") else []
+    return [*taken, *arguments.overrides]
 
 
 def foldable(sub: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from augment import streams
-from augment.cli.common import ENGINES, RESUMES, Keeping, foldable
+from augment.cli.common import ENGINES, RESUMES, Keeping, foldable, laid_over
 
 if TYPE_CHECKING:
     from augment.run.upkeep.litter import Cleaning
@@ -107,7 +107,7 @@ def _retry(arguments: argparse.Namespace) -> int:
     from augment.storage import Folder
 
     output = Folder(arguments.output, _options(arguments))
-    laid = Laid(arguments.job_file, arguments.execution, arguments.overrides)
+    laid = Laid(arguments.job_file, arguments.execution, laid_over(arguments))
     kept = job_to_retry(output, arguments.job, laid)
     with (
         terminal.session(kept.job, quiet=arguments.json) as session,
