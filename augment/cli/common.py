@@ -56,8 +56,8 @@ def load(arguments: argparse.Namespace) -> Job:
 
 
 def laid_over(arguments: argparse.Namespace) -> list[str]:
-    """What `--set` says, and an `--engine` that takes an address, so that one may stand beside it in
-    a job with `engine: local`. The other engines pass over the job's address in silence."""
+    """What `--set` says, and an `--engine` that takes an address, so that one may stand beside it
+    in a job with `engine: local`. The other engines pass over the job's address in silence."""
     engine = getattr(arguments, "engine", None)
     taken = [f"engine={engine}"] if engine in ("auto", "ray") else []
     return [*taken, *arguments.overrides]
