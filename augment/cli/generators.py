@@ -175,7 +175,7 @@ def _list(arguments: argparse.Namespace) -> int:
     from augment.generators.installed import missing
     from augment.policy import read_policy
 
-    lacks = {f.extra: missing(f.extra) for f in FAMILIES if f.extra}
+    lacks = {extra: missing(extra) for family in FAMILIES for extra in _extras(family)}
     allowed = read_policy().rules.allow_code
     if arguments.json:
         streams.tell([_family_json(family, lacks, allowed) for family in FAMILIES])
@@ -192,12 +192,18 @@ Lacks = Mapping[str, "tuple[Missing, ...] | None"]
 """What is not installed of each extra; None where nobody knows."""
 
 
+def _extras(family: Family) -> list[str]:
+    """All that a family may need."""
+    return [*([family.extra] if family.extra else []), *(extra for _, extra in family.parts)]
+
+
 def _family_json(family: Family, lacks: Lacks, allowed: Sequence[str]) -> dict[str, Any]:
-    """installed: whether all of its extra is there; null where nobody knows."""
-    missing = lacks[family.extra] if family.extra else ()
+    """installed: whether all of its extras are there; null where nobody knows."""
+    found = [lacks[extra] for extra in _extras(family)]
+    missing = [one for some in found for one in some or ()]
     about = {
-        "installed": None if missing is None else not missing,
-        "missing": [one._asdict() for one in missing or ()],
+        "installed": None if None in found else not missing,
+        "missing": [one._asdict() for one in missing],
     }
     classes = {"allowed": list(allowed)} if family.name == "custom" else {}
     return family._asdict() | about | classes
@@ -206,18 +212,20 @@ def _family_json(family: Family, lacks: Lacks, allowed: Sequence[str]) -> dict[s
 def _installed(family: Family, lacks: Lacks, allowed: Sequence[str]) -> str:
     if family.name == "custom":
         return f"the policy allows {', '.join(allowed)}" if allowed else "the policy allows none"
-    if family.extra is None:
-        return "yes"
-    install = f"augment-vision[{family.extra}]"
-    missing = lacks[family.extra]
+    whole = _state(family.extra, lacks) if family.extra else "yes"
+    parts = [f"for {what}: {_state(extra, lacks)}" for what, extra in family.parts]
+    return "; ".join([whole, *parts])
+
+
+def _state(extra: str, lacks: Lacks) -> str:
+    install = f"augment-vision[{extra}]"
+    missing = lacks[extra]
     if missing is None:
-        state = f"not known; needs {install}"
-    elif missing:
+        return f"not known; needs {install}"
+    if missing:
         packages = [f"{m.wanted} (here: {m.found or 'none'})" for m in missing]
-        state = f"no, there is no {', '.join(packages)}: pip install '{install}'"
-    else:
-        state = f"yes, with {install}"
-    return f"yes; for {family.extra_for}: {state}" if family.extra_for else state
+        return f"no, there is no {', '.join(packages)}: pip install '{install}'"
+    return f"yes, with {install}"
 
 
 def _check(arguments: argparse.Namespace) -> int:

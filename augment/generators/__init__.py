@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from augment.errors import CheckpointError
 from augment.generators.halving import Halving
 from augment.generators.protocol import (
     BATCH_TOLERANCE,
@@ -77,11 +78,19 @@ def load_host(
     info: what `describe` said when the job was planned; it must still hold.
 
     Raises:
-        CheckpointError: as `describe`, or something has changed since.
+        CheckpointError: as `describe`, or something has changed since, or torch is not installed.
         StorageError: its files cannot be read.
     """
     with localized(name, spec, options) as local:
-        return _loaded(name, local, info, placement or Placement(), options)
+        try:
+            return _loaded(name, local, info, placement or Placement(), options)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise CheckpointError(
+                f"generators.{name}: family {spec.family} needs torch, which is not installed; "
+                "install augment-vision[torch]"
+            ) from error
 
 
 def universe(seed: int, info: GeneratorInfo) -> str:

@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 class Family(NamedTuple):
     """loads: files or folders, as their makers wrote them. takes: what a sample is made from.
-    conditions: what steers it. extra: to be installed beside augment, as `augment-vision[extra]`;
-    extra_for: what of the family needs it, where not all of it does."""
+    conditions: what steers it. extra: to be installed beside augment, as `augment-vision[extra]`.
+    parts: of the family what else needs an extra, and which."""
 
     name: str
     loads: str
     takes: str
     conditions: str
     extra: str | None = None
-    extra_for: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
 
 
 FAMILIES = (
@@ -27,12 +27,14 @@ FAMILIES = (
         "ImageGPT (transformers), and LlamaGen's class-conditional transformer with its VQGAN",
         "noise",
         "class",
+        "torch",
     ),
     Family(
         "biggan",
         "BigGAN-deep of huggingface/pytorch-pretrained-BigGAN, with its config.json",
         "noise",
         "class, truncation",
+        "torch",
     ),
     Family(
         "custom",
@@ -53,6 +55,7 @@ FAMILIES = (
         "class-conditional UNet2DModel folders of diffusers, with their noise schedule",
         "noise, or a source image",
         "class",
+        "torch",
     ),
     Family(
         "onnx",
@@ -67,18 +70,21 @@ FAMILIES = (
         "CycleGAN, CUT and pix2pix with a resnet: latest_net_G*.pth, safetensors",
         "a source image",
         "the source image",
+        "torch",
     ),
     Family(
         "stylegan2",
         "NVIDIA .pkl of stylegan2-ada-pytorch and stylegan3, safetensors",
         "noise",
         "class, truncation, noise mode",
+        "torch",
     ),
     Family(
         "stylegan3",
         "NVIDIA .pkl of stylegan3, T and R, safetensors",
         "noise",
         "class, truncation",
+        "torch",
     ),
     Family("tint", "nothing: coloured light, for trying a job", "a source image", "nothing"),
     Family(
@@ -86,13 +92,13 @@ FAMILIES = (
         "pix2pix and CycleGAN with a U-Net: latest_net_G*.pth, safetensors",
         "a source image or label map",
         "the source image",
+        "torch",
     ),
     Family(
         "vae",
         "augment's conditional VAE, pythae folders, AutoencoderKL",
         "noise, or a source image (AutoencoderKL)",
         "class, or the source image and a variation",
-        "diffusers",
-        "AutoencoderKL",
+        parts=(("pythae", "torch"), ("AutoencoderKL", "diffusers")),
     ),
 )

@@ -90,6 +90,17 @@ class Device:
             yield
 
 
+def has_torch() -> bool:
+    """Whether torch is installed."""
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return False
+    return True
+
+
 def compiled(network: Callable[P, R], placement: Placement) -> Callable[P, R]:
     """The network as `torch.compile` makes it in the mode asked for, itself with `off`."""
     if placement.compile == "off":

@@ -65,13 +65,16 @@ def test_list_shows_every_family(capsys: Capture) -> None:
         assert f"\n{family.name}" in f"\n{said}"
         assert family.loads in said
     assert said.count("  installed:  ") == len(FAMILIES)
-    assert "installed:  yes; for AutoencoderKL: yes, with augment-vision[diffusers]\n" in said
+    assert (
+        "installed:  yes; for pythae: yes, with augment-vision[torch]; for AutoencoderKL: yes, "
+        "with augment-vision[diffusers]\n"
+    ) in said
     assert "installed:  the policy allows none\n" in said
     assert main(["generators", "list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in rows] == [f.name for f in FAMILIES]
     assert set(rows[0]) == {
-        "name", "loads", "takes", "conditions", "extra", "extra_for", "installed", "missing",
+        "name", "loads", "takes", "conditions", "extra", "parts", "installed", "missing",
     }  # fmt: skip
     assert all(row["installed"] and not row["missing"] for row in rows)
 

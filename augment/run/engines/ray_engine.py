@@ -111,8 +111,15 @@ class RayEngine:
             _trust()
         elif self._address is not None:
             refuse_another(self._address, sys.modules["ray"].get_runtime_context().gcs_address)
-        import ray
-
+        try:
+            import ray
+        except ModuleNotFoundError as error:
+            if error.name != "ray":
+                raise
+            raise RequestError(
+                "engine ray: Ray is not installed; install augment-vision anew, which brings it, "
+                "or use `--engine processes`"
+            ) from error
         if self._mine:
             self._begin(ray, tell)
         self._connected = ray

@@ -25,9 +25,10 @@ from augment.errors import CheckpointError
 from augment.generators.checkpoint import own_classes
 from augment.generators.families.vae import kl as vae_kl
 from augment.generators.families.vae import pythae as vae_pythae
+from augment.generators.families.vae.plain import PlainHost
 from augment.generators.families.vae.pythae import PythaeDecoder, PythaeInit
 from augment.generators.foreign import Conversion, Foreign
-from augment.generators.hosting import placed
+from augment.generators.hosting import has_torch, placed
 from augment.generators.labels import class_indexes
 from augment.generators.loading import Checkpoint, Opened, checkpoint_info, opened
 from augment.generators.one_pass import Drawn, OnePassHost
@@ -225,7 +226,7 @@ def describe(name: str, spec: VaeGenerator, options: Options) -> GeneratorInfo:
 
 def load(
     name: str, spec: VaeGenerator, info: GeneratorInfo, placement: Placement, options: Options
-) -> OnePassHost | vae_kl.KlHost:
+) -> OnePassHost | PlainHost | vae_kl.KlHost:
     """The host of a checkpoint that must still be the one that `info` describes.
 
     Raises:
@@ -236,8 +237,17 @@ def load(
         return vae_kl.load(found, spec, info, placement)
     read = _read(found, spec, options)
     must_match(read.info, info)
+    if isinstance(read.init, VaeInit) and not _needs_torch(spec, placement):
+        temperature = spec.sampling.temperature
+        return PlainHost(info, read.init.base, read.arrays, read.indexes, temperature)
     network = Latent(_decoder(read, placement), spec.sampling.temperature)
     return OnePassHost(network, info, read.indexes, placement, spec.sampling.precision)
+
+
+def _needs_torch(spec: VaeGenerator, placement: Placement) -> bool:
+    """Whether it is there, or what is asked of it cannot be had without."""
+    asked = spec.sampling.precision != "fp32" or placement.compile != "off"
+    return asked or placement.device != "cpu" or has_torch()
 
 
 def convert(foreign: Foreign) -> Conversion | None:
