@@ -1,4 +1,4 @@
-"""An environment that has neither torch nor Ray: what needs none works, the rest says what it is."""
+"""An environment that has neither torch nor Ray: what needs none works, the rest says so."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_job_with_our_small_vae_runs_and_makes_what_torch_makes(
         done = light(*words)
         assert done.returncode == 0, done.stdout + done.stderr
     trace = light("trace", "out", first_generated(tmp_path / "out"), "--json")
-    assert json.loads(trace.stdout)["sample"]["row"]["generator"]["id"] == "vae", trace.stderr
+    assert json.loads(trace.stdout)["sample"]["row"]["generator"]["family"] == "vae", trace.stderr
     elsewhere = {"output": {"uri": str(tmp_path / "other")}, "pool": str(tmp_path / "other-pool")}
     assert run(load_spec(document(tmp_path, **elsewhere)), engine="local").ok
     found, expected = (
