@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.end_to_end.jobs import (
 
 CHECKPOINT = Path(__file__).parents[2] / "examples" / "digits" / "checkpoint"
 REPOSITORY = Path(__file__).parents[2]
+EPOCH = {"SOURCE_DATE_EPOCH": "0"}
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def light(tmp_path: Path) -> Callable[..., CompletedProcess[str]]:
         (away / name / "__init__.py").write_text(text)
 
     def call(*words: str) -> CompletedProcess[str]:
-        return augment(*words, cwd=tmp_path, PYTHONPATH=f"{away}:{REPOSITORY}")
+        return augment(*words, cwd=tmp_path, PYTHONPATH=f"{away}:{REPOSITORY}", **EPOCH)
 
     return call
 
@@ -56,8 +58,9 @@ def test_a_job_with_our_small_vae_runs_and_makes_what_torch_makes(
         assert done.returncode == 0, done.stdout + done.stderr
     trace = light("trace", "out", first_generated(tmp_path / "out"), "--json")
     assert json.loads(trace.stdout)["sample"]["row"]["generator"]["family"] == "vae", trace.stderr
-    elsewhere = {"output": {"uri": str(tmp_path / "other")}, "pool": str(tmp_path / "other-pool")}
-    assert run(load_spec(document(tmp_path, **elsewhere)), engine="local").ok
+    output = document(tmp_path)["output"] | {"uri": str(tmp_path / "other")}
+    job = load_spec(document(tmp_path, output=output, pool=str(tmp_path / "other-pool")))
+    assert run(job, engine="local", clock=lambda: dt.datetime.fromtimestamp(0, dt.UTC)).ok
     found, expected = (
         rows_of(open_dataset(str(tmp_path / name)).to_table()) for name in ("out", "other")
     )
