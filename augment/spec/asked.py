@@ -63,8 +63,9 @@ class Asked:
 
     def crowded(self, path: Path, kind: str) -> bool:
         """Whether twenty problems of this kind are noted already, in the same section and as
-        deep as `path`. This one is counted, and told of as one of so many more."""
-        like = (path[0] if path else "", len(path), kind)
+        deep as `path`; what stands at the top is in none. This one is counted, and told of as one
+        of so many more."""
+        like = (path[0] if len(path) > 1 else "", len(path), kind)
         self._kinds[like] += 1
         if self._kinds[like] == MOST_OF_A_KIND + 1:
             self._next[like] = Problem(self.place(path), "", "none")

@@ -99,6 +99,7 @@ def test_a_long_key_is_cut() -> None:
     ("edits", "kinds"),
     [
         ({"about": {f"k{i}": 1 for i in range(5000)}}, 1),
+        ({f"k{i}": 1 for i in range(5000)}, 1),
         ({"sources.real.splits": {f"k{i}": [1] for i in range(5000)}}, 1),
         ({"generators": {f"g{i}": {"family": "palete"} for i in range(5000)}}, 2),
         ({"synthesize": [{} for _ in range(5000)]}, 2),
