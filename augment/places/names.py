@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from augment.places.fault import Fault, quoted
 
@@ -37,6 +37,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes in a file's name that are not UTF-8."""
 _OTHER_TO_DELTA = re.compile(r"%[0-9A-Fa-f]{2}|\\")
 _PATTERN = re.compile(r"[*?\[\]]|::|\$\{?\w")
+_SIGNED = re.compile(
+    r"(?:x-(?:amz|goog)-(?:signature|credential|security-token)|awsaccesskeyid|googleaccessid)="
+    r"|[?&;#](?:sig|signature|token|secret|password|credential|key)=",
+    re.IGNORECASE,
+)
+"""What signs a request, also where its `?` is another character or was escaped."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +216,10 @@ def _remote(scheme: str, rest: str, seen: str) -> Place | Fault:
         hint = "Signatures and tokens stand under execution.storage_options, or in the environment"
         found = "a query, or a generation (what follows ? or #)"
         return _fault(seen, found, f"{scheme}://BUCKET/path", hint)
+    if _SIGNED.search(unquote(rest)):
+        hint = "Signatures and tokens stand under execution.storage_options, or in the environment"
+        found = "a signature or token in the URI"
+        return _fault(f"{scheme}://{authority}/...", found, f"{scheme}://BUCKET/path", hint)
     if "::" in rest:
         return _fault(seen, "::, which would chain file systems", f"{scheme}://BUCKET/path")
     if scheme != "memory" and (why := _bucket_fault(scheme, authority)):
