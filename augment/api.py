@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 from augment.errors import PlanError, Problem, SpecError
-from augment.spec import Job, load_spec
+from augment.spec import Job, check_storage_options, load_spec
 
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
@@ -155,10 +155,12 @@ def status(output: str, *, options: Options | None = None) -> Status:
     """What every job under an output has done so far, also while one runs elsewhere.
 
     Raises:
-        RequestError: no job was begun there.
+        RequestError: no job was begun there. SpecError: the operator's policy cannot be read, or
+            allows these options to nobody.
     """
     from augment.run.upkeep.status import status as read_status
 
+    check_storage_options(options)
     return read_status(output, options)
 
 
@@ -193,9 +195,13 @@ def audit(
     limits: None for those that its jobs left with it; others are judged in their place.
     version: None for the newest. by: any of class, split, origin, generator.
     verify: also decode and hash every image.
+
+    Raises:
+        RequestError: there is no data set. SpecError: see `status`.
     """
     from augment.audit import audit as audit_dataset
 
+    check_storage_options(options)
     return audit_dataset(uri, version=version, limits=limits, by=by, deep=verify, options=options)
 
 
@@ -205,9 +211,14 @@ def open_dataset(
     split: str | None = None,
     options: Options | None = None,
 ) -> pads.Dataset:
-    """Exactly the files of one version (None: the newest) as a pyarrow dataset."""
+    """Exactly the files of one version (None: the newest) as a pyarrow dataset.
+
+    Raises:
+        RequestError: there is no data set. SpecError: see `status`.
+    """
     from augment.audit import open_dataset as open_version
 
+    check_storage_options(options)
     return open_version(uri, version, split, options)
 
 

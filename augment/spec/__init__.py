@@ -8,6 +8,7 @@ from augment.spec.draft import protected_splits
 from augment.spec.files import read_class_index, read_classes, read_label_map
 from augment.spec.load import (
     Job,
+    check_storage_options,
     kept_limits,
     load_limits,
     load_spec,
@@ -21,6 +22,7 @@ __all__ = [
     "Job",
     "JobSpec",
     "Limits",
+    "check_storage_options",
     "job_schema",
     "kept_limits",
     "load_limits",

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from augment.errors import Problem, SpecError
+from augment.places import Options
 from augment.policy import read_policy
 from augment.spec.asked import MISSING, Asked, document_of, read_document
 from augment.spec.base import Spec
@@ -196,6 +197,21 @@ def load_storage_options(
     if found is None or asked.problems:
         raise _error(asked)
     return found.execution.storage_options
+
+
+def check_storage_options(options: Options | None) -> None:
+    """Hold the options that a program gives, `${NAME}` in them unexpanded, to the operator's policy
+    as `load_storage_options` does. None: there are none, and the policy is read all the same.
+
+    Raises:
+        SpecError: with every problem found.
+    """
+    policy = read_policy()
+    given = {name: dict(block) for name, block in (options or {}).items()}
+    asked = Asked(Document("storage options", "", {"execution": {"storage_options": given}}))
+    check_options(asked, given, policy)
+    if asked.problems:
+        raise _error(asked)
 
 
 def _base_of(source: str | os.PathLike[str] | Mapping[str, Any]) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from augment.api import audit, open_dataset, status
 from augment.errors import SpecError
 from augment.policy import VARIABLE
-from augment.spec import Job, load_spec, load_storage_options
+from augment.spec import Job, check_storage_options, load_spec, load_storage_options
 
 Problems = Callable[..., list[str]]
 Load = Callable[..., Job]
@@ -177,6 +178,33 @@ def test_options_of_the_command_line_are_held_to_the_policy(policy: Policy) -> N
         with pytest.raises(SpecError) as refused:
             load_storage_options(given, env={"K": "k"})
         assert said in str(refused.value)
+
+
+def test_options_of_a_program_are_held_to_the_policy(policy: Policy) -> None:
+    endpoint = {"s3": {"endpoint_url": "http://h:1"}}
+    for open_wide in (None, {}, endpoint, {"s3": {"key": "${K}"}}):
+        check_storage_options(open_wide)
+    policy("allowed_uris: ['HERE']\n")
+    check_storage_options({"s3": {"region": "eu-central-1"}})
+    for given, said in (
+        (endpoint, "s3.endpoint_url: got 'http://h:1', where this machine lets no job go"),
+        ({"s3": {"session": 1}}, "s3.session: got an option that is not taken"),
+    ):
+        with pytest.raises(SpecError) as refused:
+            check_storage_options(given)
+        assert f"storage options: execution.storage_options.{said}" in str(refused.value)
+
+
+@pytest.mark.parametrize("verb", [audit, open_dataset, status])
+def test_the_verbs_for_programs_ask_the_policy(
+    policy: Policy, tmp_path: Path, verb: Callable[..., object]
+) -> None:
+    policy("allowed_endpoints: []\n")
+    with pytest.raises(SpecError, match="where this machine lets no job go"):
+        verb("s3://corp/out", options={"s3": {"endpoint_url": "http://h:1"}})
+    policy("allowed_endpoints: []\n").unlink()
+    with pytest.raises(SpecError, match="Without its policy this machine allows nothing"):
+        verb(str(tmp_path))
 
 
 # ---- what Ray schedules by ---------------------------------------------------------------
