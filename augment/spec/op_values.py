@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from augment.spec.op_together import RESULTS, TOGETHER, Together, idle, too_large
 from augment.spec.op_types import accepted, words
+from augment.spec.op_work import too_much
 from augment.spec.problems import nearest, shown
 
 _LONGEST = 200
@@ -50,6 +51,13 @@ def wrong_values(op: str, params: Mapping[str, Any]) -> Iterator[Wrong]:
         for wrong in _together(op, facts["rules"], values):
             given = params.get(wrong.parameter, values.get(wrong.parameter))
             yield wrong if wrong.found else wrong._replace(found=shown(given))
+
+
+def wrong_work(op: str, params: Mapping[str, Any]) -> Iterator[Wrong]:
+    """Which values of `op` the library would take, though they fill the memory or never end."""
+    values, refused = _read(op, params)
+    for parameter, expected in too_much(values) if not refused else ():
+        yield Wrong(parameter, shown(params.get(parameter, values[parameter])), expected)
 
 
 def changes_nothing(op: str, params: Mapping[str, Any]) -> bool:

@@ -15,7 +15,13 @@ from typing import Any
 from augment.errors import Problem
 from augment.spec.asked import Asked
 from augment.spec.few import Few
-from augment.spec.op_values import changes_nothing, table, wrong_composition, wrong_values
+from augment.spec.op_values import (
+    changes_nothing,
+    table,
+    wrong_composition,
+    wrong_values,
+    wrong_work,
+)
 from augment.spec.problems import nearest, one_of, shown
 from augment.spec.saved import Saved, read_saved
 from augment.spec.text import Document, Path
@@ -166,7 +172,7 @@ def _wrong(
     if composition is not None:
         yield from ((w.parameter.split("."), *w[1:]) for w in wrong_composition(name, given, count))
     elif not missing:
-        for w in wrong_values(name, given):
+        for w in [*wrong_values(name, given), *wrong_work(name, given)]:
             yield w.parameter.split(".") if w.parameter else (), *w[1:]
 
 
