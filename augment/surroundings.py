@@ -15,6 +15,8 @@ from augment.importable import refuse_unimportable
 
 EPOCH = "SOURCE_DATE_EPOCH"
 _ALLOCATOR = re.compile(r"PYTORCH_(?:CUDA_|HIP_)?ALLOC_CONF")
+_THREADS = "TOKIO_WORKER_THREADS"
+"""Threads of delta-rs: it panics where this is no number, and makes as many as it says."""
 _PAIR = r"\s*\w+\s*:\s*(?:\[[^\[\]]+\]|[^\s,:\[\]]+)\s*"
 _LIBRARIES = ("site-packages", "dist-packages")
 
@@ -30,6 +32,8 @@ def check(env: Mapping[str, str]) -> None:
     for name, text in env.items():
         if _ALLOCATOR.fullmatch(name) and not re.fullmatch(rf"({_PAIR}(,{_PAIR})*|\s*)", text):
             raise _refused(name, text, "key:value, further ones behind commas")
+    if (text := env.get(_THREADS)) is not None and not re.fullmatch("0*[1-9][0-9]{0,3}", text):
+        raise _refused(_THREADS, text, "a number of threads, 1 to 9999")
     refuse_unimportable("cv2", "OPENCV_[A-Z0-9_]+", env)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import sys
 from pathlib import Path
@@ -39,6 +40,27 @@ def test_settings_of_an_allocator(text: str) -> None:
 def test_settings_that_end_the_process_are_refused(text: str) -> None:
     with pytest.raises(RequestError, match="PYTORCH_ALLOC_CONF in the environment: got "):
         check({"PYTORCH_ALLOC_CONF": text})
+
+
+@pytest.mark.parametrize("text", ["1", "16", "0008", "9999"])
+def test_numbers_of_threads(text: str) -> None:
+    check({"TOKIO_WORKER_THREADS": text})
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "-1", "1.5", " 2", "10000", "2\n", "\udcff"])
+def test_threads_at_which_delta_panics_are_refused(text: str) -> None:
+    with pytest.raises(RequestError, match="TOKIO_WORKER_THREADS in the environment: got "):
+        check({"TOKIO_WORKER_THREADS": text})
+
+
+def test_a_panic_of_native_code_is_not_the_exit_code_of_a_limit(tmp_path: Path) -> None:
+    """Stacks of threads as no machine has them: delta-rs panics, which is no `Exception`."""
+    table = tmp_path / "table" / "_delta_log"
+    table.mkdir(parents=True)
+    (table / f"{0:020d}.json").write_text("{}")
+    said = augment("audit", "table", "--json", cwd=tmp_path, RUST_MIN_STACK=str(2**60))
+    assert said.returncode == 3, said.stderr
+    assert "no rule foresaw this: please report it" in json.loads(said.stdout)["text"]
 
 
 @pytest.mark.parametrize("name", ["OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_TRACE"])

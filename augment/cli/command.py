@@ -47,7 +47,9 @@ def _carried_out(given: Sequence[str]) -> int:
     except KeyboardInterrupt as e:
         what = "stopped by SIGTERM" if isinstance(e, Terminated) else "stopped"
         return _report(InterruptedRun(f"{what}{arguments.kept}"), given)
-    except Exception as e:  # Python's own exit code, 1, would say that a limit failed
+    except SystemExit:
+        raise
+    except BaseException as e:  # 1, Python's own exit code, would say that a limit failed
         if why := surroundings.failed_import(e, os.environ):
             return _report(RequestError(why), given)
         streams.note(*_without_secrets(traceback.format_exc(), given).splitlines())
