@@ -26,8 +26,12 @@ _API_VARIABLE = "RAY_API_SERVER_ADDRESS"
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 _STARTING_S = 60.0
 _AWAY_S = 60.0
+_CONNECT_S = 10.0
+ANSWER_S = 45.0
+"""How long an answer is waited for; Ray itself would wait for ever."""
 _POLL_S, _LONGEST_POLL_S = 1.0, 15.0
 _STOP_WAIT_S = 30
+_PORT = "expected a dashboard of Ray (port 8265, unless the head was told otherwise)"
 _AUTH = ("Authentication required", "Authentication failed")
 
 
@@ -75,12 +79,15 @@ class Sent:
 
 class Cluster:
     """The Jobs API at `address` (http:// or https://). token: None takes RAY_AUTH_TOKEN.
+    answer_s: how long each answer may take.
 
     Raises, like every method: RequestError for an address or token that is wrong,
     InterruptedRun where nobody answers.
     """
 
-    def __init__(self, address: str, token: str | None = None) -> None:
+    def __init__(
+        self, address: str, token: str | None = None, *, answer_s: float = ANSWER_S
+    ) -> None:
         found = read_policy().dashboard(address)
         if isinstance(found, Fault):
             if isinstance(read_dashboard(address), Fault):
@@ -92,9 +99,7 @@ class Cluster:
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         refuse_unimportable("ray", RAY_SETTINGS)
         with self._told(), _addressed(address):
-            from ray.job_submission import JobSubmissionClient
-
-            self._client = JobSubmissionClient(address, headers=headers)
+            self._client = _client(address, headers, answer_s)
 
     def send(self, order: Order) -> Sent:
         """Start the order's next attempt, unless one runs, or has succeeded and what it made is
@@ -208,6 +213,21 @@ class _NoAgentError(InterruptedRun):
     """The cluster has only just started."""
 
 
+def _client(address: str, headers: dict[str, str], answer_s: float) -> Any:
+    """Ray's client, with an end to its patience."""
+    from ray.job_submission import JobSubmissionClient
+
+    class Client(JobSubmissionClient):
+        def _do_request(self, method: str, endpoint: str, **how: Any) -> Any:
+            how.setdefault("timeout", (_CONNECT_S, answer_s))
+            return super()._do_request(method, endpoint, **how)
+
+    try:
+        return Client(address, headers=headers)
+    except (KeyError, TypeError, ValueError) as e:  # an answer that is not its version
+        raise RequestError(f"{address}: got a server of another kind; {_PORT}") from e
+
+
 def _check_id(submission_id: str) -> None:
     """It becomes a part of a URL."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", submission_id):
@@ -238,6 +258,8 @@ def _as_ours(error: Exception, address: str, submission_id: str) -> Exception:
         )
     if "ray[default]" in text:
         return RequestError(f"submit: {text}; install augment-vision[cluster]")
+    if getattr(error, "response", None) is not None:  # of requests, by status
+        return InterruptedRun(f"{address}: {text[:200]}; {_PORT}")
     if isinstance(error, OSError):
         return InterruptedRun(f"{address}: nobody answers ({text[:200]}); is the cluster up?")
     return InterruptedRun(f"{address}: {text[:500]}")
