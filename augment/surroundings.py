@@ -32,8 +32,9 @@ def check(env: Mapping[str, str]) -> None:
     for name, text in env.items():
         if _ALLOCATOR.fullmatch(name) and not re.fullmatch(rf"({_PAIR}(,{_PAIR})*|\s*)", text):
             raise _refused(name, text, "key:value, further ones behind commas")
-    if (text := env.get(_THREADS)) is not None and not re.fullmatch("0*[1-9][0-9]{0,3}", text):
-        raise _refused(_THREADS, text, "a number of threads, 1 to 9999")
+    threads = env.get(_THREADS, "1")
+    if not re.fullmatch("0*[1-9][0-9]{0,3}", threads):
+        raise _refused(_THREADS, threads, "a number of threads, 1 to 9999")
     refuse_unimportable("cv2", "OPENCV_[A-Z0-9_]+", env)
 
 

@@ -217,7 +217,7 @@ def _client(address: str, headers: dict[str, str], answer_s: float) -> Any:
     """Ray's client, with an end to its patience."""
     from ray.job_submission import JobSubmissionClient
 
-    class Client(JobSubmissionClient):
+    class Client(JobSubmissionClient):  # type: ignore[misc]  # it has no types
         def _do_request(self, method: str, endpoint: str, **how: Any) -> Any:
             how.setdefault("timeout", (_CONNECT_S, answer_s))
             return super()._do_request(method, endpoint, **how)
