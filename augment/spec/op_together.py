@@ -211,11 +211,33 @@ def _affine(values: Values) -> None:
         raise Together("keep_ratio", "true beside another scale for x than for y", "one scale")
 
 
+def _channels(name: str, lengths: tuple[int, ...] = (3,)) -> Callable[[Values], None]:
+    """A value for each channel, where there is one for each: an image has three."""
+
+    def check(values: Values) -> None:
+        value = values[name]
+        if isinstance(value, list | tuple) and len(value) not in lengths:
+            raise Together(name, "", "one value, or three: red, green, blue")
+
+    return check
+
+
+def _shot_noise(values: Values) -> None:
+    if values["scale_range"][1] <= 0:
+        raise Together("scale_range", "", "two numbers from 0, the second above 0")
+
+
 RESULTS: Mapping[str, Callable[[Values], None]] = {
     "Affine": _affine,
+    "CoarseDropout": _channels("fill"),
+    "Erasing": _channels("fill"),
+    "GridDropout": _channels("fill"),
+    "PixelDropout": _channels("drop_value", (1, 3)),
     "RGBShift": _rgb_shift,
     "SafeRotate": _safe_rotate,
+    "ShotNoise": _shot_noise,
     "ToGray": _to_gray,
+    "XYMasking": _channels("fill"),
 }
 """Operation -> what it refuses, or makes no image of, beyond its validators."""
 

@@ -63,6 +63,32 @@ def said(problems: Problems, op: Any) -> list[str]:
             "ToGray.num_output_channels: got 1; expected 3: the result is an 8 bit RGB image",
         ),
         (
+            {"CoarseDropout": {"fill": [7, 7]}},
+            "CoarseDropout.fill: got a list of 2; expected one value, or three: red, green, blue",
+        ),
+        (
+            {"Erasing": {"fill": [7]}},
+            "Erasing.fill: got a list of 1; expected one value, or three: red, green, blue",
+        ),
+        (
+            {"GridDropout": {"fill": [7, 7, 7, 7]}},
+            "GridDropout.fill: got a list of 4; expected one value, or three: red, green, blue",
+        ),
+        (
+            {"XYMasking": {"num_masks_x": 1, "mask_x_length": 9, "fill": [7]}},
+            "XYMasking.fill: got a list of 1; expected one value, or three: red, green, blue",
+        ),
+        (
+            {"PixelDropout": {"drop_value": [7, 7]}},
+            "PixelDropout.drop_value: got a list of 2; expected one value, or three: red, green, "
+            "blue",
+        ),
+        (
+            {"ShotNoise": {"scale_range": [0, 0]}},
+            "ShotNoise.scale_range: got a list of 2; expected two numbers from 0, the second "
+            "above 0",
+        ),
+        (
             {"Blur": {"blur_limit": 4}},
             "Blur.blur_limit: got 4; expected a list of 2 whole numbers or a whole number, odd, 3 "
             "or more",
@@ -134,6 +160,22 @@ def said(problems: Problems, op: Any) -> list[str]:
 )
 def test_wrong_values(problems: Problems, op: Any, text: str) -> None:
     assert said(problems, op) == [text]
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        {"CoarseDropout": {"fill": [7, 8, 9]}},
+        {"Erasing": {"fill": "random"}},
+        {"GridDropout": {"fill": 7}},
+        {"PixelDropout": {"drop_value": [7]}},
+        {"PixelDropout": {"drop_value": None}},
+        {"ShotNoise": {"scale_range": [0, 0.1]}},
+    ],
+    ids=str,
+)
+def test_values_for_each_channel_and_for_all(problems: Problems, op: Any) -> None:
+    assert said(problems, op) == []
 
 
 def test_every_wrong_value_is_told_at_once(problems: Problems) -> None:

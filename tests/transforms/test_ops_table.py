@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from augment.errors import PlanError
@@ -54,6 +55,22 @@ NEEDED: dict[str, dict[str, Any]] = {
     "RandomSizedCrop": {"min_max_height": [4, 8], "size": [8, 8]},
     "SmallestMaxSize": {"max_size": 8},
 }
+
+
+OVER_AN_IMAGE = {
+    "CoarseDropout": "fill",
+    "Erasing": "fill",
+    "GridDropout": "fill",
+    "PixelDropout": "drop_value",
+    "ShotNoise": "scale_range",
+    "XYMasking": "fill",
+}
+"""Lists there the library refuses over an image only, however it was made."""
+
+
+def judged_when_made(op: str, params: dict[str, Any]) -> bool:
+    """Whether the library has judged all values once the operation is made."""
+    return op != "ToGray" and not isinstance(params.get(OVER_AN_IMAGE.get(op, "")), list)
 
 
 def needed(op: str) -> dict[str, Any]:
@@ -113,7 +130,7 @@ def test_one_value_is_judged_as_the_library_judges_it() -> None:
             continue
         count += 1
         taken = table_takes(op, params)
-        if op != "ToGray" and taken != library_takes(op, params):
+        if judged_when_made(op, params) and taken != library_takes(op, params):
             other.append((op, params, "the table takes it" if taken else "the library takes it"))
     assert count > 5000
     assert other == []
@@ -131,7 +148,7 @@ def test_values_together_are_judged_as_the_library_judges_them() -> None:
             chosen = [n for n in params if fit[n] and n != "p" and rng.random() < 3 / len(params)]
             values = {**needed(op), **{name: rng.choice(fit[name]) for name in chosen}}
             taken = table_takes(op, values)
-            if op != "ToGray" and taken != library_takes(op, values):
+            if judged_when_made(op, values) and taken != library_takes(op, values):
                 other.append((op, values, taken))
     assert other == []
 
@@ -171,3 +188,19 @@ def test_a_gray_image_must_have_three_channels(channels: int) -> None:
     params = {"num_output_channels": channels}
     assert "expected (H, W, 3) uint8" in plan_refuses("ToGray", params)
     assert not table_takes("ToGray", params)
+
+
+@pytest.mark.parametrize(
+    "value", [[], [7], [7, 7], [7, 8, 9], [1, 2, 3, 4], [0, 0], [0.1, 0.2]], ids=str
+)
+@pytest.mark.parametrize("op", OVER_AN_IMAGE)
+def test_lists_are_judged_as_the_library_judges_them_over_an_image(op: str, value: Any) -> None:
+    drawn = {"XYMasking": {"num_masks_x": 1, "mask_x_length": 9}}.get(op, {})
+    params = {**drawn, "p": 1, OVER_AN_IMAGE[op]: value}
+    image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    try:
+        single_image_ops()[op](**params)(image=image)
+    except Exception:
+        assert not table_takes(op, params)
+    else:
+        assert table_takes(op, params)
