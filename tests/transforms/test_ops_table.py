@@ -195,7 +195,7 @@ def test_a_gray_image_must_have_three_channels(channels: int) -> None:
 )
 @pytest.mark.parametrize("op", OVER_AN_IMAGE)
 def test_lists_are_judged_as_the_library_judges_them_over_an_image(op: str, value: Any) -> None:
-    drawn = {"XYMasking": {"num_masks_x": 1, "mask_x_length": 9}}.get(op, {})
+    drawn = {"XYMasking": {"num_masks_x": (3, 3), "mask_x_length": (9, 9)}}.get(op, {})
     params = {**drawn, "p": 1, OVER_AN_IMAGE[op]: value}
     image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     try:
