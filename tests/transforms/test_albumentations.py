@@ -363,6 +363,13 @@ def test_a_crop_larger_than_the_image_costs_the_sample() -> None:
     assert crop.apply(large, "a")[0].shape == (512, 9, 3)
 
 
+def test_an_image_that_fills_the_memory_costs_the_sample() -> None:
+    """It has no bytes of its own; a copy of it fits into the memory of no machine."""
+    endless = np.broadcast_to(np.uint8(7), (2**31 - 1, 2**30, 3))
+    with pytest.raises(SampleError, match="transform_failed: Transpose: Unable to allocate"):
+        build([{"Transpose": {"p": 1}}]).apply(endless, "a")
+
+
 def test_a_result_that_is_no_image_costs_the_sample() -> None:
     grey = build([{"HorizontalFlip": {"p": 1}}])
     with pytest.raises(SampleError, match=r"transform_failed: the pipeline gave \(8, 8\) uint8"):
