@@ -66,7 +66,7 @@ def test_the_digits_job_runs_as_installed(python: Path, tmp_path: Path) -> None:
 def test_nobody_is_told_to_install_what_is_not_ours() -> None:
     """`augment` alone is another project's on the public index."""
     assert NAME == DISTRIBUTION != "augment"
-    extras = r"([\w-]+)\[(?:az|gs|s3|heic|onnx|diffusers|cluster|fuzz|torch)[\],]"
+    extras = r"([\w-]+)\[(?:az|gs|s3|heic|onnx|diffusers|cluster|fuzz|torch|features)[\],]"
     texts = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     for part in ("augment", "examples"):
         texts += [path for path in (ROOT / part).rglob("*.*") if path.suffix in (".py", ".yaml")]

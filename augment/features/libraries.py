@@ -1,0 +1,25 @@
+"""Libraries that only extractors need."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from augment.errors import RequestError
+
+
+def library(name: str, extractor: str, extra: str = "features") -> Any:
+    """The module of that name.
+
+    Raises:
+        RequestError: it is not installed; says with which extra it would be.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise RequestError(
+            f"extractor {extractor}: needs {name}, which is not installed; install "
+            f"augment-vision[{extra}], or choose another extractor"
+        ) from error
