@@ -29,6 +29,7 @@ from augment.audit.promised import check_committed, live_jobs
 from augment.audit.readers import check_readers
 from augment.audit.recorded import ToJudge, Where, to_judge
 from augment.audit.shares import GROUPS, RealImages, Share, parse_groups, shares
+from augment.audit.shortcut import check_shortcut
 from augment.audit.table import DataSet, Options, generator_names, open_data_set, read_jobs
 from augment.audit.training import check_training
 from augment.sources import LeftOut, read_left_out
@@ -231,6 +232,7 @@ def _check(
     protected = frozenset[str]().union(*_protected(mine).values())
     parts.append(check_real(data, seen.images, pictures, protected))
     parts.append(check_made(data, pictures, counts, generator_names(mine)))
+    parts.append(check_shortcut(data, counts))
     if deep:
         parts.append(check_images(data))
     parts.append(check_training(mine))
