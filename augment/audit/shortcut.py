@@ -31,7 +31,6 @@ _ROWS = 4096
 _COLUMNS = ("sample_id", "image", "label_name", "split", "origin", "generated")
 _WORDS = {
     "container": "the container",
-    "mode": "the mode of pixels",
     "subsampling": "the subsampling of colour",
     "quality": "the JPEG quality",
     "width": "the width",
@@ -71,10 +70,9 @@ def _finding(split: str, result: Told) -> Iterator[Finding]:
     fact, alone = result.best
     yield Finding(
         _NAME,
-        f"split {split}: how files are encoded tells generated rows from real ones of their "
-        f"class, {_figure(result)}; most by {_WORDS[fact]} (alone {alone:.2f}). A classifier "
-        f"learns that in place of the classes; expected at most {WORST:g}: "
-        "`output.image.format: match_real` encodes generated images as the class's real ones are",
+        f"split {split}: encoding alone tells generated rows from real ones of their class, "
+        f"{_figure(result)}, most by {_WORDS[fact]} (alone {alone:.2f}; "
+        f"expected at most {WORST:g}): use `output.image.format: match_real`",
         result.generated,
         warns=result.auc <= WORST,
     )

@@ -17,7 +17,6 @@ from augment.audit.encoding import FACTS, LEAST, Encoded, Told, facts_of, told
 
 PLAIN: dict[str, str | float] = {
     "container": "png",
-    "mode": "RGB",
     "subsampling": "",
     "quality": math.nan,
     "width": 32.0,
@@ -52,7 +51,6 @@ def test_equal_encodings_tell_nothing() -> None:
     ("fact", "real", "made"),
     [
         ("container", "jpeg", "png"),
-        ("mode", "L", "RGB"),
         ("subsampling", "420", "444"),
         ("quality", 92.0, 75.0),
         ("quality", 92.0, math.nan),
@@ -81,9 +79,9 @@ def test_sizes_of_many_values_are_compared_by_where_they_lie() -> None:
 
 def test_two_facts_tell_more_than_either() -> None:
     """Each differs in half of the rows."""
-    made = rows(100, True, mode=lambda k: "L" if k % 4 < 2 else "RGB",
+    made = rows(100, True, subsampling=lambda k: "444" if k % 4 < 2 else "420",
                 quality=lambda k: 60.0 if k % 4 in (1, 3) else 90.0)  # fmt: skip
-    real = rows(100, False, mode="RGB", quality=90.0)
+    real = rows(100, False, subsampling="420", quality=90.0)
     result = figure(made, real)
     assert result.best[1] < 0.8
     assert result.auc > 0.85
@@ -109,9 +107,9 @@ def test_classes_that_have_one_kind_alone_are_left_out() -> None:
 
 def test_too_few_rows_give_no_figure() -> None:
     assert told([]) is None
-    assert told(rows(LEAST - 1, True, mode="L") + rows(500, False)) is None
-    assert told(rows(500, True, mode="L") + rows(LEAST - 1, False)) is None
-    assert told(rows(LEAST, True, mode="L") + rows(LEAST, False)) is not None
+    assert told(rows(LEAST - 1, True, container="webp") + rows(500, False)) is None
+    assert told(rows(500, True, container="webp") + rows(LEAST - 1, False)) is None
+    assert told(rows(LEAST, True, container="webp") + rows(LEAST, False)) is not None
 
 
 @settings(max_examples=25, deadline=None)
@@ -126,10 +124,10 @@ def test_the_order_of_rows_changes_nothing(random: Any, kind: int) -> None:
 def test_an_area_is_that_of_scikit_learn() -> None:
     """With one class and one fact, the area alone is of the log odds of its values."""
     draws = np.random.default_rng(3)
-    made = rows(80, True, mode=lambda k: str(draws.integers(0, 3)))
-    real = rows(80, False, mode=lambda k: str(draws.integers(0, 5)))
+    made = rows(80, True, container=lambda k: str(draws.integers(0, 3)))
+    real = rows(80, False, container=lambda k: str(draws.integers(0, 5)))
     result = figure(made, real)
-    values = [int(str(row.facts["mode"])) for row in made + real]
+    values = [int(str(row.facts["container"])) for row in made + real]
     share = [
         (sum(v == value for v in values[:80]) + 1) / (sum(v == value for v in values[80:]) + 1)
         for value in values
@@ -150,11 +148,11 @@ def encoded(format: str, mode: str = "RGB", **how: Any) -> bytes:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (encoded("png"), ("png", "RGB", "", math.nan)),
-        (encoded("png", "L"), ("png", "L", "", math.nan)),
-        (encoded("jpeg", quality=71, subsampling=0), ("jpeg", "RGB", "444", 71.0)),
-        (encoded("jpeg", quality=90, subsampling=2), ("jpeg", "RGB", "420", 90.0)),
-        (encoded("webp"), ("webp", "RGB", "", math.nan)),
+        (encoded("png"), ("png", "", math.nan)),
+        (encoded("png", "L"), ("png", "", math.nan)),
+        (encoded("jpeg", quality=71, subsampling=0), ("jpeg", "444", 71.0)),
+        (encoded("jpeg", quality=90, subsampling=2), ("jpeg", "420", 90.0)),
+        (encoded("webp"), ("webp", "", math.nan)),
     ],
 )
 def test_facts_of_a_file(data: bytes, expected: tuple[Any, ...]) -> None:

@@ -68,8 +68,8 @@ def test_a_format_of_their_own_fails(photos: Path, tmp_path: Path) -> None:
     assert not found.warns
     assert found.n == 80
     assert found.text.startswith(
-        "split train: how files are encoded tells generated rows from real ones of their class, "
-        "AUC 1.00 [1.00, 1.00] of 80 generated and 80 real rows; most by the container (alone 1.00)"
+        "split train: encoding alone tells generated rows from real ones of their class, AUC 1.00 "
+        "[1.00, 1.00] of 80 generated and 80 real rows, most by the container (alone 1.00; "
     )
     assert "`output.image.format: match_real`" in found.text
 
