@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,3 +52,54 @@ def test_intervals_stay_few() -> None:
 def test_nothing_lies_below_zero() -> None:
     with pytest.raises(ValueError, match="starts below 0"):
         Intervals([(-1, 3)])
+
+
+# ---- many intervals: kept as arrays ----------------------------------------------------
+
+MANY = st.lists(
+    st.tuples(st.integers(0, 3000), st.integers(1, 4)).map(lambda t: (t[0], t[0] + t[1])),
+    min_size=300,
+    max_size=700,
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(MANY, st.one_of(MANY, SPANS), st.integers(0, 3010), st.integers(-5, 3010))
+def test_many_intervals_are_the_same_sets(
+    a: list[tuple[int, int]], b: list[tuple[int, int]], x: int, lo: int
+) -> None:
+    left, right = Intervals(a), Intervals(b)
+    mine, theirs = members(a), members(b)
+    assert left | right == Intervals.of(mine | theirs) == right | left
+    assert left & right == Intervals.of(mine & theirs) == right & left
+    assert left - right == Intervals.of(mine - theirs)
+    assert right - left == Intervals.of(theirs - mine)
+    assert (x in left) == (x in mine)
+    assert left.rank(x) == sum(m < x for m in mine)
+    assert list(left.take(lo, lo + 300)) == sorted(mine)[max(0, lo) : max(0, lo + 300)]
+    assert (list(left), len(left)) == (sorted(mine), len(mine))
+
+
+def test_a_set_is_one_value_however_it_was_made() -> None:
+    spans = [(3 * i, 3 * i + 1 + i % 2) for i in range(1000)]
+    whole, again = (
+        Intervals(spans),
+        Intervals.of(x for a, b in reversed(spans) for x in range(a, b)),
+    )
+    assert whole == again != Intervals(spans[:-1])
+    assert hash(whole) == hash(again)
+    assert pickle.loads(pickle.dumps(whole)) == whole
+    assert whole.spans == tuple(spans)
+    assert Intervals(whole.to_json()) == whole
+    few = whole & Intervals([(0, 30)])
+    assert few == Intervals(spans[:10])
+    assert hash(few) == hash(Intervals(spans[:10]))
+    assert whole
+    assert not whole - whole
+    assert whole | Intervals([(0, 3000)]) == Intervals([(0, 3000)])
+
+
+def test_many_intervals_do_not_lie_below_zero() -> None:
+    starts = np.arange(-2, 1000, 2)
+    with pytest.raises(ValueError, match="starts below 0"):
+        Intervals.between(starts, starts + 1)
