@@ -6,6 +6,7 @@ Every file here takes a `Folder`; none knows of jobs' rules, generators or Ray.
 from augment.write.card import card_is_current, write_card
 from augment.write.claims import Claim, Claims
 from augment.write.creation import ensure_table
+from augment.write.folds import Fold, Folds
 from augment.write.journal import Journal, read_journals
 from augment.write.lease import Holder, Lease, Seen, alive, holders, look, runs
 from augment.write.marks import XmpMark, add_xmp, has_marks, read_xmp, verify_mark
@@ -42,6 +43,8 @@ __all__ = [
     "Claims",
     "Commit",
     "CommitResult",
+    "Fold",
+    "Folds",
     "Holder",
     "Journal",
     "Lease",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from augment.errors import StorageError
-from augment.intervals import Intervals
+from augment.intervals import Interval, Intervals
 from augment.seeds import canonical_json
 from augment.storage import Folder
 
@@ -44,6 +44,13 @@ class Claims:
         self._owner = owner
         self._log: list[Claim] = []
         self._taken: dict[str, Intervals] = {}
+        self._counted = 0  # claims that are part of it
+
+    def under(self, owner: str) -> Claims:
+        """The same log, known as far as it is, for somebody who claims."""
+        found = Claims(self._folder, owner)
+        found._log = list(self._log)
+        return found
 
     def claim(self, needs: Mapping[str, Intervals], rows_per_unit: int) -> Claim | None:
         """Take whatever of `needs` nobody has taken; None where nothing is left.
@@ -65,7 +72,13 @@ class Claims:
 
     def taken(self) -> dict[str, Intervals]:
         """All indexes that are claimed, by class."""
-        self.all()
+        new: dict[str, list[Interval]] = {}
+        for claim in self.all()[self._counted :]:
+            for name, indexes in claim.needs.items():
+                new.setdefault(name, []).extend(indexes.spans)
+        self._counted = len(self._log)
+        for name, spans in new.items():
+            self._taken[name] = self._taken.get(name, Intervals()) | Intervals(spans)
         return dict(self._taken)
 
     def _left(self, needs: Mapping[str, Intervals]) -> dict[str, Intervals]:
@@ -95,8 +108,6 @@ class Claims:
             return False
         claim = _parse(data, len(self._log), self._folder.url(path))
         self._log.append(claim)
-        for name, indexes in claim.needs.items():
-            self._taken[name] = self._taken.get(name, Intervals()) | indexes
         return True
 
 

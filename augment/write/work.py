@@ -16,12 +16,13 @@ import contextlib
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from augment.errors import StorageError
 from augment.seeds import canonical_json
 from augment.storage import Folder
+from augment.write.reading import read_each, read_or_none
 
 Record = dict[str, Any]
 """What a unit left: `unit`, `attempt` (the winner's id) and the keys of its body."""
@@ -48,7 +49,7 @@ class Work:
 
     def frozen(self, name: str) -> bytes | None:
         """The bytes of `plan/<name>`, None before `freeze`."""
-        return _read(self.folder, f"plan/{_checked(name)}")
+        return read_or_none(self.folder, f"plan/{_checked(name)}")
 
     def begin(self, unit: str) -> Attempt:
         """Leave the next try mark of `unit`. A number over 2 means that two tries were
@@ -74,7 +75,7 @@ class Work:
         says nothing, and so does a try that left none."""
         found = []
         for number in range(1, attempt.number):
-            data = _read(self.folder, f"{_unit(attempt.unit)}.at-{number}")
+            data = read_or_none(self.folder, f"{_unit(attempt.unit)}.at-{number}")
             with contextlib.suppress(ValueError, RecursionError):
                 if data is not None and isinstance(state := json.loads(data), dict):
                     found.append(state)
@@ -83,7 +84,7 @@ class Work:
     def _mark(self, path: str, data: bytes) -> bool:
         """Whether the mark is ours. A store that retried a request may say "exists" to the
         winner: read back, else one try would count as two."""
-        return self.folder.create(path, data) or _read(self.folder, path) == data
+        return self.folder.create(path, data) or read_or_none(self.folder, path) == data
 
     def record(self, attempt: Attempt, body: Mapping[str, Any]) -> Record:
         """Record a finished unit, once; the record that holds.
@@ -114,7 +115,7 @@ class Work:
             StorageError: the record cannot be read as one.
         """
         path = f"{_unit(unit)}.json"
-        data = _read(self.folder, path)
+        data = read_or_none(self.folder, path)
         return None if data is None else _parse(data, unit, self.folder.url(path))
 
     def records(self) -> Iterator[tuple[str, Record]]:
@@ -125,6 +126,17 @@ class Work:
                 unit = name.removesuffix(".json")
                 data = self.folder.read(info.path)
                 yield unit, _parse(data, unit, self.folder.url(info.path))
+
+    def some(self, units: Iterable[str]) -> Iterator[tuple[str, Record]]:
+        """(unit, record) of those of the units that are finished; lists nothing.
+
+        Raises:
+            StorageError: see `get`.
+        """
+        names = {f"{_unit(unit)}.json": unit for unit in units}
+        for path, data in read_each(self.folder, names):
+            if data is not None:
+                yield names[path], _parse(data, names[path], self.folder.url(path))
 
 
 def _parse(data: bytes, unit: str, url: str) -> Record:
@@ -139,13 +151,6 @@ def _parse(data: bytes, unit: str, url: str) -> Record:
             "the same command again, the unit is made anew"
         )
     return record
-
-
-def _read(folder: Folder, path: str) -> bytes | None:
-    try:
-        return folder.read(path)
-    except FileNotFoundError:
-        return None
 
 
 def _checked(name: str) -> str:

@@ -40,6 +40,16 @@ def test_a_second_job_claims_only_what_is_left(tmp_path: Path) -> None:
     assert names == ["00000000.json", "00000001.json"]
 
 
+def test_a_log_that_was_read_serves_who_claims(tmp_path: Path) -> None:
+    Claims(Folder(str(tmp_path)), "one").claim(want(ant=(0, 10)), 4)
+    read = Claims(Folder(str(tmp_path)), "")
+    known = read.all()
+    mine = read.under("two")
+    assert mine.claim(want(ant=(5, 12)), 4) == Claim(1, "two", want(ant=(10, 12)), 4)
+    assert mine.taken() == read.taken() == want(ant=(0, 12))
+    assert known == read.all()[:1]
+
+
 def test_nothing_to_claim_writes_nothing(tmp_path: Path) -> None:
     assert Claims(Folder(str(tmp_path)), "one").claim({"ant": Intervals()}, 4) is None
     assert list(tmp_path.iterdir()) == []

@@ -78,6 +78,16 @@ def test_a_damaged_record_names_the_file_and_the_way_out(tmp_path: Path, data: b
         work.record(attempt, {})
 
 
+def test_some_records_are_found_by_name_and_nothing_is_listed(work: Work) -> None:
+    for name in ("u1", "u2", "u3"):
+        work.record(work.begin(name), {"name": name})
+    work.folder.create("units/other.json", b"damaged")
+    found = dict(work.some(["u3", "u1", "u9"]))
+    assert {unit: record["name"] for unit, record in found.items()} == {"u1": "u1", "u3": "u3"}
+    with pytest.raises(StorageError, match="no record of unit other"):
+        list(work.some(["u1", "other"]))
+
+
 def test_a_half_written_temporary_file_is_no_record(tmp_path: Path) -> None:
     work = Work(Folder(str(tmp_path)))
     work.begin("u")
