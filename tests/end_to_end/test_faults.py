@@ -267,6 +267,8 @@ def test_a_damaged_record_names_itself_and_the_way_out(
     root = shutil.copytree(stopped[moment], tmp_path / "root")
     record = sorted((root / table).glob("_work/*/units/*.json"))[0]
     record.write_bytes(b'{"entry":')
+    for folds in root.glob("pool/_work/*/folds"):
+        shutil.rmtree(folds)
     with pytest.raises(StorageError) as told:
         again(data, root)
     text = str(told.value)
@@ -275,6 +277,17 @@ def test_a_damaged_record_names_itself_and_the_way_out(
     record.unlink()
     assert again(data, root).ok
     assert state(root) == undisturbed[1]
+
+
+@pytest.mark.usefixtures("fixed_clock")
+def test_a_damaged_record_that_a_fold_holds_is_not_missed(
+    data: Path, undisturbed: tuple[Done, State], stopped: dict[str, Path], tmp_path: Path
+) -> None:
+    root = shutil.copytree(stopped["provenance, no transaction"], tmp_path / "root")
+    for record in root.glob("pool/_work/*/units/*.json"):
+        record.write_bytes(b'{"entry":')
+    assert again(data, root).made_now == 0
+    assert published(root / "out") == undisturbed[1].data
 
 
 # ---- interrupted, and two at once ----------------------------------------------------

@@ -63,7 +63,7 @@ def arrange(frozen: Frozen, synthesis: Synthesis) -> Arrangement:
     units = cut_mix_units(
         frozen.plan.units,
         frozen.ranges,
-        synthesis.groups,
+        synthesis.groups(),
         selected,
         frozen.prepared.job.spec.seed,
     )

@@ -105,7 +105,7 @@ def fresh_units(
         rows[split] = rows.get(split, 0) + len(indexes)
     counts = {s: -(-n // rows_per_unit(frozen.plan, s)) for s, n in rows.items() if n}
     wanted = {cell: indexes for cell, indexes in more.items() if indexes}
-    cut = cut_mix_units(counts, {}, synthesis.groups, wanted, frozen.prepared.job.spec.seed)
+    cut = cut_mix_units(counts, {}, synthesis.groups(), wanted, frozen.prepared.job.spec.seed)
     return [
         RetryUnit(
             unit.split,

@@ -5,6 +5,7 @@ Knows nothing of how samples are made or where they lie.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from augment.intervals import Intervals
@@ -20,7 +21,8 @@ class Synthesis:
     """What the pool holds for a job once it is filled."""
 
     accepted: dict[tuple[str, str], Intervals] = field(default_factory=dict)
-    groups: list[PoolGroup] = field(default_factory=list)
+    held: list[Callable[[], Iterable[PoolGroup]]] = field(default_factory=list)
+    """What gives the row groups of a generator: reading them takes longer than all the rest."""
     accounts: list[Account] = field(default_factory=list)
     made_now: int = 0
     """Samples that this run generated; 0 where the pool had them all."""
@@ -28,6 +30,10 @@ class Synthesis:
     """generator -> what this job's runs spent on its samples."""
     emptied: list[str] = field(default_factory=list)
     """Cells of the plan for which the pool has nothing, in words."""
+
+    def groups(self) -> list[PoolGroup]:
+        """The row groups of all generators, read now. Raises: StorageError."""
+        return [group for groups in self.held for group in groups()]
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,19 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from augment.errors import StorageError
 from augment.filters import build_filters
 from augment.intervals import Intervals
-from augment.plan import Plan, PoolUnit, considered, cut_pool_units, first_of, pool_unit_rows
+from augment.plan import Plan, PoolUnit, considered, first_of, pool_unit_rows
 from augment.run.engines.engine import Engine
 from augment.run.engines.placing import place
 from augment.run.prepare import FrozenInputs, Prepared
 from augment.run.synthesis.accounts import Synthesis, Want, wants_of
 from augment.run.synthesis.cost import Spent
+from augment.run.synthesis.holdings import Holdings
 from augment.run.synthesis.measuring import BATCHES, Wanted, first_points
-from augment.run.synthesis.pool_unit import PoolTask, universe_work
-from augment.run.synthesis.verdicts import Universe
+from augment.run.synthesis.pool_unit import PoolTask
 from augment.run.watch.account import Account
 from augment.run.watch.beats import Listening
 from augment.run.watch.telling import Telling
@@ -36,7 +35,6 @@ from augment.write import (
     Claims,
     Commit,
     Lease,
-    ShardEntry,
     alive,
     commit_once,
     ensure_table,
@@ -87,31 +85,27 @@ class Filling:
         self._prepared, self.generator, self._inputs = prepared, generator, inputs
         self._pool = prepared.pool
         self._universe_id = plan.generator(generator).universe
-        self._work = universe_work(self._pool, self._universe_id)
-        self._filters = build_filters(prepared.job.spec.filters)
-        self._digest = prepared.filters_digest
-        self._universe = Universe(generator)
         self._wants = wants_of(prepared, plan, generator)
         self._made_now = 0
-        self._shards_told = 0
-        self.spent = Spent()
         self._told = False  # that this job waits for another
 
     def fill(self, crew: Crew) -> None:
         """Rounds until nothing is needed any more, then commit."""
-        claims = Claims(self._work.folder, crew.lease.id)
+        claims = self._held.claims.under(crew.lease.id)
         self._tell(crew.reporter)
-        while needs := self.needs():
+        self._held.fold()
+        while needs := self._lacking():
             claims.claim(self._next(needs, claims), self._rows_per_unit())
             mine, theirs = self._pending(claims, needs, crew.lease)
             if mine:
                 self._make(mine, crew)
+                self._held.fold()
             elif theirs:
                 self._await(theirs, crew.reporter)
             else:
                 raise StorageError(
-                    f"{self._work.folder.uri}: indexes of class {sorted(needs)[0]!r} are claimed "
-                    "and recorded, but the records do not hold them; this universe's _work "
+                    f"{self._held.work.folder.uri}: indexes of class {sorted(needs)[0]!r} are "
+                    "claimed and recorded, but the records do not hold them; this universe's _work "
                     "folder was changed by hand: restore it, or use another pool"
                 )
         self._tell(crew.reporter)
@@ -129,20 +123,20 @@ class Filling:
         needs = self._failed()
         if not needs:
             return []
-        number = self._universe.tried_again + 1
-        claims = Claims(self._work.folder.child(f"again-{number}"), lease.id)
+        number = self._held.universe.tried_again + 1
+        claims = Claims(self._held.work.folder.child(f"again-{number}"), lease.id)
         claims.claim(needs, self._rows_per_unit())
         return [
             unit
             for claim in claims.all()
             if not self._held_by_another(claim.owner, lease)
             for unit in self._units(claim, needs, number)
-            if unit.name not in self._universe.units
+            if not self._held.holds(unit.name)
         ]
 
     def fill_again(self, units: Sequence[PoolUnit], crew: Crew) -> None:
         """Make those that are not made yet."""
-        if missing := [unit for unit in units if unit.name not in self._universe.units]:
+        if missing := [unit for unit in units if not self._held.holds(unit.name)]:
             self._make(missing, crew, mended=True)
         if units:
             self._commit()
@@ -151,24 +145,28 @@ class Filling:
         """Indexes that failed, of classes that are short of samples."""
         found: dict[str, Intervals] = {}
         for label, want in self._wants.items():
-            short = len(want.within(self._universe.accepted(label))) < want.quota
+            accepted = self._held.universe.accepted(label)
+            short = len(want.within(accepted)) < want.quota
             if want.exact:
-                short = bool(want.exact - self._universe.accepted(label))
-            mine = self._universe.failed.get(label, Intervals()) & (
-                want.exact or Intervals([(0, want.cap)])
-            )
+                short = bool(want.exact - accepted)
+            failed = self._held.universe.failed(label)
+            mine = failed & (want.exact or Intervals([(0, want.cap)]))
             if short and mine:
                 found[label] = mine
         return found
 
     def read_records(self) -> None:
-        records = list(self._work.records())  # before the listing: a shard is there first
-        data = f"data/{self._universe_id[:16]}"
-        there = {f"{data}/{info.path}": info.size for info in self._pool.child(data).files()}
-        for _, record in records:
-            entry = record["entry"]
-            if entry is None or there.get(entry["path"]) == entry["size"]:
-                self._take(record)
+        """See what the pool holds; whether its shards are there as well is looked at when
+        nothing else is needed."""
+        prepared = self._prepared
+        judge = build_filters(prepared.job.spec.filters), prepared.filters_digest
+        self._held = Holdings(self._pool, self._universe_id, self.generator, judge, prepared.job_id)
+        self._lacking()
+
+    def _lacking(self) -> dict[str, Intervals]:
+        """As `needs`, with what is found lost where nothing else is."""
+        needs = self.needs()
+        return needs if needs or not self._held.look() else self.needs()
 
     def _await(self, units: Sequence[PoolUnit], reporter: Telling) -> None:
         """Another job that is alive makes these: look again in a moment."""
@@ -177,45 +175,44 @@ class Filling:
             self._told = True
         time.sleep(_POLL_S)
         for unit in units:
-            if (record := self._work.get(unit.name)) is not None:
-                self._take(record)
-
-    def _take(self, record: Mapping[str, Any]) -> None:
-        own = record["stamp"][0] == self._prepared.job_id
-        if own and record["unit"] not in self._universe.units:
-            self.spent = self.spent.plus(record)
-        self._universe.add(record, self._pool, self._filters, self._digest)
+            if (record := self._held.work.get(unit.name)) is not None:
+                self._held.take(record)
 
     def _tell(self, telling: Telling) -> None:
         """Tell what became of every class up to now, and which shards there are."""
-        told, self._shards_told = self._shards_told, len(self._universe.shards)
-        telling.pooled(self.generator, list(self._universe.shards.values())[told:])
+        telling.pooled(self.generator, self._held.untold())
+        accepted = self._held.universe.accepted
         telling.accounts(
             [
-                self._account(label, want, want.within(self._universe.accepted(label)))
+                self._account(label, want, want.within(accepted(label)))
                 for label, want in sorted(self._wants.items())
             ]
         )
 
+    @property
+    def spent(self) -> Spent:
+        """What this job's runs spent on what the pool holds."""
+        return self._held.spent
+
     def report(self, result: Synthesis) -> None:
-        result.groups += self._universe.groups
+        result.held.append(self._held.groups)
         result.made_now += self._made_now
         result.spent[self.generator] = self.spent
         for label, want in sorted(self._wants.items()):
-            accepted = want.within(self._universe.accepted(label))
+            accepted = want.within(self._held.universe.accepted(label))
             result.accepted[self.generator, label] = accepted
             result.accounts.append(self._account(label, want, accepted))
 
     def _account(self, label: str, want: Want, accepted: Intervals) -> Account:
-        decided = self._universe.decided(label)
+        universe = self._held.universe
+        decided = universe.decided(label)
         if want.exact:
             looked, selected = want.exact & decided, len(want.exact & accepted)
         else:
             attempted, selected = considered(want.quota, want.cap, decided, accepted)
             looked = Intervals([(0, attempted)]) & decided
         rejected = {
-            reason: len(by_class.get(label, Intervals()) & looked)
-            for reason, by_class in sorted(self._universe.rejected.items())
+            reason: len(found & looked) for reason, found in universe.rejected(label).items()
         }
         return Account(
             generator=self.generator,
@@ -225,14 +222,15 @@ class Filling:
             attempted=len(looked),
             accepted=len(accepted & looked),
             rejected={reason: n for reason, n in rejected.items() if n},
-            failed=len(self._universe.failed.get(label, Intervals()) & looked),
+            failed=len(universe.failed(label) & looked),
             selected=selected,
         )
 
     def needs(self) -> dict[str, Intervals]:
         """Indexes to make now, by class, as far as it is known what the pool holds."""
+        universe = self._held.universe
         found = {
-            label: want.needs(self._universe.decided(label), self._universe.accepted(label))
+            label: want.needs(universe.decided(label), universe.accepted(label))
             for label, want in self._wants.items()
         }
         return {label: need for label, need in found.items() if need}
@@ -249,8 +247,9 @@ class Filling:
         mine: list[PoolUnit] = []
         theirs: list[PoolUnit] = []
         for claim in claims.all():
-            wanted = [u for u in self._units(claim, needs) if u.name not in self._universe.units]
-            if wanted:
+            if self._held.folded(claim):
+                continue
+            if wanted := [u for u in self._units(claim, needs) if not self._held.holds(u.name)]:
                 (theirs if self._held_by_another(claim.owner, lease) else mine).extend(wanted)
         return mine, theirs
 
@@ -259,9 +258,7 @@ class Filling:
     ) -> Iterator[PoolUnit]:
         if not any(claim.needs.get(label, Intervals()) & need for label, need in needs.items()):
             return
-        for unit in cut_pool_units(
-            self._universe_id, self.generator, claim.needs, claim.rows_per_unit, again
-        ):
+        for unit in self._held.units(claim, again):
             if any(needs.get(c, Intervals()) & Intervals([(a, b)]) for c, a, b in unit.ranges):
                 yield unit
 
@@ -284,7 +281,7 @@ class Filling:
                 listening.finished(record["unit"])
                 rows = sum(stop - start for _, start, stop in record["ranges"])
                 self._made_now += rows if record["made"] else 0  # else another job was faster
-                self._take(record)
+                self._held.take(record)
                 crew.reporter.advance(done, rows)
                 if crew.reporter.due():
                     self._tell(crew.reporter)
@@ -309,7 +306,7 @@ class Filling:
         task = self._task(engine, stamp, "")
         caps = {label: want.cap for label, want in self._wants.items()}
         lacking = {label: caps[label] for label in self.needs()}
-        accepted = {c: self._universe.accepted(c) for c in self._wants}
+        accepted = {c: self._held.universe.accepted(c) for c in self._wants}
         missing = sum(
             max(0, want.quota - len(want.within(accepted[c]))) for c, want in self._wants.items()
         )
@@ -319,11 +316,10 @@ class Filling:
         """Make the universe's shards visible in the pool's table."""
         there = newest_version(self._pool) is not None
         live = {file.path for file in live_files(self._pool)} if there else set()
-        new = sorted(path for path in self._universe.shards if path not in live)
-        if new:
-            entries = [ShardEntry.from_json(self._universe.shards[path]) for path in new]
+        if entries := self._held.entries(live):
             table = ensure_table(self._pool, POOL_SCHEMA)
-            commit_once(self._pool, table, Commit(digest(new), 1, entries), lambda _: None)
+            new = digest([entry.path for entry in entries])
+            commit_once(self._pool, table, Commit(new, 1, entries), lambda _: None)
 
 
 def lease_folder(pool: Folder) -> Folder:

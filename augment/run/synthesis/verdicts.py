@@ -7,8 +7,7 @@ version did not write are computed from the stored images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,77 +16,146 @@ import pyarrow.parquet as pq
 from augment.codec import decode
 from augment.errors import StorageError
 from augment.filters import Filter, judge, score
-from augment.intervals import Intervals
+from augment.intervals import Interval, Intervals
 from augment.mix import PoolGroup
 from augment.run.synthesis.sampling import SCORERS
+from augment.run.synthesis.summary import Said
+from augment.seeds import canonical_json
 from augment.storage import Folder
 
 _MAX_PIXELS = 1 << 30
+_NONE = Intervals()
 ByClass = Mapping[str, Intervals]
+Verdicts = list[dict[str, dict[str, list[list[int]]]]]
+"""Per row group: reason -> class -> intervals of what is rejected."""
 
 
-@dataclass
+class Growing:
+    """Sets of indexes by class, to which is added often and at which is looked seldom."""
+
+    def __init__(self) -> None:
+        self._sets: dict[str, Intervals] = {}
+        self._new: dict[str, list[Interval]] = {}
+
+    def add(self, label: str, spans: Iterable[Interval]) -> None:
+        self._new.setdefault(label, []).extend(spans)
+
+    def merge(self, by_class: ByClass) -> None:
+        for label, found in by_class.items():
+            self._sets[label] = self[label] | found
+
+    def __getitem__(self, label: str) -> Intervals:
+        if new := self._new.pop(label, None):
+            self._sets[label] = self._sets.get(label, _NONE) | Intervals(new)
+        return self._sets.get(label, _NONE)
+
+
 class Universe:
-    """What a pool holds of one universe, as one job sees it: by class, sets of indexes."""
+    """What a pool holds of one universe, as one job sees it: by class, sets of indexes; and the
+    records, as they stand in their files, that no fold holds."""
 
-    generator: str
-    made: dict[str, Intervals] = field(default_factory=dict)
-    failed: dict[str, Intervals] = field(default_factory=dict)
-    rejected: dict[str, dict[str, Intervals]] = field(default_factory=dict)
-    """reason -> class -> indexes."""
-    groups: list[PoolGroup] = field(default_factory=list)
-    shards: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """path -> shard entry."""
-    units: set[str] = field(default_factory=set)
-    tried_again: int = 0
-    """How many times failed indexes were tried again, at most."""
+    def __init__(self, generator: str) -> None:
+        self.generator = generator
+        self.records: dict[str, bytes] = {}
+        """unit -> record."""
+        self.tried_again = 0
+        """How many times failed indexes were tried again, at most."""
+        self._made, self._failed = Growing(), Growing()
+        self._rejected: dict[str, Growing] = {}
+        self._judged: dict[str, Verdicts] = {}
+
+    def made(self, label: str) -> Intervals:
+        return self._made[label]
+
+    def failed(self, label: str) -> Intervals:
+        """Those that failed and that no other try made, whichever was read first."""
+        return self._failed[label] - self._made[label]
+
+    def rejected(self, label: str) -> dict[str, Intervals]:
+        """By reason."""
+        return {reason: sets[label] for reason, sets in sorted(self._rejected.items())}
 
     def decided(self, label: str) -> Intervals:
-        return self.made.get(label, Intervals()) | self.failed.get(label, Intervals())
+        return self._made[label] | self._failed[label]
 
     def accepted(self, label: str) -> Intervals:
-        out = self.made.get(label, Intervals())
-        for by_class in self.rejected.values():
-            out = out - by_class.get(label, Intervals())
+        out = self._made[label]
+        for sets in self._rejected.values():
+            out = out - sets[label]
         return out
+
+    def include(self, said: Said) -> None:
+        """Take in what folds say together."""
+        for (kind, reason), by_class in said.items():
+            self._of(kind, reason).merge(by_class)
+
+    def _of(self, kind: str, reason: str) -> Growing:
+        match kind:
+            case "made":
+                return self._made
+            case "failed":
+                return self._failed
+            case _:
+                return self._rejected.setdefault(reason, Growing())
 
     def add(
         self, record: Mapping[str, Any], pool: Folder, filters: Sequence[Filter], digest: str
     ) -> None:
-        """Take in one unit's record. An index that failed once and was made by another try is
-        made, whichever record comes first; one that two tries made counts once."""
+        """Take in one unit's record. Units of claims are disjoint; of an index that two later
+        tries made, the first one read counts."""
         name = str(record["unit"])
-        if name in self.units:
+        if name in self.records:
             return
-        self.units.add(name)
-        self.tried_again = max(self.tried_again, record.get("again", 0))
+        self.records[name] = canonical_json(record).encode()
+        again = record.get("again", 0)
+        self.tried_again = max(self.tried_again, again)
         for label, index, _ in record["failed"]:
-            if index not in self.made.get(label, Intervals()):
-                _merge(self.failed, {label: Intervals([(index, index + 1)])})
+            self._failed.add(label, ((index, index + 1),))
         if record["entry"] is None:
             return
-        path = record["entry"]["path"]
-        self.shards[path] = record["entry"]
-        verdicts = record["verdicts"].get(digest)
-        if verdicts is None:
-            verdicts = judge_shard(pool, path, filters)
-        for number, (group, rejected) in enumerate(zip(record["groups"], verdicts, strict=True)):
-            made = {c: s - self.made.get(c, Intervals()) for c, s in _sets(group).items()}
-            _merge(self.made, made)
-            for label in made.keys() & self.failed.keys():
-                self.failed[label] = self.failed[label] - made[label]
-            bad: dict[str, Intervals] = {}
-            for reason, by_class in rejected.items():
-                found = {c: s & made.get(c, Intervals()) for c, s in _sets(by_class).items()}
-                _merge(self.rejected.setdefault(reason, {}), found)
-                _merge(bad, found)
-            accepted = {c: s - bad.get(c, Intervals()) for c, s in made.items()}
-            self.groups.append(PoolGroup(path, number, self.generator, accepted))
+        if digest not in record["verdicts"]:
+            self._judged[name] = judge_shard(pool, record["entry"]["path"], filters)
+        for group, rejected in zip(record["groups"], self._verdicts(record, digest), strict=True):
+            self._add_group(_sets(group), rejected, later=again > 0)
+
+    def _add_group(self, made: ByClass, rejected: Mapping[str, Any], *, later: bool) -> None:
+        """later: whether these indexes were tried before."""
+        if later:
+            made = {label: found - self._made[label] for label, found in made.items()}
+        for label, found in made.items():
+            self._made.add(label, found.spans)
+        for reason, by_class in rejected.items():
+            of_reason = self._rejected.setdefault(reason, Growing())
+            for label, found in _sets(by_class).items():
+                of_reason.add(label, (found & made.get(label, _NONE)).spans)
+
+    def _verdicts(self, record: Mapping[str, Any], digest: str) -> Verdicts:
+        name, own = str(record["unit"]), record["verdicts"].get(digest)
+        found: Verdicts = self._judged[name] if own is None else own
+        return found
+
+    def groups(self, records: Iterable[Mapping[str, Any]], digest: str) -> Iterator[PoolGroup]:
+        """The row groups of records that were taken in, with what of them was accepted. Of an
+        index that two later tries made, the first one given counts."""
+        seen = Growing()
+        for record in records:
+            if record["entry"] is None:
+                continue
+            verdicts = self._verdicts(record, digest)
+            for number, (group, rejected) in enumerate(
+                zip(record["groups"], verdicts, strict=True)
+            ):
+                accepted = _sets(group)
+                if record.get("again", 0):
+                    accepted = {label: found - seen[label] for label, found in accepted.items()}
+                    seen.merge(accepted)
+                for by_class in rejected.values():
+                    for label, found in _sets(by_class).items():
+                        accepted[label] = accepted[label] - found
+                yield PoolGroup(record["entry"]["path"], number, self.generator, accepted)
 
 
-def judge_shard(
-    pool: Folder, path: str, filters: Sequence[Filter]
-) -> list[dict[str, dict[str, list[list[int]]]]]:
+def judge_shard(pool: Folder, path: str, filters: Sequence[Filter]) -> Verdicts:
     """Per row group: reason -> class -> indexes that `filters` reject."""
     from augment.run.synthesis.pool_unit import _by_class
 
@@ -127,8 +195,3 @@ def _score_again(parquet: Any, group: int, row: int) -> dict[str, float]:
 
 def _sets(by_class: Mapping[str, Any]) -> dict[str, Intervals]:
     return {label: Intervals((a, b) for a, b in spans) for label, spans in by_class.items()}
-
-
-def _merge(into: dict[str, Intervals], more: ByClass) -> None:
-    for label, found in more.items():
-        into[label] = into.get(label, Intervals()) | found

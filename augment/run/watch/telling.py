@@ -220,10 +220,10 @@ class Telling:
             observer.unit(done)
         return record
 
-    def pooled(self, generator: str, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Shards of a universe, each told once."""
-        for observer in self._observers if entries else ():
-            observer.pooled(generator, sum(entry["size"] for entry in entries))
+    def pooled(self, generator: str, size: int) -> None:
+        """Bytes of shards of a universe, each told once."""
+        for observer in self._observers if size else ():
+            observer.pooled(generator, size)
 
     def due(self) -> bool:
         """Whether accounts should be told: they cost too much for every unit."""

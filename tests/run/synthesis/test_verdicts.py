@@ -44,15 +44,15 @@ def universe(*records: dict[str, Any]) -> Universe:
 @pytest.mark.parametrize("order", list(itertools.permutations([FIRST, AGAIN, LAST])))
 def test_a_later_success_wins_in_any_order(order: tuple[dict[str, Any], ...]) -> None:
     found = universe(*order)
-    assert not found.failed.get("cat")
-    assert found.made["cat"] == Intervals([(0, 10)])
+    assert not found.failed("cat")
+    assert found.made("cat") == Intervals([(0, 10)])
     assert found.accepted("cat") == Intervals([(0, 9)])
     assert found.tried_again == 2
 
 
 def test_until_then_it_has_failed() -> None:
     found = universe(FIRST, AGAIN)
-    assert found.failed["cat"] == Intervals([(4, 5), (9, 10)])
+    assert found.failed("cat") == Intervals([(4, 5), (9, 10)])
     assert found.decided("cat") == Intervals([(0, 10)])
     assert found.tried_again == 1
 
@@ -60,5 +60,5 @@ def test_until_then_it_has_failed() -> None:
 @pytest.mark.parametrize("order", list(itertools.permutations([FIRST, AGAIN, TWICE])))
 def test_what_two_tries_made_counts_once(order: tuple[dict[str, Any], ...]) -> None:
     found = universe(*order)
-    held = [g.accepted["cat"] for g in found.groups]
-    assert sum(map(len, held)) == len(found.made["cat"]) == 9
+    held = [g.accepted["cat"] for g in found.groups(order, FILTERS)]
+    assert sum(map(len, held)) == len(found.made("cat")) == 9

@@ -187,8 +187,8 @@ def test_accounts_are_due_every_five_seconds_where_somebody_observes() -> None:
 def test_shards_are_told_as_bytes() -> None:
     told = Told()
     telling = Telling(None, [told])
-    telling.pooled("fake", [])
-    telling.pooled("fake", [{"size": 3}, {"size": 4}])
+    telling.pooled("fake", 0)
+    telling.pooled("fake", 7)
     assert told.all == [("pooled", "fake", 7)]
 
 

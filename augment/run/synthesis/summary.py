@@ -1,0 +1,106 @@
+"""What the records of one claim say together: sets of indexes by class, and what was spent.
+
+A claim's units lie beside one another, so that what 10,000 records say of a class is mostly
+one interval. Pure; knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from augment.intervals import Interval, Intervals
+from augment.run.synthesis.cost import Spent
+
+MADE, FAILED, REJECTED = "made", "failed", "rejected"
+Said = dict[tuple[str, str], dict[str, Intervals]]
+"""(kind, reason) -> class -> indexes; only what was rejected has a reason."""
+
+_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("kind", "filters", "reason", "label")),
+        ("start", pa.int64()),
+        ("stop", pa.int64()),
+    ]
+)
+
+
+def summarise(records: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, dict[str, Any]]:
+    """(sets of indexes, counts) of records of disjoint units. Verdicts are in it only of filters
+    by which all units were judged that have a shard."""
+    spans: dict[tuple[str, str, str, str], list[Interval]] = defaultdict(list)
+    spent: dict[str, Spent] = {}
+    shards = [record for record in records if record["entry"] is not None]
+    judged = [set(record["verdicts"]) for record in shards]
+    filters = sorted(set.intersection(*judged)) if judged else []
+    for record in records:
+        job = str(record["stamp"][0])
+        spent[job] = spent.get(job, Spent()).plus(record)
+        for label, index, _ in record["failed"]:
+            spans[FAILED, "", "", label].append((index, index + 1))
+    for record in shards:
+        for group in record["groups"]:
+            for label, some in group.items():
+                spans[MADE, "", "", label] += some
+        for one in filters:
+            for reason, label, some in _rejected(record["verdicts"][one]):
+                spans[REJECTED, one, reason, label] += some
+    about = {
+        "units": len(records),
+        "shards": len(shards),
+        "bytes": sum(record["entry"]["size"] for record in shards),
+        "filters": filters,
+        "spent": {job: [s.units, s.busy_s, s.gpu_s] for job, s in sorted(spent.items())},
+    }
+    return _table(spans), about
+
+
+def _rejected(groups: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Interval]]]:
+    return [
+        (reason, label, some)
+        for group in groups
+        for reason, by_class in group.items()
+        for label, some in by_class.items()
+    ]
+
+
+def _table(spans: Mapping[tuple[str, str, str, str], list[Interval]]) -> pa.Table:
+    rows = [
+        (*what, start, stop)
+        for what, some in sorted(spans.items())
+        for start, stop in Intervals(some).spans
+    ]
+    columns = zip(*rows, strict=True) if rows else ([] for _ in _SCHEMA)
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)]
+    return pa.table(arrays, schema=_SCHEMA)
+
+
+def said_together(summaries: Sequence[pa.Table], filters: str) -> Said:
+    """What several summaries say, of the verdicts those of one digest of filters."""
+    table = pa.concat_tables(summaries)
+    own = pc.or_(pc.equal(table.column("filters"), ""), pc.equal(table.column("filters"), filters))
+    table = table.filter(own)
+    codes, names = zip(*(_coded(table, name) for name in ("kind", "reason", "label")), strict=True)
+    starts = table.column("start").to_numpy()
+    stops = table.column("stop").to_numpy()
+    order = np.lexsort((starts, *codes[::-1]))
+    sorted_codes = np.stack([code[order] for code in codes])
+    changes = np.any(np.diff(sorted_codes, axis=1) != 0, axis=0)
+    bounds = [0, *(np.flatnonzero(changes) + 1).tolist(), order.size]
+    out: Said = {}
+    for a, b in itertools.pairwise(bounds if order.size else ()):
+        kind, reason, label = (names[i][c] for i, c in enumerate(sorted_codes[:, a].tolist()))
+        found = Intervals.between(starts[order[a:b]], stops[order[a:b]])
+        out.setdefault((kind, reason), {})[label] = found
+    return out
+
+
+def _coded(table: pa.Table, name: str) -> tuple[np.ndarray, list[str]]:
+    column = table.column(name).combine_chunks().dictionary_encode()
+    return column.indices.to_numpy(), column.dictionary.to_pylist()
