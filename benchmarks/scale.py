@@ -3,6 +3,8 @@
     python benchmarks/scale.py --actors 1 2 4 8 16 32 64 --unit-s 4
     python benchmarks/scale.py --actors --driver 1000 4000
     python benchmarks/scale.py --actors --driver --pool
+    python benchmarks/scale.py --resume 10000
+    python benchmarks/scale.py --results 1000
 
 A simulated cluster: one Ray on this machine that is told of 64 GPUs. A unit does all that a unit
 of the pool does but for the network: it marks its try, sleeps as long as a GPU would work,
@@ -14,6 +16,11 @@ Data and no record. The driver's cost is its process's CPU seconds, and the byte
 results that pass it, over so many units that do not sleep. --json adds the figures as one line of
 JSON; its `ratios` are `efficiency_N` (augment : bare with N actors) and `driver_cpu` (a unit's cost
 with the last number of units : with the first).
+
+--resume and --results start no Ray (scale_pool.py): what a driver reads of a pool of a plan of
+10^9 samples before it hands over a unit, and what the results of so many actors cost it. Of the
+whole plan's pool only the first rounds have records; of the others there are folds alone, which
+is all that a resume reads of them.
 """
 
 from __future__ import annotations
@@ -30,6 +37,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import ray
+from scale_pool import show_results, show_resume
 
 from augment.run.engines.engine import Resources, Worker
 from augment.run.engines.ray_engine import RayEngine
@@ -195,8 +203,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--driver", type=int, nargs="*", default=[1000, 4000], help="units")
     parser.add_argument("--pool", action="store_true", help="how a pool grows and shrinks")
+    parser.add_argument("--resume", type=int, help="units with a record")
+    parser.add_argument("--results", type=int, help="actors whose results one driver takes")
     parser.add_argument("--json", action="store_true", help="add the figures as one line of JSON")
     arguments = parser.parse_args()
+    if arguments.resume or arguments.results:
+        found = show_resume(arguments.resume) if arguments.resume else {}
+        found |= show_results(arguments.results) if arguments.results else {}
+        if arguments.json:
+            print(json.dumps({"ratios": found}))
+        return
     most = max(arguments.actors, default=4)
     ray.init(
         "local", num_cpus=4, num_gpus=max(8, most), include_dashboard=False,

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from augment.errors import StorageError
 from augment.intervals import Interval, Intervals
-from augment.seeds import canonical_json
+from augment.seeds import canonical_json, digest
 from augment.storage import Folder
 
 
@@ -31,6 +34,50 @@ class Claim:
     owner: str
     needs: Mapping[str, Intervals]
     rows_per_unit: int
+
+    @property
+    def digest(self) -> str:
+        """Of what is claimed and how it is cut: who cuts the same units has the same."""
+        needs = self.needs.json() if isinstance(self.needs, _Needs) else _json(self.needs)
+        return digest([needs, self.rows_per_unit])
+
+
+class _Needs(Mapping[str, Intervals]):
+    """What a claim of the log takes. A long log has a thousand claims of a thousand classes: sets
+    are made when they are asked for, until then there are only numbers."""
+
+    def __init__(self, needs: Mapping[str, list[list[int]]]) -> None:
+        self._at = _places(tuple(needs))
+        ends = np.cumsum([0, *map(len, needs.values())], dtype=np.int64)
+        self._ends = ends.astype(np.int32)
+        pairs = [pair for spans in needs.values() for pair in spans]
+        self._pairs = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+    def __getitem__(self, label: str) -> Intervals:
+        return Intervals(self._spans(self._at[label]).tolist())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._at)
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def json(self) -> dict[str, list[list[int]]]:
+        pairs, ends = self._pairs.tolist(), self._ends.tolist()
+        return {label: pairs[ends[at] : ends[at + 1]] for label, at in self._at.items()}
+
+    def _spans(self, at: int) -> np.ndarray:
+        return self._pairs[self._ends[at] : self._ends[at + 1]]
+
+
+@lru_cache(maxsize=64)
+def _places(labels: tuple[str, ...]) -> dict[str, int]:
+    """Most claims of a log are of the same classes."""
+    return {label: at for at, label in enumerate(labels)}
+
+
+def _json(needs: Mapping[str, Intervals]) -> dict[str, list[list[int]]]:
+    return {label: indexes.to_json() for label, indexes in needs.items()}
 
 
 class Claims:
@@ -74,11 +121,12 @@ class Claims:
         """All indexes that are claimed, by class."""
         new: dict[str, list[Interval]] = {}
         for claim in self.all()[self._counted :]:
-            for name, indexes in claim.needs.items():
-                new.setdefault(name, []).extend(indexes.spans)
+            assert isinstance(claim.needs, _Needs), "the log was read"
+            for name, spans in claim.needs.json().items():
+                new.setdefault(name, []).extend((a, b) for a, b in spans)
         self._counted = len(self._log)
-        for name, spans in new.items():
-            self._taken[name] = self._taken.get(name, Intervals()) | Intervals(spans)
+        for name, more in new.items():
+            self._taken[name] = self._taken.get(name, Intervals()) | Intervals(more)
         return dict(self._taken)
 
     def _left(self, needs: Mapping[str, Intervals]) -> dict[str, Intervals]:
@@ -90,7 +138,7 @@ class Claims:
         body = {
             "id": uuid.uuid4().hex,
             "owner": claim.owner,
-            "needs": {name: indexes.to_json() for name, indexes in claim.needs.items()},
+            "needs": _json(claim.needs),
             "rows_per_unit": claim.rows_per_unit,
         }
         path = _path(claim.number)
@@ -117,8 +165,7 @@ def _path(number: int) -> str:
 
 def _parse(data: bytes, number: int, url: str) -> Claim:
     body = _body(data, url)
-    needs = {name: Intervals(spans) for name, spans in body["needs"].items()}
-    return Claim(number, body["owner"], needs, body["rows_per_unit"])
+    return Claim(number, body["owner"], _Needs(body["needs"]), body["rows_per_unit"])
 
 
 def _body(data: bytes, url: str) -> dict[str, Any]:

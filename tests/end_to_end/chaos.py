@@ -32,7 +32,7 @@ from typing import Any
 from augment.api import open_dataset
 from augment.policy import VARIABLE
 from tests.end_to_end.jobs import job_document, rows_of, write_digits, write_job
-from tests.end_to_end.runs import EPOCH, published, records, state
+from tests.end_to_end.runs import EPOCH, folded, published, records, state
 from tests.ray_starts import started
 from tests.waiting import wait_until
 
@@ -318,6 +318,18 @@ def _sums(root: Path) -> Iterator[str]:
         yield f"{len(twice)} indexes were recorded twice: {twice[:3]}"
     if len(published(root / "pool")) != len(list(records(root / "pool"))):
         yield "shards and records of the pool differ in number"
+    yield from _folds(root / "pool")
+
+
+def _folds(pool: Path) -> Iterator[str]:
+    """A pool that is filled has folds, one of each claim, which hold the records as they stand."""
+    found = list(folded(pool))
+    if not found or len({(universe, claim) for universe, claim, _ in found}) != len(found):
+        yield f"{len(found)} folds: none, or several of one claim"
+    standing = {record["unit"]: record for record in records(pool)}
+    for universe, claim, held in found:
+        if any(standing.get(record["unit"]) != record for record in held):
+            yield f"the fold of claim {claim} of {universe} is not what the records say"
 
 
 def chaos(root: Path, moments: int, seed: int, generators: int = 4) -> Report:

@@ -20,7 +20,7 @@ import yaml
 
 from augment.api import open_dataset
 from augment.storage import Folder
-from augment.write import live_files, newest_version
+from augment.write import Folds, live_files, newest_version
 from tests.end_to_end.jobs import fingerprint, rows_of
 from tests.waiting import cpu_of, wait_until
 
@@ -225,6 +225,14 @@ def made_indexes(pool: Path) -> Counter[tuple[str, str, int]]:
         for label, start, stop in json.loads(path.read_text())["ranges"]:
             counts.update((path.parts[-3], label, i) for i in range(start, stop))
     return counts
+
+
+def folded(pool: Path) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
+    """(universe, claim, records) of every fold of a pool."""
+    for place in sorted(pool.glob("_work/*/folds")):
+        folds = Folds(Folder(str(place.parent)))
+        for fold, _ in folds.all():
+            yield place.parent.name, fold.claim, list(folds.records(fold))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import shutil
 import signal
 from collections import defaultdict
 from pathlib import Path
@@ -30,7 +31,7 @@ from tests.end_to_end.jobs import (
     write_digits,
     write_job,
 )
-from tests.end_to_end.runs import Driver, made_indexes, published, records, state
+from tests.end_to_end.runs import Driver, folded, made_indexes, published, records, state
 from tests.waiting import wait_until
 
 COUNTS = {"0": 12, "1": 5, "2": 4}
@@ -154,6 +155,58 @@ def test_jobs_at_once_make_every_sample_once(
     assert sum(r["made_now"] for r in results) == len(made) == len(pool_table(tmp_path / "pool"))
     for fill in FILLS:
         assert images(tmp_path / str(fill) / "out") == images(in_turn[0] / f"out-{fill}")
+    folds = list(folded(tmp_path / "pool"))
+    assert len({claim for _, claim, _ in folds}) == len(folds)
+    held = sorted(record["unit"] for _, _, some in folds for record in some)
+    assert held == sorted(record["unit"] for record in records(tmp_path / "pool"))
+
+
+def test_a_pool_without_folds_is_read_and_folded_as_it_stands(
+    data: Path, in_turn: tuple[Path, list[RunResult]], tmp_path: Path
+) -> None:
+    """As an older version left it."""
+    pool = tmp_path / "pool"
+    shutil.copytree(in_turn[0] / "pool", pool)
+    [place] = pool.glob("_work/*/folds")
+    folds = {path.name: path.read_bytes() for path in place.iterdir()}
+    shutil.rmtree(place)
+    result = ran(data, pool, tmp_path / "out", 40)
+    assert (result.made_now, result.accounts) == (0, in_turn[1][1].accounts)
+    assert images(tmp_path / "out") == images(in_turn[0] / "out-40")
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == folds
+
+
+def test_a_folded_pool_is_read_without_its_records(
+    data: Path, in_turn: tuple[Path, list[RunResult]], tmp_path: Path
+) -> None:
+    pool = tmp_path / "pool"
+    shutil.copytree(in_turn[0] / "pool", pool)
+    for place in pool.glob("_work/*/units"):
+        shutil.rmtree(place)
+    result = ran(data, pool, tmp_path / "out", 40)
+    assert (result.made_now, result.accounts) == (0, in_turn[1][1].accounts)
+    assert images(tmp_path / "out") == images(in_turn[0] / "out-40")
+
+
+@pytest.mark.parametrize("damage", ["summary", "records", "lost shard"])
+def test_a_damaged_fold_changes_nothing(
+    data: Path, in_turn: tuple[Path, list[RunResult]], tmp_path: Path, damage: str
+) -> None:
+    pool = tmp_path / "pool"
+    shutil.copytree(in_turn[0] / "pool", pool)
+    whole = published(pool)
+    [place] = pool.glob("_work/*/folds")
+    folds = {path: path.read_bytes() for path in sorted(place.iterdir())}
+    if damage == "lost shard":
+        (pool / max(whole)).unlink()
+    else:
+        path = next(p for p in folds if (".records." in p.name) == (damage == "records"))
+        path.write_bytes(bytes(len(folds[path])))
+    result = ran(data, pool, tmp_path / "out", 40)
+    assert (result.made_now > 0) == (damage == "lost shard")
+    assert images(tmp_path / "out") == images(in_turn[0] / "out-40")
+    assert published(pool) == whole
+    assert {path: path.read_bytes() for path in sorted(place.iterdir())} == folds
 
 
 @pytest.mark.parametrize("ending", [signal.SIGCONT, signal.SIGKILL], ids=["goes on", "dies"])

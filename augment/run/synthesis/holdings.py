@@ -24,12 +24,11 @@ from augment.run.synthesis.cost import Spent
 from augment.run.synthesis.pool_unit import is_published, universe_work
 from augment.run.synthesis.summary import said_together, summarise
 from augment.run.synthesis.verdicts import Universe
-from augment.seeds import digest
 from augment.storage import Folder
 from augment.write import Claim, Claims, Fold, Folds, Record, ShardEntry
 
 _LOG = logging.getLogger("augment.run")
-_AT_ONCE = 64
+_AT_ONCE = 256
 """Summaries that are put together at once."""
 _OF_RESULT = ("made", "batches")
 """What a worker's result has and its record has not."""
@@ -242,7 +241,7 @@ class Holdings:
     def _fold(self, claim: Claim, names: Sequence[str]) -> None:
         records = [json.loads(self.universe.records[name]) for name in names]
         summary, about = summarise(records)
-        about["claim"] = _named(claim)
+        about["claim"] = claim.digest
         after = self._torn.get(claim.number)
         fold = self._files.write(claim.number, records, summary, about, after)
         self._folds[claim.number] = fold
@@ -251,13 +250,7 @@ class Holdings:
 
 
 def _is_of(fold: Fold, log: Sequence[Claim]) -> bool:
-    return fold.claim < len(log) and bool(fold.about["claim"] == _named(log[fold.claim]))
-
-
-def _named(claim: Claim) -> str:
-    """What is claimed and how it is cut: a fold is of a claim that says the same."""
-    needs = {label: indexes.to_json() for label, indexes in claim.needs.items()}
-    return digest([needs, claim.rows_per_unit])
+    return fold.claim < len(log) and bool(fold.about["claim"] == log[fold.claim].digest)
 
 
 def _missing(shards: Iterator[tuple[str, str, int]], there: np.ndarray) -> list[str]:

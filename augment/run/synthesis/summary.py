@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from augment.intervals import Interval, Intervals
 from augment.run.synthesis.cost import Spent
@@ -22,9 +21,10 @@ MADE, FAILED, REJECTED = "made", "failed", "rejected"
 Said = dict[tuple[str, str], dict[str, Intervals]]
 """(kind, reason) -> class -> indexes; only what was rejected has a reason."""
 
+_TEXT = pa.dictionary(pa.int32(), pa.string())
 _SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("kind", "filters", "reason", "label")),
+        *((name, _TEXT) for name in ("kind", "filters", "reason", "label")),
         ("start", pa.int64()),
         ("stop", pa.int64()),
     ]
@@ -84,23 +84,28 @@ def _table(spans: Mapping[tuple[str, str, str, str], list[Interval]]) -> pa.Tabl
 def said_together(summaries: Sequence[pa.Table], filters: str) -> Said:
     """What several summaries say, of the verdicts those of one digest of filters."""
     table = pa.concat_tables(summaries)
-    own = pc.or_(pc.equal(table.column("filters"), ""), pc.equal(table.column("filters"), filters))
-    table = table.filter(own)
-    codes, names = zip(*(_coded(table, name) for name in ("kind", "reason", "label")), strict=True)
-    starts = table.column("start").to_numpy()
-    stops = table.column("stop").to_numpy()
-    order = np.lexsort((starts, *codes[::-1]))
-    sorted_codes = np.stack([code[order] for code in codes])
-    changes = np.any(np.diff(sorted_codes, axis=1) != 0, axis=0)
-    bounds = [0, *(np.flatnonzero(changes) + 1).tolist(), order.size]
+    codes, values = _coded(table, "filters")
+    own = np.isin(codes, [at for at, value in enumerate(values) if value in ("", filters)])
+    cells = np.zeros(int(own.sum()), dtype=np.int64)
+    names: list[list[str]] = []
+    for name in ("kind", "reason", "label"):
+        codes, values = _coded(table, name)
+        cells = cells * len(values) + codes[own]
+        names.append(values)
+    order = np.argsort(cells, kind="stable")
+    starts = table.column("start").to_numpy()[own][order]
+    stops = table.column("stop").to_numpy()[own][order]
+    cells = cells[order]
+    bounds = [0, *(np.flatnonzero(np.diff(cells)) + 1).tolist(), order.size]
     out: Said = {}
     for a, b in itertools.pairwise(bounds if order.size else ()):
-        kind, reason, label = (names[i][c] for i, c in enumerate(sorted_codes[:, a].tolist()))
-        found = Intervals.between(starts[order[a:b]], stops[order[a:b]])
-        out.setdefault((kind, reason), {})[label] = found
+        at, label = divmod(int(cells[a]), len(names[2]))
+        kind, reason = divmod(at, len(names[1]))
+        sets = out.setdefault((names[0][kind], names[1][reason]), {})
+        sets[names[2][label]] = Intervals.between(starts[a:b], stops[a:b])
     return out
 
 
 def _coded(table: pa.Table, name: str) -> tuple[np.ndarray, list[str]]:
-    column = table.column(name).combine_chunks().dictionary_encode()
+    column = table.column(name).unify_dictionaries().combine_chunks()
     return column.indices.to_numpy(), column.dictionary.to_pylist()
