@@ -7,7 +7,8 @@
 
 A file of a shard proves nothing, only its record does. Every name here is created
 exclusively, so of two workers or drivers one wins and both read the same thing back.
-Nobody deletes during a run. Knows nothing of rows, Delta or Ray.
+Nobody deletes during a run. What many records say is repeated in folds (folds.py), which prove
+nothing. Knows nothing of rows, Delta or Ray.
 """
 
 from __future__ import annotations
