@@ -39,6 +39,7 @@ def main(descriptor: str) -> int:
         threading.Thread(target=_end_with, args=(pipe.fileno(),), daemon=True).start()
         with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
             _serve(pipe)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends, and is not to be interrupted
     return 0
 
 
