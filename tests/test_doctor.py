@@ -14,6 +14,7 @@ from augment import __version__
 from augment.cli import main
 from augment.doctor import Finding, findings, this_machine
 from augment.policy import VARIABLE
+from tests.end_to_end.jobs import augment
 
 
 @pytest.fixture
@@ -137,8 +138,10 @@ def test_a_policy_that_cannot_be_read_is_1(
     assert f"{policy}: nonsense: got an unknown key; expected one of allow_code" in finding["text"]
 
 
-def test_nobody_at_the_address(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", "--address", "127.0.0.1:1"]) == 3
-    said = capsys.readouterr().err
+def test_nobody_at_the_address(tmp_path: Path) -> None:
+    """Asked in a process of its own: this one may be connected to a Ray of other tests already."""
+    asked = augment("doctor", "--address", "127.0.0.1:1", cwd=tmp_path)
+    said = asked.stderr
+    assert asked.returncode == 3
     assert "Ray at 127.0.0.1:1: ConnectionRefusedError" in said
     assert said.endswith(". A cluster that asks for a token wants it in RAY_AUTH_TOKEN\n")

@@ -13,7 +13,7 @@ from augment.api import load_spec, run, status
 from augment.cli import main
 from augment.errors import GateError
 from augment.run import LocalEngine, Resources
-from tests.end_to_end.jobs import job_document, write_digits, write_job
+from tests.end_to_end.jobs import augment, job_document, write_digits, write_job
 from tests.end_to_end.runs import records
 
 COUNTS = {"0": 6, "1": 4, "2": 2}
@@ -124,5 +124,7 @@ def test_what_has_no_effect_without_measuring_is_refused(
         "augment: plan: --address auto has no effect, a plan starts no engine; expected it "
         "together with --measure\n"
     )
-    assert main(["plan", str(job), "--measure", "--address", "127.0.0.1:1"]) == 3
-    assert "Ray at 127.0.0.1:1: ConnectionRefusedError" in capsys.readouterr().err
+    # a process of its own: this one may be connected to a Ray of other tests already
+    there = augment("plan", str(job), "--measure", "--address", "127.0.0.1:1", cwd=job.parent)
+    assert there.returncode == 3
+    assert "Ray at 127.0.0.1:1: ConnectionRefusedError" in there.stderr
