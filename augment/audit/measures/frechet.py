@@ -11,6 +11,8 @@ becomes 1e-8 under the root, once for each of the D - n directions that hold not
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
 from augment.audit.measures.features import Array
@@ -21,7 +23,11 @@ LEAST_N = 50
 """Below it the covariance holds so few directions that the distance is nearly all bias: it falls
 with n, whatever the images are. Above it, too, only distances of the same n compare."""
 
-_NOISE = 16 * np.finfo(np.float64).eps
+_NOISE = 16 * float(np.finfo(np.float64).eps)
+"""Of the greatest variance: what lies below it in a direction is rounding."""
+
+_SAFE = 1e6 * _NOISE
+"""Above it in every direction, the order of the directions does not matter."""
 
 
 def frechet(real: Moments, made: Moments, least: int = LEAST_N) -> Measured:
@@ -50,10 +56,10 @@ def distance(a: Moments, b: Moments) -> float:
 def _factor(cov_DD: Array, n: int) -> Array:
     """(D, R) with cov = factor factor^T; R is at most n - 1, the most that n images can span."""
     if n > len(cov_DD):
-        try:
-            return np.linalg.cholesky(cov_DD)
-        except np.linalg.LinAlgError:  # some direction holds nothing
-            pass
+        with contextlib.suppress(np.linalg.LinAlgError):  # some direction holds nothing
+            factor: Array = np.linalg.cholesky(cov_DD)
+            if factor.diagonal().min() ** 2 > _SAFE * cov_DD.diagonal().max():
+                return factor
     return _pivoted(cov_DD, min(n - 1, len(cov_DD)))
 
 
