@@ -162,8 +162,9 @@ def _of_block(queries: Queries, base: Base, k: int) -> tuple[Array, Array]:
     index = np.full((n, k), len(base), np.int64)
     squares = np.full((n, k), _NOTHING)
     floor = np.full(n, -np.inf)  # below this score nothing is nearer than the k-th so far
+    room = np.empty((n, min(len(base), BASE_BLOCK)), base.dtype)
     for begin, block in base.scores():
-        scores = queries.screen @ block.T
+        scores = np.matmul(queries.screen, block.T, out=room[:, : len(block)])
         hit = np.flatnonzero(scores.max(axis=1) >= stepped(floor, base, -1))
         if not len(hit):
             continue

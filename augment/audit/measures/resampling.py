@@ -87,7 +87,7 @@ def where(figure: Measured, against: Reference | NotComputed) -> Place | NotComp
     """The quantile of a figure among draws: train against holdout where there are any, else halves.
 
     Raises:
-        ValueError: the reference is of another measure or another n.
+        ValueError: the reference is of another measure, or of another n on either side.
     """
     if isinstance(figure, NotComputed):
         return figure
@@ -97,6 +97,11 @@ def where(figure: Measured, against: Reference | NotComputed) -> Place | NotComp
         raise ValueError(
             f"against: got {against.measure} of n = {against.n}; expected {figure.measure} of "
             f"n = {figure.n}: figures of another n do not compare"
+        )
+    if figure.n_real not in (None, against.n):
+        raise ValueError(
+            f"figure: got n_real = {figure.n_real}; expected {against.n}, as the reference has: "
+            "measure against as many real images"
         )
     draws = np.array(against.holdout or against.halves)
     below = float((draws < figure.value).mean()) + float((draws == figure.value).mean()) / 2
