@@ -45,18 +45,19 @@ class Work:
 
 def work(queries: int, base: int, dim: int, k: int) -> Work:
     rng = np.random.Generator(np.random.Philox(key=dim))
-    return Work(*(rng.standard_normal((n, dim), np.float32) for n in (queries, base)), k)
+    asked, searched = (rng.standard_normal((n, dim), np.float32) for n in (queries, base))
+    return Work(asked, searched, k)
 
 
 def bare(w: Work) -> np.ndarray:
-    """The products alone; a number of them, so that they are made."""
+    """The products alone; gives the buffer."""
     out = np.empty((QUERY_BLOCK, BASE_BLOCK), np.float32)
     for i in range(0, len(w.queries), QUERY_BLOCK):
         x = w.queries[i : i + QUERY_BLOCK]
         for j in range(0, len(w.base), BASE_BLOCK):
             y = w.base[j : j + BASE_BLOCK]
             np.matmul(x, y.T, out=out[: len(x), : len(y)])
-    return out[0, 0]
+    return out
 
 
 def by_faiss(w: Work) -> np.ndarray:
@@ -124,7 +125,8 @@ def main() -> None:
     for name, each in seconds.items():
         share = f"{ratios[name]:5.2f} x bare" if name in ratios else ""
         print(f"{name:<7} {each:7.2f} s  {1e9 * each / pairs:6.2f} ns a pair  {share}")
-    print(f"memory: {found['grown_mib']:.0f} MiB more; the base has {w.base.nbytes / 2**20:.0f} MiB")
+    held = w.base.nbytes / 2**20
+    print(f"memory: {found['grown_mib']:.0f} MiB more; the base has {held:.0f} MiB")
 
 
 if __name__ == "__main__":

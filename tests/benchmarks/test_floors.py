@@ -50,6 +50,7 @@ def test_every_script_prints_json() -> None:
 
 
 SMALL = {
+    "audit.py": ["--search", "--queries", "70", "--base", "300", "--dim", "8", "--rounds", "1"],
     "census.py": ["--names", "20", "--rounds", "1"],
     "plan.py": ["--sizes", "10000", "20000", "--stream-rows", "1000"],
 }
