@@ -49,15 +49,15 @@ class Base:
         self.features = checked(name, features_ND)
         self.dtype, self.dim = self.features.dtype, self.features.shape[1]
         self._name = name
-        self._centre = np.zeros(self.dim)
-        if metric == "l2":
-            self._centre = self.features.mean(axis=0, dtype=np.float64)
+        # any centre near the rows will do: it saves digits and moves no distance
+        some = self.features[:: max(1, len(self) // BASE_BLOCK)]
+        self._centre = some.mean(axis=0, dtype=np.float64).astype(self.dtype)
         self._screen = np.empty((len(self), self.dim + 1), self.dtype)
         for begin, block in blocks(self.features, BASE_BLOCK):
             centred = self.prepared(block, begin)
             end = begin + len(block)
             self._screen[begin:end, :-1] = centred
-            self._screen[begin:end, -1] = -np.square(centred, dtype=np.float64).sum(axis=1) / 2
+            self._screen[begin:end, -1] = squared_lengths(name, centred) / -2
         self.longest = float(np.sqrt(-2 * self._screen[:, -1].min(initial=0.0)))
         self.error = (self.dim + 8) * float(np.finfo(self.dtype).eps) / 2
 
@@ -68,7 +68,8 @@ class Base:
         """Rows in the space that is searched: unit rows for cosines, else centred; (B, D)."""
         if self.metric == "cosine":
             return unit_rows(self._name, rows_BD, first).astype(self.dtype)
-        return (rows_BD - self._centre).astype(self.dtype)
+        moved: Array = rows_BD - self._centre
+        return moved.astype(self.dtype, copy=False)
 
     def scores(self, shift_N: Array | None = None) -> Iterator[tuple[int, Array]]:
         """Blocks (first row, (B, D + 1)) whose product with (query, 1) is x . y - |y|^2 / 2, and
@@ -139,8 +140,25 @@ def query_blocks(base: Base, queries_ND: Array) -> Iterator[Queries]:
         centred = base.prepared(block)
         screen = np.ones((len(block), base.dim + 1), base.dtype)
         screen[:, :-1] = centred
-        squares = np.square(centred, dtype=np.float64).sum(axis=1)
+        squares = squared_lengths("queries_ND", centred).astype(np.float64)
         yield Queries(block, screen, squares / 2, _slack(base, np.sqrt(squares)))
+
+
+def squared_lengths(name: str, rows_BD: Array) -> Array:
+    """(B,) in the rows' own precision.
+
+    Raises:
+        ValueError: one is too large for it.
+    """
+    with np.errstate(over="ignore"):
+        squares: Array = np.einsum("ij,ij->i", rows_BD, rows_BD)
+    if not np.isfinite(squares).all():
+        most = float(np.sqrt(np.finfo(rows_BD.dtype).max))
+        raise ValueError(
+            f"{name}: got rows longer than {most:.1g}; expected shorter ones, whose squares "
+            f"{rows_BD.dtype} holds. Scale the features"
+        )
+    return squares
 
 
 def _slack(base: Base, length_B: Array) -> Array:

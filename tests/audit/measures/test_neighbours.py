@@ -133,6 +133,11 @@ def test_what_cannot_be_searched() -> None:
         nearest(base, np.eye(2))
     with pytest.raises(ValueError, match=r"metric: got 'dot'; expected 'l2' or 'cosine'"):
         Base(np.eye(3), "dot")  # type: ignore[arg-type]
+    long = np.array([[1e20], [-1e20]], np.float32)
+    with pytest.raises(ValueError, match=r"base_ND: got rows longer than 2e\+19; expected shorter"):
+        Base(long)
+    with pytest.raises(ValueError, match=r"queries_ND: got rows longer than 2e\+19; expected"):
+        nearest(Base(long / np.float32(1e20)), long)
     with pytest.raises(ValueError, match=r"protected\[1\]: got a row of zeros"):
         Base(np.array([[1.0], [0.0]]), "cosine", "protected")
     with pytest.raises(ValueError, match=r"queries_ND\[1\]: got a row of zeros"):
