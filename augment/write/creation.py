@@ -1,22 +1,25 @@
 """Making a Delta table, and seeing whether one that stands there is the one that is asked for.
 
 A table is made once, with its columns and its class list. One that an earlier version made gets
-the columns that came since. Knows nothing of commits.
+the columns that came since. Knows nothing of commits. deltalake is imported
+inside functions.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema
-from deltalake.exceptions import DeltaError
 
 from augment.errors import OutputConflictError, StorageError
 from augment.sample import LATER_COLUMNS
 from augment.storage import Folder
 from augment.write.table import existing, open_table, refuse_linked_log
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 PROPERTIES = {
     # with delta's defaults old versions cannot be opened any more after 30 days
@@ -53,6 +56,9 @@ def table_classes(table: DeltaTable) -> tuple[str, ...] | None:
 
 
 def _create(folder: Folder, schema: pa.Schema, class_names: Sequence[str] | None) -> DeltaTable:
+    from deltalake import CommitProperties, DeltaTable
+    from deltalake.exceptions import DeltaError
+
     classes = {} if class_names is None else {_CLASSES: json.dumps(list(class_names))}
     refuse_linked_log(folder)
     try:
@@ -84,6 +90,9 @@ def _added_since(table: DeltaTable, schema: pa.Schema) -> list[pa.Field]:
 
 def _extended(folder: Folder, table: DeltaTable, fields: Sequence[pa.Field]) -> DeltaTable:
     """The table with more columns; another run may have been faster."""
+    from deltalake import CommitProperties, Schema
+    from deltalake.exceptions import DeltaError
+
     refuse_linked_log(folder)
     try:
         own = CommitProperties(max_commit_retries=0)

@@ -3,7 +3,7 @@
 A version names its files; nothing else makes a file part of a table. A request commits
 under (app id, generation), so a repeat is seen and does nothing; on a conflict with
 another commit the table is read again and the caller judges it again. Knows nothing of
-plans, pixels or Ray.
+plans, pixels or Ray. deltalake is imported inside functions: who makes samples needs none.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction
 
 from augment.errors import OutputConflictError, RequestError, StorageError
 from augment.storage import Folder
 from augment.write.shards import ShardEntry
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from deltalake.transaction import AddAction
 
 LOG = "_delta_log"
 _ROUNDS = 20  # commits of others that one commit gives way to
@@ -33,7 +34,7 @@ _READS = 3  # of the log, where an answer broke off
 
 Got = TypeVar("Got")
 
-Check = Callable[[DeltaTable], None]
+Check = Callable[["DeltaTable"], None]
 """Judges the table that a commit would add to; raises where it may not."""
 
 
@@ -73,6 +74,9 @@ def open_table(folder: Folder, version: int | None = None) -> DeltaTable | None:
         RequestError: no such version, or a store that Delta cannot reach.
         StorageError: the log could not be read.
     """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
     uri, options = folder.delta_uri(), folder.delta_options()
     try:
         return _read(folder, lambda: DeltaTable(uri, version=version, storage_options=options))
@@ -96,6 +100,8 @@ def commit_once(folder: Folder, table: DeltaTable, commit: Commit, check: Check)
         StorageError: a recorded file is missing or has another size, or writing failed.
         OutputConflictError: from check, or too many others commit at the same time.
     """
+    from deltalake.exceptions import CommitFailedError, DeltaError
+
     pauses = iter(_PAUSES)
     for _ in range(_ROUNDS):
         _read(folder, table.update_incremental)
@@ -195,6 +201,10 @@ def withdraw(folder: Folder, paths: Collection[str], about: Mapping[str, str]) -
     Raises:
         StorageError: the transaction could not be written, or another one came first.
     """
+    from deltalake import CommitProperties
+    from deltalake.exceptions import DeltaError
+    from deltalake.transaction import RemoveAction
+
     table = existing(folder, None)
     live = {f.path: f for f in _live(folder, table)}
     now_ms = int(time.time() * 1000)
@@ -254,12 +264,16 @@ def _check_files(folder: Folder, entries: Sequence[ShardEntry]) -> None:
 
 
 def _add(entry: ShardEntry) -> AddAction:
+    from deltalake.transaction import AddAction
+
     if not re.fullmatch(r"[A-Za-z0-9._/-]+", entry.path):  # a log holds paths URL-encoded
         raise ValueError(f"{entry.path!r} cannot stand in a Delta log as it is")
     return AddAction(entry.path, entry.size, {}, 0, True, entry.stats())
 
 
 def _write(table: DeltaTable, adds: Sequence[AddAction], commit: Commit) -> None:
+    from deltalake import CommitProperties, Transaction
+
     table.create_write_transaction(
         [*adds],
         mode="append",
@@ -326,6 +340,8 @@ def _read(folder: Folder, ask: Callable[[], Got]) -> Got:
     Raises:
         TableNotFoundError. StorageError: the log could not be read.
     """
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
     for left in reversed(range(_READS)):
         try:
             return ask()
