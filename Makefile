@@ -9,9 +9,11 @@ TEST_PROCESSES ?= 3
 CHAOS_ARGS ?= --moments 50 --seed 1
 FUZZ_ARGS ?= --seconds 60 --seed 1
 BENCH_ARGS ?=
+GPU_ARGS ?=
+GPU_BUNDLE_ARGS ?=
 MUTANTS_ARGS ?= --count 40 --seed 1
 
-.PHONY: help demo test check lint types contracts unit chaos fuzz mutants bench schemas \
+.PHONY: help demo test check lint types contracts unit chaos fuzz mutants bench gpu gpu-bundle schemas \
 	surface surface-record format clean
 
 help:  ## list the targets
@@ -71,6 +73,12 @@ mutants: .venv/ready  ## put 40 small faults into the core, one at a time; nine 
 
 bench: .venv/ready  ## measure every benchmark against benchmarks/floors.toml; needs an idle machine
 	$(BIN)/python benchmarks/floors.py $(BENCH_ARGS)
+
+gpu: .venv/ready  ## what holds on a GPU and how fast, in 8 minutes (GPU_ARGS=--dry-run: on the CPU)
+	$(BIN)/python benchmarks/gpu.py $(GPU_ARGS)
+
+gpu-bundle: .venv/ready  ## wheels for a machine with a GPU that reaches no index, into .whl
+	$(BIN)/python benchmarks/gpu_bundle.py $(GPU_BUNDLE_ARGS)
 
 schemas: .venv/ready  ## write schemas/, docs/job.md and docs/families.md from the code
 	$(BIN)/augment schema --write schemas
