@@ -156,6 +156,16 @@ def size(n: float) -> str:
     return f"{n:.0f} bytes"
 
 
+def number(value: float | None) -> str:
+    """Three digits of it; a dash where it is not known."""
+    return "-" if value is None else f"{value:.3g}"
+
+
+def share(value: float | None) -> str:
+    """Of a hundred; a dash where it is not known."""
+    return "-" if value is None else f"{100 * value:.0f} %"
+
+
 def duration(seconds: float) -> str:
     """In the unit that a person would choose."""
     for unit, each in (("d", 86400), ("h", 3600), ("min", 60)):

@@ -13,6 +13,8 @@ from augment.tables import (
     first,
     fold,
     left_out,
+    number,
+    share,
     size,
     table,
     width,
@@ -136,3 +138,8 @@ def test_durations_stand_in_the_unit_that_a_person_would_choose() -> None:
     assert [duration(s) for s in (0.5, 119, 120, 7200, 172800)] == [
         "0.5 s", "119 s", "2 min", "2 h", "2 d",
     ]  # fmt: skip
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    assert [number(v) for v in (None, 0.0, 12.3456, 1234.5)] == ["-", "0", "12.3", "1.23e+03"]
+    assert [share(v) for v in (None, 0.0, 0.954)] == ["-", "0 %", "95 %"]

@@ -100,7 +100,7 @@ class RunResult(Outcome):
             "already": self.already,
             "made_now": self.made_now,
             "costs": [one.to_json() for one in self.estimates],
-            "spent": {name: asdict(one) for name, one in self.spent.items()},
+            "spent": {name: one.to_json() for name, one in self.spent.items()},
             "changes": None if self.changes is None else asdict(self.changes),
         }
 

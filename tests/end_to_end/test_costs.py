@@ -66,17 +66,31 @@ def test_a_measured_run_compares_with_what_was_spent(
     out = capsys.readouterr().out
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert any(line.endswith("actors: wall time GPU hours spent busy") for line in lines)
+    assert any(
+        line == "generator samples made per second of an actor device busy" for line in lines
+    )
     result = run(load_spec(job), engine="local")  # already committed: it still knows
     assert [one.generator for one in result.estimates] == ["fake"]
     seconds = sum(sum(r["seconds"].values()) for r in records(tmp_path / "pool"))
     assert result.spent["fake"].busy_s == pytest.approx(seconds)
     assert result.spent["fake"].units == len(list(records(tmp_path / "pool")))
+    spent, share = (
+        result.to_json()["spent"]["fake"],
+        sum(r["device_s"] for r in records(tmp_path / "pool")),
+    )
+    assert 0 < spent["busy_share"] <= 1
+    assert spent["device_s"] == pytest.approx(share)
+    assert spent["rows_per_s"] == pytest.approx(spent["rows"] / spent["made_s"])
+    told = status(result.output).to_json()["jobs"][0]["stages"]
+    assert [s["spent"] for s in told if s["spent"]] == [spent]
     [stage] = [s for s in status(result.output).jobs[0].stages if s.spent is not None]
     assert (stage.spent, [stage.estimate]) == (result.spent["fake"], list(result.estimates))
     assert main(["status", result.output]) == 0
     lines = capsys.readouterr().out.splitlines()
     head = next(i for i, line in enumerate(lines) if line.split()[:1] == ["cost"])
-    assert lines[head].split() == ["cost", "busy", "estimated", "GPU", "hours", "estimated"]
+    assert lines[head].split() == [
+        "cost", "busy", "estimated", "GPU", "hours", "estimated", "samples/s", "device", "busy",
+    ]  # fmt: skip
     assert lines[head + 1].split()[:2] == ["synthesize", "fake"]
 
 

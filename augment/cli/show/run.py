@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from augment.escaping import name
 from augment.streams import say
-from augment.tables import counts, duration, first, fold, left_out, size, table
+from augment.tables import counts, duration, first, fold, left_out, number, share, size, table
 
 if TYPE_CHECKING:
     from augment.run import RunResult
@@ -33,6 +33,8 @@ def show_result(result: RunResult, log: str, *, everything: bool = False) -> Non
         say("", *account_lines(result.accounts, everything=everything))
     if result.estimates:
         say("", *cost_lines(result.estimates, result.spent, everything=everything))
+    if speeds := speed_lines(result.spent, everything=everything):
+        say("", *speeds)
     say("")
     say(*render(result.audit, everything=everything).split("\n"))
     lost = sum(c.quarantined for c in result.cells)
@@ -49,6 +51,8 @@ def show_result(result: RunResult, log: str, *, everything: bool = False) -> Non
 def show_synthesis(result: Synthesis, pool: str, log: str, *, everything: bool = False) -> None:
     """What `augment synthesize` did."""
     say(*account_lines(result.accounts, everything=everything))
+    if speeds := speed_lines(result.spent, everything=everything):
+        say("", *speeds)
     some, more = first(result.emptied, everything=everything)
     say(*(f"FAIL  {text}" for text in some))
     say(*(f"      {line}" for line in left_out(more, "cells with nothing")))
@@ -63,6 +67,7 @@ def synthesis_json(result: Synthesis, pool: str, log: str) -> dict[str, Any]:
         "made_now": result.made_now,
         "accounts": [asdict(a) | {"shortfall": a.shortfall} for a in result.accounts],
         "emptied": result.emptied,
+        "spent": {name: one.to_json() for name, one in result.spent.items()},
         "log": log,
     }
 
@@ -137,6 +142,18 @@ def cost_lines(
     head = ("generator", "device", "to make", "batch", "bytes", "actors: wall time",
             "GPU hours", "spent", "busy")  # fmt: skip
     rows = [_cost(one, (spent or {}).get(one.generator)) for one in some]
+    return [*table(head, rows), *left_out(more, "generators")] if rows else []
+
+
+def speed_lines(spent: Mapping[str, Spent], *, everything: bool = False) -> list[str]:
+    """How fast each generator's samples were made, and how busy that kept its devices."""
+    told = [(generator, one) for generator, one in sorted(spent.items()) if one.made_s]
+    some, more = fold(told, lambda _: 0, lambda pair: pair[1].made_s, everything=everything)
+    head = ("generator", "samples made", "per second of an actor", "device busy")
+    rows = [
+        (name(generator), one.rows, number(one.rows_per_s), share(one.busy_share))
+        for generator, one in some
+    ]
     return [*table(head, rows), *left_out(more, "generators")] if rows else []
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from augment.escaping import name
 from augment.streams import say
-from augment.tables import counts, duration, few, first, fold, left_out, table
+from augment.tables import counts, duration, few, first, fold, left_out, number, share, table
 
 if TYPE_CHECKING:
     from augment.run.upkeep.litter import Cleaning, Litter
@@ -124,8 +124,9 @@ def _costs(job: JobStatus, everything: bool) -> list[str]:
         one = stage.estimate
         ahead = "-" if one is None else duration(one.busy_s(one.actors))
         hours = "-" if one is None else f"{one.gpu_hours():.3g}"
-        rows.append((name(stage.name), duration(busy), ahead, f"{gpus:.3g}", hours))
-    head = ("cost", "busy", "estimated", "GPU hours", "estimated")
+        told = (name(stage.name), duration(busy), ahead, f"{gpus:.3g}", hours)
+        rows.append((*told, number(stage.spent.rows_per_s), share(stage.spent.busy_share)))
+    head = ("cost", "busy", "estimated", "GPU hours", "estimated", "samples/s", "device busy")
     return [*table(head, rows), *left_out(more, "stages")] if rows else []
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from augment.write import Work
@@ -90,21 +90,55 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Spent:
-    """What was spent on a generator's samples for one job. busy_s: of all actors together."""
+    """What was spent on a generator's samples for one job. busy_s: of all actors together.
+    device_s: of the actors' time, in which their devices sampled; made_s: what those units took
+    without loading, and rows: how many samples they are. Units of versions that did not say it are
+    not in these three."""
 
     units: int = 0
     busy_s: float = 0.0
     gpu_s: float = 0.0
+    device_s: float = 0.0
+    made_s: float = 0.0
+    rows: int = 0
 
     def plus(self, record: Mapping[str, Any]) -> Spent:
         """With one more unit's record, which says how long it took."""
-        seconds = sum(record.get("seconds", {}).values())
+        took = record.get("seconds", {})
+        seconds = sum(took.values())
         gpus = record.get("gpus", 0.0)
-        return Spent(self.units + 1, self.busy_s + seconds, self.gpu_s + gpus * seconds)
+        more = replace(
+            self,
+            units=self.units + 1,
+            busy_s=self.busy_s + seconds,
+            gpu_s=self.gpu_s + gpus * seconds,
+        )
+        if "device_s" not in record:
+            return more
+        return replace(
+            more,
+            device_s=self.device_s + record["device_s"],
+            made_s=self.made_s + took.get("make", 0.0),
+            rows=self.rows + sum(stop - start for _, start, stop in record["ranges"]),
+        )
 
     @property
     def gpu_hours(self) -> float:
         return self.gpu_s / _HOUR
+
+    @property
+    def busy_share(self) -> float | None:
+        """Of the seconds that units took, those in which the device sampled; None where no unit
+        says it."""
+        return self.device_s / self.made_s if self.made_s else None
+
+    @property
+    def rows_per_s(self) -> float | None:
+        """Samples that one actor makes in a second of its units; None where no unit says it."""
+        return self.rows / self.made_s if self.made_s else None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"busy_share": self.busy_share, "rows_per_s": self.rows_per_s}
 
 
 def counts(most: int) -> list[int]:

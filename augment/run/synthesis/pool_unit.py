@@ -112,11 +112,14 @@ class PoolWorker:
         begun = time.monotonic()
         self._load(trail)
         loaded = time.monotonic()
+        self._times.take()  # what a try that broke left
         size = self._task.placement.batch_size
         built = self._build(unit, self._task.stamp, size, trail, trail.known.lost)
         seconds = {"load": loaded - begun, "make": time.monotonic() - loaded}
         cost = {name: round(value, 3) for name, value in seconds.items()}
-        return self._work.record(attempt, {**built, "seconds": cost, "gpus": self._task.gpus})
+        sampled = round(self._times.seconds(), 3)
+        spent = {"seconds": cost, "gpus": self._task.gpus, "device_s": sampled}
+        return self._work.record(attempt, {**built, **spent})
 
     def _load(self, trail: Trail) -> None:
         """Loads the generator, unless an earlier unit did. What a library does with somebody's

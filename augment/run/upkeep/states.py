@@ -115,7 +115,11 @@ class JobStatus:
             {"split": s, "class": c, "origin": o, "written": w, "quarantined": q}
             for (s, c, o), (w, q) in self.cells.items()
         ]
-        return asdict(self) | {"cells": cells}
+        stages = [
+            asdict(stage) | {"spent": None if stage.spent is None else stage.spent.to_json()}
+            for stage in self.stages
+        ]
+        return asdict(self) | {"cells": cells, "stages": stages}
 
 
 @dataclass(frozen=True)

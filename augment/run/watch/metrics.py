@@ -101,11 +101,15 @@ BUSY = Metric(
     "augment_device_busy_share", "gauge", ("generator", "device"), "run",
     "Seconds in batches of units that came back, by actors and seconds up to the last of them",
 )  # fmt: skip
+SPEED = Metric(
+    "augment_generated_samples_per_second", "gauge", ("generator", "device"), "run",
+    "Samples of units that came back, by seconds up to the last of them, of all actors",
+)  # fmt: skip
 
 METRICS = (
     RUN_INFO, STAGE_RUNNING, STAGE_SECONDS, PLANNED, SAMPLES, QUARANTINED, SYNTHESIS, REJECTED,
     SHARD_BYTES, COMMITTED, GENERATED, UNITS, QUEUE, UNIT_AGE, UNIT_SECONDS, BATCH_SECONDS,
-    ACTORS, BUSY,
+    ACTORS, BUSY, SPEED,
 )  # fmt: skip
 """All of them, in the order in which they are shown."""
 
@@ -131,6 +135,8 @@ class _Work:
     actors: set[str] = field(default_factory=set)
     busy: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     """device -> seconds in batches."""
+    made: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """device -> samples."""
 
     @property
     def wall(self) -> float:
@@ -205,6 +211,7 @@ class Metrics:
             self._add(UNIT_SECONDS, stage, counted([said["ended"] - said["begun"]]))
             if "batches" in said:
                 work.busy[said["device"]] += said["batches"]["sum"]
+                work.made[said["device"]] += done.made
                 self._add(BATCH_SECONDS, (stage.generator, said["device"]), said["batches"])
 
     def pooled(self, generator: str, size: int) -> None:
@@ -250,6 +257,7 @@ class Metrics:
 
     def _of_work(self, at: float) -> dict[Metric, dict[Labels, float]]:
         found: dict[Metric, dict[Labels, float]] = {QUEUE: {}, UNIT_AGE: {}, ACTORS: {}, BUSY: {}}
+        found[SPEED] = {}
         for stage, work in self._work.items():
             found[QUEUE][stage] = work.out
             found[UNIT_AGE][stage] = max(0.0, at - work.changed) if work.out else 0.0
@@ -257,4 +265,5 @@ class Metrics:
             for device, busy in work.busy.items():
                 if whole := len(work.actors) * work.wall:
                     found[BUSY][stage.generator, device] = busy / whole
+                    found[SPEED][stage.generator, device] = work.made[device] / work.wall
         return found

@@ -1,7 +1,7 @@
 """Time as observers see it: when something began, and for how many seconds it went on.
 
-Nothing measured here enters a record, an id or a shard: times are for metrics, logs and
-timelines only. Knows nothing of any of them.
+Nothing measured here enters an id, a digest or a shard, and of a record only the account of what
+it cost: times are for metrics, logs, timelines and that account. Knows nothing of any of them.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ class BatchTimes:
         begun = self._clock()
         yield
         self._each.append((begun, self._clock() - begun))
+
+    def seconds(self) -> float:
+        """Of all batches since they were last taken."""
+        return sum(took for _, took in self._each)
 
     def take(self) -> dict[str, Any]:
         """What was measured since the last call, for a unit's result."""

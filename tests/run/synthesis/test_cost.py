@@ -48,6 +48,18 @@ def test_what_units_took_adds_up() -> None:
     assert spent.gpu_hours == pytest.approx(30 / 3600)
 
 
+def test_the_busy_share_is_of_units_that_say_it() -> None:
+    """A unit of an earlier version counts in what was spent, and in nothing else."""
+    old = {"seconds": {"load": 1.0, "make": 9.0}, "gpus": 1.0, "ranges": [["a", 0, 90]]}
+    new = old | {"device_s": 6.0, "ranges": [["a", 90, 96], ["b", 0, 12]]}
+    spent = Spent().plus(old).plus(new | {"seconds": {"load": 0.0, "make": 8.0}})
+    assert (spent.units, spent.busy_s) == (2, 18.0)
+    assert (spent.busy_share, spent.rows_per_s) == (6.0 / 8.0, 18 / 8.0)
+    assert Spent().plus(old).busy_share is None
+    assert Spent().plus(old).rows_per_s is None
+    assert spent.to_json()["busy_share"] == 0.75
+
+
 def test_a_plan_over_budget_is_told_by_how_much() -> None:
     whole = Estimate(SEEN, samples=270_000, gpus=1.0, actors=1)  # 12.5 hours
     spent = {"g": Spent(1, 3600.0, 3600.0)}

@@ -131,6 +131,7 @@ def test_the_busy_share_is_of_actors_and_seconds(metrics: Metrics) -> None:
     assert of(metrics, m.BUSY) == {("fake", "cuda"): 30.0 / (2 * 20.0)}
     assert of(metrics, m.ACTORS) == {MAKE: 2}
     assert of(metrics, m.GENERATED) == {("fake",): 30}
+    assert of(metrics, m.SPEED) == {("fake", "cuda"): 30 / 20.0}
 
 
 def test_histograms_add_up(metrics: Metrics) -> None:

@@ -17,7 +17,9 @@ def test_batches_are_told_once_with_begin_and_seconds() -> None:
     for _ in range(2):
         with times.batch():
             pass
+    assert times.seconds() == 2.5
     assert times.take() == {"device": "cpu", "each": [(1.0, 0.5), (2.0, 2.0)]}
+    assert times.seconds() == 0.0
     assert times.take() == {"device": "cpu", "each": []}
 
 
