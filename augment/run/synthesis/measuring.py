@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from augment.codec import to_uint8
 from augment.errors import UnitFailed
 from augment.run.engines.ending import Ending
 from augment.run.engines.engine import Engine
@@ -88,7 +87,7 @@ class MeasureWorker:
             begun = time.perf_counter()
             made = host.generate([a.request for a in batch])
             notes = made.notes or (None,) * len(batch)
-            part = own.finish(batch, to_uint8(made.images), made.failed, notes)
+            part = own.finish(batch, made.images, made.failed, notes)
             took.append((time.perf_counter() - begun) / len(batch))
             rows += len(batch)
             lost += len(part.failed)
