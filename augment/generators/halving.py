@@ -9,13 +9,15 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from augment.errors import AugmentError
 from augment.generators.protocol import (
+    Ahead,
+    Coming,
     GeneratedBatch,
     GeneratorHost,
     GeneratorInfo,
@@ -25,6 +27,7 @@ from augment.generators.protocol import (
 _LOG = logging.getLogger("augment.generators")
 _BROKEN = 3
 """So many rows that raise alone before any is made: it is the host, not the rows."""
+Got = TypeVar("Got")
 _Piece = tuple[int, GeneratedBatch | Exception]
 """How many rows, and what came of them: an error of one row."""
 
@@ -55,6 +58,33 @@ class Halving:
         Raises: what the host raised, where it makes nothing of several rows.
         """
         return _joined(self._pieces(batch), self.info)
+
+    def begin(self, batch: Sequence[SampleRequest]) -> Coming:
+        """As `generate`, of which only the end is waited for where the host can begin a batch. One
+        that breaks is made again by `generate`, which finds out why.
+
+        Raises: as `generate`.
+        """
+        if not isinstance(self._host, Ahead) or (self.limit or len(batch)) < len(batch):
+            made = self.generate(batch)
+            return lambda: made
+        coming = self._again(lambda: self._host.begin(batch), batch)  # type: ignore[attr-defined]
+        if isinstance(coming, GeneratedBatch):
+            return lambda: coming
+        return lambda: self._again(coming, batch)
+
+    def _again(
+        self, act: Callable[[], Got], batch: Sequence[SampleRequest]
+    ) -> Got | GeneratedBatch:
+        """What `act` gives, or the batch where it breaks."""
+        try:
+            return act()
+        except AugmentError:
+            raise
+        except Exception as error:
+            _LOG.warning("a batch of %d is made again: %s", len(batch), _told(error))
+        _release()  # only here: the error held the batch's tensors
+        return self.generate(batch)
 
     def _halved(self, batch: Sequence[SampleRequest], error: Exception) -> list[_Piece]:
         """Notes what an error says: a smaller limit, or a row that fails alone."""

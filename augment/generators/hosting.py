@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from augment.folders import own_folder
 from augment.generators.protocol import (
+    Coming,
     GeneratedBatch,
     GeneratorHost,
     GeneratorInfo,
@@ -31,12 +33,36 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class Leaving:
+    """Images on their way from a device to this machine's memory. out: (B, C, H, W) float32.
+    events: of CUDA, when the device began (None: nobody asks), had made and had copied them; none
+    of a CPU, where they are there."""
+
+    def __init__(self, out: torch.Tensor, events: tuple[Any, Any, Any] | None = None) -> None:
+        self._out, self._events = out, events
+
+    def take(self) -> np.ndarray:
+        """Writable and contiguous, once they are there."""
+        if self._events is not None:
+            self._events[2].synchronize()
+        return self._out.numpy()
+
+    def seconds(self) -> float | None:
+        """For how long the device worked on them, once they were taken; None of a CPU."""
+        if self._events is None or self._events[0] is None:
+            return None
+        began, made, _ = self._events
+        return float(began.elapsed_time(made)) / 1000.0
+
+
 class Device:
     """Where a host computes, and the ways there and back. placement: None is the CPU."""
 
     def __init__(self, placement: Placement | None = None, precision: Precision = "fp32") -> None:
         self.placement = placement or Placement()
         self._precision = precision
+        self._copies: Any = None
+        """On a GPU the stream of copies from it."""
 
     @property
     def on_gpu(self) -> bool:
@@ -45,9 +71,46 @@ class Device:
     def passed(self, arrays: Sequence[np.ndarray], run: Callable[..., torch.Tensor]) -> np.ndarray:
         """What `run` makes there of the arrays, as `fetch` gives it. They have one row for each
         sample and are sent padded, as `padded` has it; rows made of padding are left off."""
+        return self.left(arrays, run).take()
+
+    def left(self, arrays: Sequence[np.ndarray], run: Callable[..., torch.Tensor]) -> Leaving:
+        """As `passed`, but on a GPU nothing is waited for: the copy runs on a stream of its own, so
+        that the next batch can be sampled beside it."""
         with self.sampling():
+            began = self._now()
             sent = [self.send(array) for array in padded(arrays, self.placement)]
-            return self.fetch(run(*sent)[: len(arrays[0])])
+            return self._leaving(run(*sent)[: len(arrays[0])], began)
+
+    def _now(self) -> Any:
+        """An event of the stream that samples; None of a CPU."""
+        if not self.on_gpu:
+            return None
+        import torch
+
+        cuda: Any = torch.cuda  # streams and events have no types
+        event = cuda.Event(enable_timing=True)
+        event.record(cuda.current_stream(self.placement.device))
+        return event
+
+    def _leaving(self, x: torch.Tensor, began: Any) -> Leaving:
+        import torch
+
+        out = torch.empty(x.shape, dtype=torch.float32, pin_memory=self.on_gpu)
+        if not self.on_gpu:
+            out.copy_(x)
+            return Leaving(out)
+        x = x.to(torch.float32, memory_format=torch.contiguous_format)  # so that bytes are copied
+        if self.placement.compile == "reduce-overhead":
+            x = x.clone()  # a CUDA graph writes the next batch into the same memory
+        cuda: Any = torch.cuda  # streams and events have no types
+        made, copied = self._now(), cuda.Event()
+        self._copies = self._copies or cuda.Stream(self.placement.device)
+        self._copies.wait_event(made)
+        with cuda.stream(self._copies):
+            out.copy_(x, non_blocking=True)
+        x.record_stream(self._copies)
+        copied.record(self._copies)
+        return Leaving(out, (began, made, copied))
 
     def send(self, array: np.ndarray) -> torch.Tensor:
         """The array there, through pinned memory to a GPU."""
@@ -60,13 +123,7 @@ class Device:
 
     def fetch(self, x: torch.Tensor) -> np.ndarray:
         """As a writable, contiguous float32 array, through pinned memory from a GPU."""
-        import torch
-
-        out = torch.empty(x.shape, dtype=torch.float32, pin_memory=self.on_gpu)
-        out.copy_(x, non_blocking=self.on_gpu)
-        if self.on_gpu:
-            torch.cuda.current_stream(x.device).synchronize()
-        return out.numpy()
+        return self._leaving(x, None).take()
 
     @contextlib.contextmanager
     def sampling(self) -> Iterator[None]:
@@ -144,6 +201,24 @@ def generated(
     for request in batch:
         host.validate(request)
     return finished(make(batch))
+
+
+def begun(
+    host: GeneratorHost,
+    batch: Sequence[SampleRequest],
+    make: Callable[[Sequence[SampleRequest]], Leaving],
+) -> Coming:
+    """As `generated`, for images that are still on their way.
+
+    Raises:
+        RequestError: a request that `host.validate` refuses.
+    """
+    if not batch:
+        return lambda: empty_batch(host.info)
+    for request in batch:
+        host.validate(request)
+    leaving = make(batch)
+    return lambda: replace(finished(leaving.take()), seconds=leaving.seconds())
 
 
 def empty_batch(info: GeneratorInfo) -> GeneratedBatch:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from augment.generators.hosting import Device, compiled, generated
+from augment.generators.hosting import Device, Leaving, begun, compiled
 from augment.generators.protocol import (
+    Coming,
     GeneratedBatch,
     GeneratorInfo,
     Placement,
@@ -72,13 +73,21 @@ class OnePassHost:
         Raises:
             RequestError: the class is not one of the checkpoint's.
         """
-        return generated(self, batch, self._made)
+        return self.begin(batch)()
 
-    def _made(self, batch: Sequence[SampleRequest]) -> np.ndarray:
+    def begin(self, batch: Sequence[SampleRequest]) -> Coming:
+        """See `Ahead.begin`.
+
+        Raises:
+            RequestError: the class is not one of the checkpoint's.
+        """
+        return begun(self, batch, self._made)
+
+    def _made(self, batch: Sequence[SampleRequest]) -> Leaving:
         class_B = np.array([self._indexes[r.label_name] for r in batch], dtype=np.int64)
         drawn = self.network.draw([r.sample_id for r in batch])
 
         def run(class_B: torch.Tensor, *sent: torch.Tensor) -> torch.Tensor:
             return self._run(class_B, dict(zip(drawn, sent, strict=True)))
 
-        return self._device.passed([class_B, *drawn.values()], run)
+        return self._device.left([class_B, *drawn.values()], run)

@@ -7,9 +7,9 @@ Knows no family, no torch, no Ray, and nothing of what becomes of the images.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Container, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -84,11 +84,17 @@ class GeneratedBatch:
     failed: per row None, or a reason, for example `nan`.
     notes: empty, or per row what else decided it and belongs in its provenance (JSON
     values), for example {"prompt": ..., "template": 3}.
+    seconds: for how long the device worked on it; None where the call took as long.
     """
 
     images: np.ndarray
     failed: tuple[str | None, ...]
     notes: tuple[Mapping[str, Any], ...] = ()
+    seconds: float | None = None
+
+
+Coming = Callable[[], GeneratedBatch]
+"""Waits for a batch that was begun."""
 
 
 class GeneratorHost(Protocol):
@@ -108,6 +114,18 @@ class GeneratorHost(Protocol):
 
     def generate(self, batch: Sequence[SampleRequest]) -> GeneratedBatch:
         """Make the images of one batch, whose rows have equal keys; a bad row fails alone.
+
+        Raises:
+            RequestError: a request that `validate` refuses.
+        """
+
+
+@runtime_checkable
+class Ahead(Protocol):
+    """A host that can begin a batch while the images of the one before are on their way."""
+
+    def begin(self, batch: Sequence[SampleRequest]) -> Coming:
+        """As `GeneratorHost.generate`, but what is not known yet is waited for later.
 
         Raises:
             RequestError: a request that `validate` refuses.

@@ -6,7 +6,16 @@ import torch
 
 from augment.errors import RequestError
 from augment.generators.families.palette import PaletteHost, describe
-from augment.generators.hosting import Device, compiled, filled, generated, padded, placed
+from augment.generators.hosting import (
+    Device,
+    Leaving,
+    begun,
+    compiled,
+    filled,
+    generated,
+    padded,
+    placed,
+)
 from augment.generators.protocol import Placement, SampleRequest
 from augment.spec.generators import PaletteGenerator
 
@@ -88,3 +97,26 @@ def test_what_was_made_is_clipped_and_a_row_that_is_not_finite_fails(host: Palet
     made = generated(host, asked("a", "b", "a"), lambda _: values * np.ones((3, 2, 2), np.float32))
     assert made.failed == (None, "nan", None)
     assert made.images[:, 0, 0, 0].tolist() == [0.25, 0.0, -1.0]
+
+
+def test_a_batch_that_is_begun_is_the_one_that_is_generated() -> None:
+    spec = PaletteGenerator(family="palette", classes=["a", "b"], size=8)
+    host = PaletteHost(describe("p", spec), 0.5)
+    batch = [SampleRequest(f"{n:032x}", "a", n) for n in range(3)]
+    left = torch.full((3, 3, 8, 8), 2.0)
+    left[1, 0, 0, 0] = float("nan")
+    made = begun(host, batch, lambda asked: Leaving(left[: len(asked)]))()
+    assert made.failed == (None, "nan", None)
+    assert (made.images[0] == 1.0).all()
+    assert (made.images[1] == 0.0).all()
+    assert made.seconds is None
+    assert begun(host, [], lambda asked: Leaving(left))().failed == ()
+    with pytest.raises(RequestError, match="cannot make class 'c'"):
+        begun(host, [SampleRequest("0" * 32, "c", 0)], lambda asked: Leaving(left))
+
+
+def test_what_leaves_a_cpu_is_there() -> None:
+    left = Device().left([np.ones((2, 1), np.float32)], lambda x: (x * 2).double())
+    assert left.take().dtype == np.float32
+    assert left.take().tolist() == [[2.0], [2.0]]
+    assert left.seconds() is None

@@ -190,8 +190,9 @@ class PoolWorker:
         threads = encoders(self._task.placement.device)
         watch = Watch(self._timeout_s, lambda stage, late: self._hung(trail, stage, late))
         sampling = Sampling(
-            host, self._ask, self._recipe, points, threads, trail, watch, self._times, self._read_s
-        )
+            host, self._ask, self._recipe, points, threads, trail, watch, self._times, self._read_s,
+            ahead=self._task.placement.device != "cpu",
+        )  # fmt: skip
         with self._ending.told(), watch:
             parts = list(self._counted(unit, sampling.parts(batch_size, given_up)))
         trail.at("keep")

@@ -22,7 +22,8 @@ from augment import logs
 from augment.codec import encode_pngs, label_map, pixels_sha256, to_uint8
 from augment.errors import RequestError, UnitFailed
 from augment.filters import Filter, judge, of_image_alone, score
-from augment.generators import GeneratorInfo, Halving
+from augment.generators import GeneratedBatch, GeneratorInfo, Halving
+from augment.generators.protocol import Coming
 from augment.run.engines.suspects import Trail, Watch
 from augment.run.synthesis.asking import Asked, Asking, Failed, Point
 from augment.run.synthesis.batches import batches
@@ -144,6 +145,16 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class _Begun:
+    """A batch on its way. at, took_s: when it was begun, and what beginning it took."""
+
+    asked: list[Asked]
+    coming: Coming
+    at: float
+    took_s: float
+
+
+@dataclass(frozen=True)
 class Sampling:
     """Makes the samples of one unit with a host. points: all of the unit, in its order."""
 
@@ -157,6 +168,8 @@ class Sampling:
     times: BatchTimes
     read_s: float
     """How long it may take to read what one sample is made from, once reading is suspected."""
+    ahead: bool = False
+    """Whether a batch is begun before the images of the last one are here."""
 
     def parts(self, batch_size: int, given_up: Mapping[int, str]) -> Iterator[Part]:
         """All samples in finished parts; of batches with several keys, out of turn. given_up:
@@ -210,15 +223,8 @@ class Sampling:
         with ThreadPoolExecutor(self.threads, initializer=logs.inherited()) as threads:
             waiting: list[Future[Part]] = []
             cut = batches(self._readable(points, lost), self._key, size)
-            upcoming = threads.submit(next, cut, None)
             made, broken = 0, 0
-            while (asked := self._next(upcoming)) is not None:
-                upcoming = threads.submit(next, cut, None)  # reads sources beside the network
-                if self.trail.careful:
-                    wait(waiting)  # else the last batch's end would be this one's fault
-                    self.trail.at("make", self.positions(asked))
-                with self.watch.over("make", partial(self.positions, asked)), self.times.batch():
-                    batch = self.host.generate([a.request for a in asked])
+            for asked, batch in self._batches(threads, cut, waiting):
                 broken += sum(reason in HOST_REASONS for reason in batch.failed)
                 made += sum(reason not in HOST_REASONS for reason in batch.failed)
                 self._check(made, broken)
@@ -227,7 +233,7 @@ class Sampling:
                 each = -(-len(asked) // self.threads)
                 cuts = [slice(i, i + each) for i in range(0, len(asked), each)]
                 notes = batch.notes or (None,) * len(asked)
-                waiting = [
+                waiting[:] = [
                     threads.submit(
                         self.recipe.finish, asked[c], batch.images[c], batch.failed[c], notes[c]
                     )
@@ -236,6 +242,43 @@ class Sampling:
             for done in waiting:
                 yield done.result()
         yield Part([], {}, lost)
+
+    def _batches(
+        self,
+        threads: ThreadPoolExecutor,
+        cut: Iterator[list[Asked]],
+        waiting: Sequence[Future[Part]],
+    ) -> Iterator[tuple[list[Asked], GeneratedBatch]]:
+        """Every batch with what was made of it. waiting: what is done with the one before."""
+        begun: _Begun | None = None
+        upcoming = threads.submit(next, cut, None)
+        while (asked := self._next(upcoming)) is not None:
+            upcoming = threads.submit(next, cut, None)  # reads sources beside the network
+            if self.trail.careful:
+                wait(waiting)  # else the last batch's end would be this one's fault
+                self.trail.at("make", self.positions(asked))
+            if not self.ahead or self.trail.careful:
+                with self.watch.over("make", partial(self.positions, asked)), self.times.batch():
+                    made = self.host.generate([a.request for a in asked])
+                yield asked, made
+                continue
+            before, begun = begun, self._begin(asked)
+            if before is not None:
+                yield self._taken(before)
+        if begun is not None:
+            yield self._taken(begun)
+
+    def _begin(self, asked: list[Asked]) -> _Begun:
+        at = self.times.now()
+        with self.watch.over("make", partial(self.positions, asked)):
+            coming = self.host.begin([a.request for a in asked])
+        return _Begun(asked, coming, at, self.times.now() - at)
+
+    def _taken(self, one: _Begun) -> tuple[list[Asked], GeneratedBatch]:
+        with self.watch.over("make", partial(self.positions, one.asked)):
+            made = one.coming()
+        self.times.add(one.at, one.took_s if made.seconds is None else made.seconds)
+        return one.asked, made
 
     def _next(self, upcoming: Future[list[Asked] | None]) -> list[Asked] | None:
         if upcoming.done():

@@ -39,6 +39,14 @@ class BatchTimes:
         yield
         self._each.append((begun, self._clock() - begun))
 
+    def now(self) -> float:
+        """For `add`."""
+        return self._clock()
+
+    def add(self, begun: float, seconds: float) -> None:
+        """A batch that was timed elsewhere."""
+        self._each.append((begun, seconds))
+
     def seconds(self) -> float:
         """Of all batches since they were last taken."""
         return sum(took for _, took in self._each)
