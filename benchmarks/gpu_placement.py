@@ -44,7 +44,7 @@ def _cluster(machine: Machine) -> Iterator[None]:
 
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     counted = None if machine.on_gpu else 2
-    ray.init(num_cpus=4, num_gpus=counted, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=4, num_gpus=counted, include_dashboard=False, log_to_driver=False)
     try:
         yield
     finally:
