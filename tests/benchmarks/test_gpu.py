@@ -26,7 +26,7 @@ def rows_of(*words: str) -> tuple[int, list[dict[str, Any]]]:
 
 def test_a_dry_run_measures_every_section() -> None:
     """But placement, which starts Ray."""
-    only = ["vae", "palette", "copies", "files", "stylegan2-1024"]
+    only = ["vae", "diffusion", "palette", "copies", "files", "stylegan2-1024"]
     code, rows = rows_of(
         "--dry-run", "--section", "contract", "encode", "host", "--only", *only
     )  # fmt: skip
@@ -34,6 +34,7 @@ def test_a_dry_run_measures_every_section() -> None:
     found = {(row["section"], row["name"], row["variant"]): row for row in rows}
     for variant in ("questions", "fp32", "fp32 golden", "fp32 rows alone", "bf16", "fp32 compiled"):
         assert found["contract", "vae", variant]["verdict"] == "ok"
+    assert found["contract", "diffusion", "fp32 golden"]["verdict"] == "ok"
     assert found["contract", "vae", "questions"]["figures"]["asked"] == 13
     assert found["contract", "palette", ""]["verdict"].startswith("not run: it makes its images")
     for variant in ("fp32 eager", "bf16 compiled"):
