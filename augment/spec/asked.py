@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -145,7 +145,7 @@ class Asked:
             found, expected = shown(text), "key=value, for example workers=2"
             self.problems.append(Problem(place, found, expected))
             return
-        path = ("execution", *_steps(key))
+        path = ("execution", *_steps(key, self.keys("generators")))
         try:
             parsed = parse(value.encode(errors="replace"), place)
         except SpecError as error:
@@ -232,12 +232,17 @@ class Asked:
         return [*_uri_paths(self), *_file_paths(self)]
 
 
-def _steps(key: str) -> list[str]:
-    """`generators.my.vae.batch_size` -> generators, my.vae, batch_size: names may hold dots."""
+def _steps(key: str, generators: Iterable[object]) -> list[str]:
+    """`generators.my.vae.batch_size` -> generators, my.vae, batch_size: names may hold dots.
+    generators: those of the job, of which the longest that fits is meant; where none does, all
+    but the last word is taken for the name."""
     steps = key.split(".")
-    if steps[0] == "generators" and len(steps) > 3:
-        return [steps[0], ".".join(steps[1:-1]), steps[-1]]
-    return steps
+    if steps[0] != "generators" or len(steps) <= 3:
+        return steps
+    rest = key.removeprefix("generators.")
+    fits = [str(name) for name in generators if rest.startswith(f"{name}.")]
+    name = max(fits, key=len, default=".".join(steps[1:-1]))
+    return [steps[0], name, *rest.removeprefix(f"{name}.").split(".")]
 
 
 def _uri_paths(asked: Asked) -> list[Path]:

@@ -141,6 +141,14 @@ def test_an_override_of_a_generator_whose_name_holds_dots(load_text: Load) -> No
     assert spec.execution.generators["fake.v1.2"].batch_size == 16
 
 
+@pytest.mark.parametrize("name", ["fake", "fake.v1.2"])
+def test_an_override_of_what_lies_deeper(load_text: Load, name: str) -> None:
+    text = TEXT.replace("fake", name)
+    overrides = [f"generators.{name}.resources.cpus=0.5", f"generators.{name}.replicas.min=3"]
+    own = load_text(text, env=ENV, overrides=overrides).spec.execution.of(name)
+    assert (own.resources.cpus, own.replicas.min) == (0.5, 3)
+
+
 def test_wrong_execution(load_text: Load, tmp_path: Path) -> None:
     (tmp_path / "gpu.yaml").write_text("address: x\nworkrs: 4\n")
     overrides = ["workers=0", "seed=3", "generators.fake.batch_sise=3", "x", "a=[", "engine=dask"]
