@@ -92,6 +92,10 @@ def unless_lost(code: int, arguments: argparse.Namespace) -> int:
     return code or InterruptedRun.exit_code
 
 
+_GONE = {("retry", "--failed"): "what failed is all that is tried again; leave it out"}
+"""(verb, option) that people write and that is none -> why."""
+
+
 class Parser(argparse.ArgumentParser):
     """What is wrong with a command line is a `RequestError` that names the nearest name."""
 
@@ -116,6 +120,8 @@ class Parser(argparse.ArgumentParser):
             self.error(f"got {rest[0]!r}, one argument too many")
         options = re.findall(r"--[a-z-]+", self.format_help())
         name = odd.partition("=")[0]
+        if gone := _GONE.get((self.prog.rpartition(" ")[2], name)):
+            self.error(f"got {name!r}, which has no effect: {gone}")
         hint = nearest(name, options)
         self.error(f"got {name!r}; expected {one_of(options)}{hint and f'. {hint}'}")
 

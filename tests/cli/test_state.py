@@ -90,7 +90,12 @@ def test_retry_from_the_kept_text(home: Path, capfd: Capture) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--failed",), "retry: got '--failed'; expected one of "),
+        (
+            ("--failed",),
+            "retry: got '--failed', which has no effect: what failed is all that is tried again; "
+            "leave it out",
+        ),
+        (("--faild",), "retry: got '--faild'; expected one of "),
         (
             ("--job", "big"),
             "got --job 'big', which fits 0 jobs; expected one of small-",
