@@ -155,10 +155,11 @@ def test_without_job_json_the_row_speaks_for_itself(builder: Any, small_rows: An
     assert "generator  family vae, id aeae" in text
 
 
-def test_damaged_histograms_of_a_shard_end_no_process(digits_set: Any, small_rows: Any) -> None:
+def test_damaged_histograms_of_a_shard_end_no_process(builder: Any, small_rows: Any) -> None:
     """The id column is said to have no gaps, which is not what was counted of it."""
     wanted = small_rows[TRAIN_0][3].sample_id
-    shard = Path(digits_set.uri) / TRAIN_0
+    own = builder.build(small_rows)
+    shard = Path(own.uri) / TRAIN_0
     table = pq.ParquetFile(shard).read()
     fields = [field.with_nullable(True) for field in table.schema]
     pq.write_table(table.cast(pa.schema(fields)), shard)
@@ -167,4 +168,4 @@ def test_damaged_histograms_of_a_shard_end_no_process(digits_set: Any, small_row
     assert data.count(optional) == 2  # its own, and that of parents
     shard.write_bytes(data.replace(optional, required, 1))
     with pytest.raises(StorageError, match="train-00000-aaaaaaaaaaaa"):
-        trace(digits_set.uri, wanted)
+        trace(own.uri, wanted)
