@@ -14,9 +14,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
-from augment.errors import PlanError, Problem, SpecError
 from augment.spec import Job, check_storage_options, load_spec
 
 if TYPE_CHECKING:
@@ -54,46 +53,17 @@ def validate(
     overrides: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> Job:
-    """Read and check a job as `load_spec` does, and look at its local sources and manifests.
-    Touches no network.
+    """Read and check a job as `load_spec` does, and look at what it names on this machine:
+    sources, manifests, and checkpoints up to 1 GiB (`augment.looking`). Touches no network.
 
     Raises:
-        SpecError: with every problem found.
+        SpecError: with every problem found. PlanError: two generators are one. CheckpointError: a
+            local generator's files are missing, changed or malformed, or do not fit the job.
+        StorageError: they cannot be read.
     """
-    from augment.spec.look import Looked, look_at_images
-    from augment.spec.models import ImageFolderSource, ParquetSource, SourceSpec
+    from augment.looking import validated
 
-    def look(spec: SourceSpec, local: str) -> Looked:
-        match spec:
-            case ImageFolderSource():
-                return look_at_images(spec, local)
-            case ParquetSource():
-                from augment.sources import look_at_parquet  # brings pyarrow: where it is needed
-
-                return look_at_parquet(spec, local)
-            case _:
-                assert_never(spec)
-
-    job = load_spec(source, execution=execution, overrides=overrides, env=env, look=look)
-    if problems := list(_manifest_problems(job)):
-        raise SpecError(problems)
-    return job
-
-
-def _manifest_problems(job: Job) -> Iterator[Problem]:
-    """What is wrong with the form of local manifests."""
-    from augment.places import is_local
-    from augment.spec.files import MAX_MANIFEST_BYTES, read_bytes
-
-    for rule in job.spec.synthesize:
-        file = rule.manifest
-        if file is not None and is_local(file):
-            from augment.plan import read_manifest
-
-            try:
-                read_manifest(file, read_bytes(file, None, MAX_MANIFEST_BYTES))
-            except (SpecError, PlanError) as error:
-                yield from error.problems
+    return validated(source, execution=execution, overrides=overrides, env=env)[0]
 
 
 def plan(job: Job) -> Plan:

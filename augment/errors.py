@@ -111,6 +111,10 @@ class CheckpointError(RequestError):
     """A generator's files are missing, changed, malformed or unsafe."""
 
 
+class NotInstalled(CheckpointError):  # noqa: N818 - it names the machine's state
+    """A package that a generator's family needs is not on this machine; another may have it."""
+
+
 class UnsafeCheckpoint(CheckpointError):  # noqa: N818 - it names the file's state
     """Somebody's checkpoint file holds code, is malformed, or is larger than allowed.
 

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from augment import streams
 from augment.cli.common import ENGINES, RESUMES, Keeping, foldable, load
 from augment.cli.submit import add_despite_limits
-from augment.places import is_local
 
 if TYPE_CHECKING:
+    from augment.looking import Unseen
     from augment.run import Engine, How
     from augment.spec import Job
 
@@ -29,7 +29,7 @@ def add_validate(verbs: Any, job_verb: Verb) -> None:
     )
     looked = validate.add_mutually_exclusive_group()
     looked.add_argument("--skip-sources", action="store_true",
-                        help="look at no source: the data are on another machine")  # fmt: skip
+                        help="look at no source, no checkpoint: they are elsewhere")  # fmt: skip
     looked.add_argument("--check-remote", action="store_true",
                           help="list every source whole, remote ones too, and count; "
                                "look for the buckets of output and pool")  # fmt: skip
@@ -70,10 +70,7 @@ def _observed(sub: argparse.ArgumentParser) -> None:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    skipped = arguments.skip_sources
-    job = (load if skipped else _looked_at)(arguments)
-    sources = job.spec.sources.items()
-    unseen = [name for name, source in sources if skipped or not is_local(source.uri)]
+    job, unseen = _unlooked(arguments) if arguments.skip_sources else _looked_at(arguments)
     found, text = dict[str, Any](), ""
     if arguments.check_remote:
         from augment.sources import take_census
@@ -86,10 +83,10 @@ def _validate(arguments: argparse.Namespace) -> int:
         found = {"real": census.table.num_rows, "classes": list(census.classes)}
         found["left_out"] = [one.to_json() for one in census.left_out]
         text = f"; {found['real']} real images in {len(census.classes)} classes"
-    elif unseen:
-        found = {"not_looked_at": unseen}
-        why = "" if skipped else " (remote; --check-remote lists them)"
-        text = f"; not looked at: {', '.join(unseen)}{why}"
+        unseen = [one for one in unseen if one.place not in job.spec.sources]
+    if unseen:
+        found["not_looked_at"] = [one.place for one in unseen]
+        text += f"; not looked at: {_told(unseen)}"
     if arguments.json:
         streams.tell({"ok": True, "job": job.spec.name, **found})
     else:
@@ -97,10 +94,29 @@ def _validate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _looked_at(arguments: argparse.Namespace) -> Job:
-    from augment.api import validate
+def _told(unseen: Iterable[Unseen]) -> str:
+    """Places by the reason that they share."""
+    by_why: dict[str, list[str]] = {}
+    for one in unseen:
+        by_why.setdefault(one.why, []).append(one.place)
+    return ", ".join(", ".join(some) + (f" ({why})" if why else "") for why, some in by_why.items())
 
-    return validate(arguments.job, execution=arguments.execution, overrides=arguments.overrides)
+
+def _unlooked(arguments: argparse.Namespace) -> tuple[Job, list[Unseen]]:
+    """With `--skip-sources`: nothing beside the job file is opened."""
+    from augment.looking import Unseen
+
+    job = load(arguments)
+    return job, [Unseen(name, "") for name in job.spec.sources]
+
+
+def _looked_at(arguments: argparse.Namespace) -> tuple[Job, list[Unseen]]:
+    from augment.looking import validated
+
+    job, unseen = validated(
+        arguments.job, execution=arguments.execution, overrides=arguments.overrides
+    )
+    return job, list(unseen)
 
 
 def _run(arguments: argparse.Namespace) -> int:

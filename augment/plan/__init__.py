@@ -1,6 +1,7 @@
 """2 planned: census and rules in, whole-number quotas, units and manifests out. Pure."""
 
 from augment.plan.explain import Line, broken_limits, explain, totals
+from augment.plan.foresee import foresee
 from augment.plan.inputs import InputList, Inputs, choose_inputs
 from augment.plan.make import make_plan, unknown_classes
 from augment.plan.manifest import manifest_batches
@@ -54,6 +55,7 @@ __all__ = [
     "cut_pool_units",
     "explain",
     "first_of",
+    "foresee",
     "generator_kind",
     "generator_of",
     "make_plan",

@@ -191,8 +191,9 @@ class Resolver:
             scope &= set(fill.to)
         for name, fact in facts.items():
             if scope.isdisjoint(fact.classes):
-                some = ", ".join(repr(c) for c in fact.classes[:5])
-                found = f"{name!r}, which knows none of the rule's classes (it knows {some}, ...)"
+                some = ", ".join(repr(c) for c in fact.classes[:5]) or "no class of this data set"
+                more = ", ..." if len(fact.classes) > 5 else ""
+                found = f"{name!r}, which knows none of the rule's classes (it knows {some}{more})"
                 hint = "Remove it or correct `classes`"
                 self.add(f"{place}.generators", found, "generators that know a class", hint)
 

@@ -85,8 +85,7 @@ class Prepared:
 
     def generator_id(self, generator: str) -> str:
         """What `generator.id` of a row holds: weights, configuration and sampling as one digest."""
-        info = self.infos[generator]
-        return digest([info.identity, info.sampling_digest])
+        return _generator_id(self.infos[generator])
 
     def universe(self, generator: str, inputs: str = "") -> str:
         """inputs: the digest of the images that the generator is fed."""
@@ -161,14 +160,17 @@ def prepare(job: Job) -> Prepared:
     options = job.spec.execution.storage_options
     infos = {name: describe(name, g, options) for name, g in job.spec.generators.items()}
     prepared = Prepared(job, infos, request_digest(job, {n: i.identity for n, i in infos.items()}))
-    _refuse_twins(prepared)
+    refuse_twins(infos)
     return prepared
 
 
-def _refuse_twins(prepared: Prepared) -> None:
+def refuse_twins(infos: Mapping[str, GeneratorInfo]) -> None:
+    """Raises:
+    PlanError: two generators of a job would make the same samples.
+    """
     seen: dict[str, str] = {}
-    for name in prepared.infos:
-        twin = seen.setdefault(prepared.generator_id(name), name)
+    for name, info in infos.items():
+        twin = seen.setdefault(_generator_id(info), name)
         if twin != name:
             raise PlanError(
                 [
@@ -180,6 +182,10 @@ def _refuse_twins(prepared: Prepared) -> None:
                     )
                 ]
             )
+
+
+def _generator_id(info: GeneratorInfo) -> str:
+    return digest([info.identity, info.sampling_digest])
 
 
 def plan_job(prepared: Prepared, telling: Telling | None = None) -> Planned:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from augment.spec.asked import Asked
 from augment.spec.draft import Draft
 from augment.spec.generator_base import Preprocess, Translator
-from augment.spec.generators import VaeGenerator
+from augment.spec.generators import DiffusersGenerator, VaeGenerator
+from augment.spec.prompts import wrong_prompts
 from augment.spec.text import Path
 
 _WITHOUT_EFFECT = {"crop": ("load_size",), "none": ("load_size", "crop_size")}
@@ -20,6 +21,17 @@ def check_generators(asked: Asked, draft: Draft) -> None:
     for name, spec in draft.generators.items():
         if isinstance(spec, Translator | VaeGenerator) and spec.preprocess is not None:
             _check_preprocess(asked, ("generators", name, "preprocess"), spec.preprocess)
+        elif isinstance(spec, DiffusersGenerator) and spec.sampling.prompts is not None:
+            _check_prompts(asked, ("generators", name, "sampling", "prompts"), spec)
+
+
+def _check_prompts(asked: Asked, path: Path, spec: DiffusersGenerator) -> None:
+    """Without classes the pipeline takes none, which its folder says, or they are missing."""
+    if spec.sampling.prompts is None or spec.classes is None:
+        return
+    guidance = spec.sampling.call.get("guidance_scale")
+    for wrong in wrong_prompts(spec.sampling.prompts, spec.classes, guidance):
+        asked.add((*path, *wrong.path), wrong.found, wrong.expected, wrong.hint)
 
 
 def _check_preprocess(asked: Asked, path: Path, spec: Preprocess) -> None:

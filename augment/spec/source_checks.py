@@ -24,7 +24,7 @@ def check_sources(asked: Asked, draft: Draft, look: Look, policy: Policy) -> fro
         looked = Looked() if source is None else _looked(asked, path, source, look, policy)
         if source is not None and source.use != "rows":
             continue
-        labels = None if source is None else _mapped(source, looked.labels)
+        labels = None if source is None else mapped(source, looked.labels)
         names = None if names is None or labels is None else names | labels
     return None if names is None else frozenset(names)
 
@@ -43,7 +43,7 @@ def _looked(asked: Asked, path: Path, source: SourceSpec, look: Look, policy: Po
     return found
 
 
-def _mapped(source: SourceSpec, labels: frozenset[str] | None) -> frozenset[str] | None:
+def mapped(source: SourceSpec, labels: frozenset[str] | None) -> frozenset[str] | None:
     """Labels as classes of the data set."""
     if labels is None or source.label_map is None:
         return labels

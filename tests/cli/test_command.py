@@ -336,7 +336,13 @@ def test_validate_imports_nothing_heavy(done: Path, engine: str) -> None:
     )
     first, last = said.stdout.splitlines()
     assert json.loads(first) == {"ok": True, "job": "small"}
-    assert (last, said.stderr) == ("0 []", "")
+    assert (last, said.stderr) == ("0 ['numpy', 'pyarrow']", ""), "what describes generators"
+
+
+def test_a_job_file_alone_is_read_without_arrays(done: Path) -> None:
+    command = [sys.executable, "-c", LIGHT, "validate", str(done / "job.yaml"), "--skip-sources"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (said.stdout.splitlines()[-1], said.stderr) == ("0 []", "")
 
 
 def test_validate_looks_at_local_sources_and_lists_all_when_asked(

@@ -99,7 +99,8 @@ def test_classes_that_no_folder_has(found: Problems) -> None:
 
 
 def test_classes_behind_a_label_map(found: Problems) -> None:
-    mapped = {"sources.real.label_map": {"map": {"0": "zero", "1": "one"}}}
+    mapped = {"sources.real.label_map": {"map": {"0": "zero", "1": "one"}},
+              "generators.fake.classes": ["zero", "one"]}  # fmt: skip
     assert found({**mapped, "synthesize.0.fill.to": {"zero": 5}}) == []
     (text,) = found({**mapped, "synthesize.0.fill.to": {"0": 5}})
     assert "got the class '0'; expected one of one, zero" in text
@@ -107,7 +108,8 @@ def test_classes_behind_a_label_map(found: Problems) -> None:
 
 def test_classes_are_not_judged_where_a_source_cannot_be_seen(found: Problems) -> None:
     remote = {"format": "imagefolder", "uri": "s3://b/p", "splits": {"train": "train"}}
-    assert found({"sources.far": remote, "synthesize.0.fill.to": {"other": 5}}) == []
+    edits = {"sources.far": remote, "synthesize.0.fill.to": {"other": 5}}
+    assert found({**edits, "generators.fake.classes": ["other"]}) == []
     fed = {**remote, "uri": "data/real", "use": "inputs"}
     edits = {"sources.fed": fed, "synthesize.0.fill.to": {"other": 5}}
     assert any("got the class 'other'" in text for text in found(edits))
@@ -116,7 +118,8 @@ def test_classes_are_not_judged_where_a_source_cannot_be_seen(found: Problems) -
 def test_names_are_compared_as_the_census_does(found: Problems, tmp_path: Path) -> None:
     composed = unicodedata.normalize("NFC", "caf\u00e9")
     (tmp_path / "data" / "real" / "train" / unicodedata.normalize("NFD", composed)).mkdir()
-    assert found({"synthesize.0.fill.to": {composed: 5}}) == []
+    edits = {"synthesize.0.fill.to": {composed: 5}, "generators.fake.classes": [composed]}
+    assert found(edits) == []
 
 
 def test_a_split_that_is_no_folder(found: Problems, tmp_path: Path) -> None:

@@ -529,8 +529,8 @@ def refused(spec: DiffusersGenerator) -> str:
         (
             "stable_diffusion",
             {"sampling": {"prompts": {"negative_prompt": "x"}, "call": {"guidance_scale": 1.0}}},
-            "sampling.prompts.negative_prompt: has no effect with guidance_scale 1.0; expected "
-            "more than 1",
+            "sampling.prompts.negative_prompt: got a text, which has no effect with "
+            "guidance_scale 1.0; expected a guidance_scale above 1",
         ),
     ],
 )  # fmt: skip

@@ -6,9 +6,16 @@ import pytest
 
 from augment.errors import CheckpointError
 from augment.generators.families.diffusers.prompts import check, prompt_for
-from augment.spec.generators import Prompts
+from augment.spec.generators import DiffusersGenerator, Prompts
 
 CLASSES = ["red_cat", "dog"]
+
+
+def generator(prompts: dict[str, Any]) -> DiffusersGenerator:
+    return DiffusersGenerator.model_validate({
+        "family": "diffusers", "checkpoint": "x", "classes": CLASSES,
+        "sampling": {"prompts": prompts},
+    })  # fmt: skip
 
 
 def texts(prompts: Prompts, label: str, n: int) -> list[str]:
@@ -65,14 +72,21 @@ def test_the_note_says_what_was_asked() -> None:
     [
         (
             {"templates": ["{text} {tiem}"], "variables": {"time": ["x"]}},
-            "p.templates.0: got {tiem}; expected one of {class}, {text}, {time}",
+            "p.templates.0: got {tiem}; expected one of {class}, {text}, {time}. "
+            "Did you mean 'time'?",
         ),
         (
             {"templates": ["{text.__class__}"]},
             "p.templates.0: got {text.__class__}; expected one of {class}, {text}",
         ),
-        ({"templates": ["{text!r}"]}, "p.templates.0: got {text}; expected one of {class}, {text}"),
-        ({"templates": ["{}"]}, "p.templates.0: got {}; expected one of {class}, {text}"),
+        (
+            {"templates": ["{text!r}"]},
+            "p.templates.0: got {text!r}; expected one of {class}, {text}",
+        ),
+        (
+            {"templates": ["{}"]},
+            "p.templates.0: got {}; expected one of {class}, {text}",
+        ),
         (
             {"templates": ["a {text"]},
             "p.templates.0: got 'a {text' (expected '}' before end of string); expected {name} "
@@ -80,16 +94,17 @@ def test_the_note_says_what_was_asked() -> None:
         ),
         (
             {"variables": {"time": ["x"]}},
-            "p.variables.time: has no effect; expected {time} in a template",
+            "p.variables.time: got a variable that no template uses; expected {time} in a "
+            "template, or no such key",
         ),
         (
             {"variables": {"text": ["x"]}},
-            "p.variables.text: this name is taken; expected another",
+            "p.variables.text: got a name that is taken; expected another name",
         ),
         (
             {"per_class": {"cow": "x"}},
-            "p.per_class.cow: not one of the generator's classes, so without effect; expected one "
-            "of `classes`",
+            "p.per_class.cow: got 'cow', which has no effect: it is none of the generator's "
+            "classes; expected one of dog, red_cat",
         ),
         (
             {"per_class": {"dog": ["{nothing}"]}},
@@ -99,10 +114,10 @@ def test_the_note_says_what_was_asked() -> None:
 )
 def test_prompts_that_are_refused(prompts: dict[str, Any], text: str) -> None:
     with pytest.raises(CheckpointError) as caught:
-        check("p", Prompts(**prompts), CLASSES)
-    assert str(caught.value) == text
+        check("p", generator(prompts))
+    assert str(caught.value) == text.replace("p.", "p.sampling.prompts.", 1)
 
 
 def test_prompts_that_are_not() -> None:
-    check("p", Prompts(templates=["{{literal}} {text} {x}"], variables={"x": ["1"]}), CLASSES)
+    check("p", generator({"templates": ["{{literal}} {text} {x}"], "variables": {"x": ["1"]}}))
     assert texts(Prompts(templates=["{{literal}} {text}"]), "dog", 1) == ["{literal} dog"]

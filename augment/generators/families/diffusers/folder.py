@@ -19,7 +19,7 @@ from typing import Any
 
 from augment.checkpoints.folders import FolderScan, scan_folder
 from augment.checkpoints.safetensors_file import SafeTensors, read_safetensors
-from augment.errors import CheckpointError, UnsafeCheckpoint
+from augment.errors import CheckpointError, NotInstalled, UnsafeCheckpoint
 from augment.generators.families.diffusers.parts import (
     DETERMINISTIC,
     NOISY,
@@ -88,7 +88,7 @@ def versions() -> dict[str, str]:
     """Of the libraries whose code makes the pixels.
 
     Raises:
-        CheckpointError: one is not installed.
+        NotInstalled: one is not.
     """
     return {package: _installed(package) for package in ("diffusers", "transformers")}
 
@@ -98,7 +98,7 @@ def _installed(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        raise CheckpointError(
+        raise NotInstalled(
             f"family diffusers: the package {package} is not installed; {EXTRA}"
         ) from None
 
@@ -314,14 +314,14 @@ def library() -> Any:
     """diffusers itself; nothing is fetched from anywhere by what is done with it here.
 
     Raises:
-        CheckpointError: it, or what it needs, is not installed.
+        NotInstalled: it, or what it needs, is not.
     """
     versions()
     _installed("accelerate")  # else networks are made in memory before their weights are read
     try:
         return importlib.import_module("diffusers")
     except ImportError as e:
-        raise CheckpointError(f"family diffusers: {e}; {EXTRA}") from None
+        raise NotInstalled(f"family diffusers: {e}; {EXTRA}") from None
 
 
 def check_arguments(name: str, spec: DiffusersGenerator, facts: Facts) -> None:
@@ -339,15 +339,6 @@ def check_arguments(name: str, spec: DiffusersGenerator, facts: Facts) -> None:
         _must_know(f"generators.{name}.sampling.scheduler", facts.scheduler_config, options, ())
         if wrong := wrong_settings("scheduler", facts.scheduler_config, None):
             raise CheckpointError(f"generators.{name}.sampling.scheduler: {wrong}")
-    guidance = spec.sampling.call.get("guidance_scale")
-    negative = (
-        spec.sampling.prompts is not None and spec.sampling.prompts.negative_prompt is not None
-    )
-    if negative and guidance is not None and guidance <= 1.0:
-        raise CheckpointError(
-            f"generators.{name}.sampling.prompts.negative_prompt: has no effect with "
-            f"guidance_scale {guidance}; expected more than 1"
-        )
 
 
 def _must_know(

@@ -307,7 +307,7 @@ def _read(name: str, spec: DiffusersGenerator, options: Options) -> tuple[Facts,
             f"{place}.classes: missing; a pipeline that takes text makes whatever it is told, so "
             "expected the list of classes that the job may ask it for"
         )
-    check(f"{place}.sampling.prompts", spec.sampling.prompts or Prompts(), spec.classes)
+    check(place, spec)
     return facts, {}
 
 

@@ -7,14 +7,12 @@ so that n samples of a class use every combination equally often. Knows no pipel
 
 from __future__ import annotations
 
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from augment.errors import CheckpointError
-from augment.spec.generators import Prompts
-
-_OWN = ("class", "text")
+from augment.errors import CheckpointError, Problem
+from augment.spec.generators import DiffusersGenerator, Prompts
+from augment.spec.prompts import placeholders, wrong_prompts
 
 
 @dataclass(frozen=True)
@@ -44,37 +42,24 @@ def prompt_for(prompts: Prompts, label_name: str, index: int) -> Prompt:
     rest, which = divmod(index, len(templates))
     template = templates[which]
     values = {}
-    for name in (n for n in prompts.variables if n in _placeholders(template)):
+    for name in (n for n in prompts.variables if n in placeholders(template)):
         rest, digit = divmod(rest, len(prompts.variables[name]))
         values[name] = prompts.variables[name][digit]
     filled = {"class": label_name, "text": text, **values}
     return Prompt(template.format_map(filled), prompts.negative_prompt, which, values)
 
 
-def check(place: str, prompts: Prompts, classes: Sequence[str]) -> None:
-    """place: where the prompts stand in the job.
+def check(place: str, spec: DiffusersGenerator) -> None:
+    """place: of the generator in the job.
 
     Raises:
-        CheckpointError: a placeholder that nothing fills, a variable or a class's text that
-            is never used.
+        CheckpointError: the prompts are not right for its classes; see `spec.prompts`.
     """
-    for name in prompts.variables:
-        if name in _OWN:
-            raise CheckpointError(f"{place}.variables.{name}: this name is taken; expected another")
-    for name in prompts.per_class:
-        if name not in classes:
-            raise CheckpointError(
-                f"{place}.per_class.{name}: not one of the generator's classes, so without "
-                "effect; expected one of `classes`"
-            )
-    used: set[str] = set()
-    for at, template in _all_templates(place, prompts, classes):
-        used |= _checked(at, template, [*_OWN, *prompts.variables])
-    for name in prompts.variables:
-        if name not in used:
-            raise CheckpointError(
-                f"{place}.variables.{name}: has no effect; expected {{{name}}} in a template"
-            )
+    sampling = spec.sampling
+    guidance = sampling.call.get("guidance_scale")
+    for wrong in wrong_prompts(sampling.prompts or Prompts(), spec.classes or (), guidance):
+        at = ".".join(map(str, (place, "sampling", "prompts", *wrong.path)))
+        raise CheckpointError(str(Problem(at, wrong.found, wrong.expected, wrong.hint)))
 
 
 def _of_class(prompts: Prompts, label_name: str) -> tuple[Sequence[str], str]:
@@ -84,32 +69,3 @@ def _of_class(prompts: Prompts, label_name: str) -> tuple[Sequence[str], str]:
     if isinstance(given, str):
         return prompts.templates, given
     return (prompts.templates if given is None else given), text
-
-
-def _all_templates(place: str, prompts: Prompts, classes: Sequence[str]) -> list[tuple[str, str]]:
-    """(place, template) of all that some class uses."""
-    own = {c: given for c, given in prompts.per_class.items() if not isinstance(given, str)}
-    shared = any(c not in own for c in classes)
-    found = [(f"{place}.templates.{n}", t) for n, t in enumerate(prompts.templates) if shared]
-    for label, templates in own.items():
-        found += [(f"{place}.per_class.{label}.{n}", t) for n, t in enumerate(templates)]
-    return found
-
-
-def _placeholders(template: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
-
-
-def _checked(at: str, template: str, valid: Sequence[str]) -> set[str]:
-    """The template's placeholders."""
-    try:
-        parts = list(string.Formatter().parse(template))
-    except ValueError as e:
-        raise CheckpointError(
-            f"{at}: got {template!r} ({e}); expected {{name}} with both braces"
-        ) from None
-    for _, name, form, conversion in parts:
-        if name is not None and (name not in valid or form or conversion):
-            shown = ", ".join(f"{{{v}}}" for v in valid)
-            raise CheckpointError(f"{at}: got {{{name}}}; expected one of {shown}")
-    return _placeholders(template)

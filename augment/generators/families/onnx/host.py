@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from augment.errors import CheckpointError, RequestError
+from augment.errors import CheckpointError, NotInstalled, RequestError
 from augment.generators.checkpoint import MODEL, Config, read_model
 from augment.generators.families.onnx.graph import read_graph
 from augment.generators.families.onnx.roles import MAX_SIDE, ImageRole, Roles, roles_of
@@ -346,7 +346,7 @@ def session_of(name: str, data: bytes, placement: Placement) -> Any:
     try:
         import onnxruntime as runtime
     except ImportError:
-        raise CheckpointError(
+        raise NotInstalled(
             f"{place}: family onnx needs onnxruntime, which is not installed; install "
             "augment-vision[onnx]"
         ) from None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from augment.errors import CheckpointError
+from augment.errors import CheckpointError, NotInstalled
 from augment.generators.checkpoint import differences
 from augment.generators.foreign import Conversion, Foreign
 from augment.generators.hosting import Device, compiled, generated, placed
@@ -236,7 +236,7 @@ def _network(
     try:
         from diffusers import AutoencoderKL
     except ImportError:
-        raise CheckpointError(
+        raise NotInstalled(
             f"generators.{name}: an AutoencoderKL needs diffusers, which is not installed; install "
             "augment-vision[diffusers]"
         ) from None
