@@ -7,8 +7,11 @@ native code, which ends the process without a word. Imports none of these librar
 from __future__ import annotations
 
 import datetime as dt
+import importlib
+import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from augment.errors import RequestError
 from augment.importable import refuse_unimportable
@@ -17,6 +20,11 @@ EPOCH = "SOURCE_DATE_EPOCH"
 _ALLOCATOR = re.compile(r"PYTORCH_(?:CUDA_|HIP_)?ALLOC_CONF")
 _THREADS = "TOKIO_WORKER_THREADS"
 """Threads of delta-rs: it panics where this is no number, and makes as many as it says."""
+SILENT = {
+    "albumentations": ("NO_ALBUMENTATIONS_UPDATE", "1"),  # asks an index for a newer version
+    "onnxruntime": ("ORT_DISABLE_TELEMETRY", "1"),  # tells its maker of every model, and keeps an
+}  # id of the machine in the temporary folder
+"""Libraries that speak to somebody once they are imported, and what they are told beforehand."""
 _PAIR = r"\s*\w+\s*:\s*(?:\[[^\[\]]+\]|[^\s,:\[\]]+)\s*"
 _LIBRARIES = ("site-packages", "dist-packages")
 
@@ -36,6 +44,18 @@ def check(env: Mapping[str, str]) -> None:
     if not re.fullmatch("0*[1-9][0-9]{0,3}", threads):
         raise _refused(_THREADS, threads, "a number of threads, 1 to 9999")
     refuse_unimportable("cv2", "OPENCV_[A-Z0-9_]+", env)
+
+
+def silently(library: str) -> Any:
+    """A library of `SILENT`, imported so that it tells nobody. Where the environment says of its
+    variable something itself, that holds: who runs this program decides that.
+
+    Raises:
+        ImportError: it cannot be imported.
+    """
+    name, value = SILENT[library]
+    os.environ.setdefault(name, value)
+    return importlib.import_module(library)
 
 
 def fixed_time(env: Mapping[str, str]) -> dt.datetime | None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from augment.surroundings import silently
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -66,12 +68,13 @@ def _lacking(device: str) -> dict[str, str]:
         found["diffusers"] = "no diffusers here"
     if not (there("onnx") and there("onnxruntime")):
         found["onnx"] = "no onnx and onnxruntime here"
-    elif device != "cpu":
-        import onnxruntime
-
-        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-            found["onnx"] = "this onnxruntime has no CUDA"
+    elif device != "cpu" and "CUDAExecutionProvider" not in _providers():
+        found["onnx"] = "this onnxruntime has no CUDA"
     return found
+
+
+def _providers() -> list[str]:
+    return list(silently("onnxruntime").get_available_providers())
 
 
 class Usage:

@@ -48,6 +48,7 @@ from augment.spec.generators import (
     VaeGenerator,
 )
 from augment.storage import Folder
+from augment.surroundings import silently
 
 _Imported = AutoregressiveGenerator | DiffusionGenerator | ResnetI2iGenerator | UnetI2iGenerator
 Batch = Sequence[Path | None]
@@ -229,8 +230,7 @@ def _autoregressive(
 
 
 def _onnx(spec: OnnxGenerator, info: GeneratorInfo) -> OnDevice:
-    import onnxruntime as runtime
-
+    runtime = silently("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.inter_op_num_threads = 1

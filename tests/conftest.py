@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from augment.surroundings import SILENT
 from tests.hostile import Hostile, make
 
 if TYPE_CHECKING:
     from tests.storage.s3_server import S3Server
 
 
+os.environ.update(SILENT.values())  # tests import such libraries themselves
 _LONGEST = ("poison", "faults", "chaos", "retry_poison", "s3", "readme", "store_faults", "engines")
 """Files of tests/end_to_end that take minutes each."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,8 +14,35 @@ import pytest
 
 from augment.cli import main
 from augment.errors import RequestError
-from augment.surroundings import check, failed_import, fixed_time
+from augment.surroundings import SILENT, check, failed_import, fixed_time
 from tests.end_to_end.jobs import augment
+
+ASK = """
+import os, sys
+from augment.surroundings import SILENT, silently
+silently(sys.argv[1])
+print(os.environ[SILENT[sys.argv[1]][0]], os.listdir(os.environ["TMPDIR"]))
+"""
+
+
+@pytest.mark.parametrize("library", sorted(SILENT))
+def test_a_library_is_told_to_tell_nobody(library: str, tmp_path: Path) -> None:
+    """onnxruntime 1.32 keeps an id of the machine in the temporary folder where it sends events."""
+    env = {n: v for n, v in os.environ.items() if n not in dict(SILENT.values())}
+    for given, said in (({}, "1 []"), ({SILENT[library][0]: "true"}, "true []")):
+        done = subprocess.run(
+            [sys.executable, "-c", ASK, library], capture_output=True, text=True, check=True,
+            env={**env, "TMPDIR": str(tmp_path), **given},
+        )  # fmt: skip
+        assert done.stdout.strip() == said
+
+
+def test_nobody_else_imports_such_a_library() -> None:
+    files = list((Path(__file__).parents[1] / "augment").rglob("*.py"))
+    assert len(files) > 300
+    pattern = re.compile(rf"^\s*(import|from) ({'|'.join(SILENT)})\b", re.M)
+    found = [str(file) for file in files if pattern.search(file.read_text())]
+    assert found == []
 
 
 def test_a_time_that_stands_in_for_the_clock() -> None:

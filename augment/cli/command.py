@@ -27,7 +27,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. `--help` and `--version` leave by SystemExit, as
     argparse does."""
     given = list(sys.argv[1:] if argv is None else argv)
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     heed_sigterm()
     with streams.begun():
         return _carried_out(given)

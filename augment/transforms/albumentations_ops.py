@@ -5,11 +5,11 @@ Importing this module imports no albumentations; `load_library` does.
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import os
 import sys
 from typing import Any
+
+from augment.surroundings import silently
 
 COMPOSITIONS: dict[str, tuple[str, ...]] = {
     "Compose": ("p",),
@@ -70,12 +70,11 @@ def load_library() -> Any:
     """albumentations, imported without its question to the network for a newer version, and
     without torch: two thirds of its import, for operations on tensors, which are refused here.
     Who wants these afterwards can still import them."""
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     if "albumentations" in sys.modules or _TENSORS in sys.modules:
-        return importlib.import_module("albumentations")
+        return silently("albumentations")
     sys.modules[_TENSORS] = None  # type: ignore[assignment] # "not importable", in Python's words
     try:
-        return importlib.import_module("albumentations")
+        return silently("albumentations")
     finally:
         del sys.modules[_TENSORS]
 

@@ -530,7 +530,7 @@ def refused(spec: DiffusersGenerator) -> str:
             "stable_diffusion",
             {"sampling": {"prompts": {"negative_prompt": "x"}, "call": {"guidance_scale": 1.0}}},
             "sampling.prompts.negative_prompt: got a text, which has no effect with "
-            "guidance_scale 1.0; expected a guidance_scale above 1",
+            "guidance_scale 1.0; expected a guidance_scale above 1, or no such key",
         ),
     ],
 )  # fmt: skip

@@ -36,6 +36,7 @@ from augment.generators.protocol import (
 from augment.sample import DigitalSourceType
 from augment.seeds import Rewound, normals
 from augment.spec.generators import OnnxGenerator, OnnxSampling
+from augment.surroundings import silently
 
 _VERSION = 1
 """Raise it with every change that changes pixels: it enters the identity."""
@@ -344,7 +345,7 @@ def session_of(name: str, data: bytes, placement: Placement) -> Any:
     """
     place = f"generators.{name}"
     try:
-        import onnxruntime as runtime
+        runtime = silently("onnxruntime")
     except ImportError:
         raise NotInstalled(
             f"{place}: family onnx needs onnxruntime, which is not installed; install "
