@@ -196,20 +196,14 @@ def open_dataset(
 def open_engine(job: Job, engine: EngineName | Engine | None = None) -> Iterator[Engine]:
     """The engine by name (None: as the job says), closed at the end; an Engine stays open. It
     begins where there is work for it, not before."""
-    from augment.run import LocalEngine, ProcessEngine, automatic
+    from augment.run import automatic
+    from augment.run.engines.opening import opened
 
     execution = job.spec.execution
     kind = execution.engine if engine is None else engine
     match automatic(execution, job.spec.generators) if kind == "auto" else kind:
-        case "local":
-            yield LocalEngine()
-        case "processes":
-            with ProcessEngine() as opened:
-                yield opened
-        case "ray":
-            from augment.run.engines.ray_engine import RayEngine
-
-            with RayEngine(execution.address, execution.autoscale) as opened:
-                yield opened
+        case "local" | "processes" | "ray" as name:
+            with opened(name, execution) as found:
+                yield found
         case given:
             yield given

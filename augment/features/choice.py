@@ -1,23 +1,31 @@
-"""The extractors that there are, by name."""
+"""The extractors that there are: what is known of each, and each loaded."""
 
 from __future__ import annotations
 
-from typing import Literal, assert_never, get_args
+from typing import Literal, get_args
 
-from augment.features.protocol import Extractor
+from augment.features.asked import Asked
+from augment.features.protocol import Extractor, ExtractorInfo
+from augment.storage import Options
 
 ExtractorName = Literal["efficientnet_lite0", "random"]
 EXTRACTORS: tuple[ExtractorName, ...] = get_args(ExtractorName)
+"""Those that need neither a file nor images to be fit on."""
 
 
-def build(name: ExtractorName, device: str = "cpu") -> Extractor:
-    """An extractor, loaded. device: as torch names it.
+def build(
+    asked: Asked | ExtractorName, device: str = "cpu", options: Options | None = None
+) -> Extractor:
+    """An extractor, loaded. device: as torch names it. options: of the stores that its files may
+    lie in.
 
     Raises:
-        RequestError: a library that it needs is not installed.
+        RequestError: a library that it needs is not installed, or the policy does not allow the
+            place of its files.
         CheckpointError, StorageError: its weights are not those that they must be.
     """
-    match name:
+    one = asked if isinstance(asked, Asked) else Asked(asked)
+    match one.kind:
         case "efficientnet_lite0":
             from augment.features.efficientnet import EfficientNetLite0
 
@@ -27,4 +35,24 @@ def build(name: ExtractorName, device: str = "cpu") -> Extractor:
 
             return RandomNetwork(device)
         case _:
-            assert_never(name)
+            raise NotImplementedError(one.kind)
+
+
+def describe(asked: Asked | ExtractorName, options: Options | None = None) -> ExtractorInfo:
+    """What decides the numbers of an extractor; loads no network where that can be known without.
+
+    Raises:
+        RequestError, CheckpointError, StorageError: as `build`.
+    """
+    one = asked if isinstance(asked, Asked) else Asked(asked)
+    match one.kind:
+        case "efficientnet_lite0":
+            from augment.features.efficientnet import INFO
+
+            return INFO
+        case "random":
+            from augment.features.random_network import info
+
+            return info()
+        case _:
+            return build(one, "cpu", options).info

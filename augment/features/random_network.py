@@ -55,6 +55,13 @@ def weights() -> list[np.ndarray]:
     return found
 
 
+def info() -> ExtractorInfo:
+    """What decides the numbers."""
+    told = hashlib.sha256(b"".join(numbers.tobytes() for numbers in drawn())).hexdigest()
+    resize = BICUBIC.format(side=SIDE) + ", to [-1, 1]"
+    return ExtractorInfo(NAME, 1, 2 * sum(WIDTHS[1:]), told, resize)
+
+
 class RandomNetwork:
     """See the module. device: as torch names it."""
 
@@ -63,10 +70,7 @@ class RandomNetwork:
         RequestError: torch is not installed.
         """
         torch = library("torch", NAME, "torch")
-        told = hashlib.sha256(b"".join(numbers.tobytes() for numbers in drawn())).hexdigest()
-        self.info = ExtractorInfo(
-            NAME, 1, 2 * sum(WIDTHS[1:]), told, BICUBIC.format(side=SIDE) + ", to [-1, 1]"
-        )
+        self.info = info()
         self._device = device
         self._layers = [torch.from_numpy(w).to(device) for w in weights()]
 

@@ -27,6 +27,16 @@ def node_cache(env: Mapping[str, str] | None = None) -> Cache:
     return Cache(folder, policy.rules.cache.max_bytes, f"`cache` in {policy.path}")
 
 
+def features_folder(env: Mapping[str, str] | None = None) -> str:
+    """Where this machine keeps features of data sets that lie where nothing may be written. Nobody
+    bounds it; what is in it can be made again, so it may be removed at any time.
+
+    Raises:
+        SpecError: the policy cannot be read. CheckpointError: the user has no home.
+    """
+    return str(node_cache(env).folder / "features")
+
+
 def loading_folder(env: Mapping[str, str] | None = None) -> AbstractContextManager[PrivateFolder]:
     """A folder of this process alone, beside the cache, so that the cache's files need no copy
     there; in the system's temporary folder for a user who has no cache.

@@ -4,6 +4,7 @@
 |---|---|
 | `engine` | the seam: a task builds a worker, a worker turns one unit into one result |
 | `choice`, `cores` | which engine `auto` means; how many CPUs this process may use |
+| `opening` | an engine by its name, for as long as it is used |
 | `process_engine`, `child` | in processes of this machine, each seen from its driver |
 | `serving` | what runs in such a process |
 | `local_engine`, `apart` | in this process; a unit that had better not be built here, in another |
