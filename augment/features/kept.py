@@ -29,6 +29,10 @@ from augment.storage import Folder
 
 FOLDER = "_features"
 """Beside a table. Readers of tables take no folder for data whose name begins so."""
+TOLD = "extractor.json"
+"""What a folder of features is of, for people."""
+TRIES = "tries"
+"""Beside them: marks of tries to extract that have not ended."""
 FORMAT = "augment-features/1"
 ENDING = ".safetensors"
 _DTYPES = ("F32", "I64", "U8")

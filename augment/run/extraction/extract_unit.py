@@ -22,14 +22,12 @@ from augment.audit.table import DataSet, Shard, image_bytes, open_shard
 from augment.errors import RequestError, SampleError, UnitFailed
 from augment.features import Extractor, ExtractorInfo, build
 from augment.features.asked import Asked
-from augment.features.kept import Bytes, Kept, Lost, Shelf, shard_name
+from augment.features.kept import TRIES, Bytes, Kept, Lost, Shelf, shard_name
 from augment.run.engines.ending import Ending
 from augment.run.engines.suspects import Stage, Trail, Watch
 from augment.spec.models import Errors
 from augment.write import Attempt, Work
 
-TRIES = "tries"
-"""Below a shelf: marks of tries that have not ended."""
 _COLUMNS = ("sample_id", "image", "width", "height")
 _READ = 64  # rows whose coded images are held at once
 _BATCH = 32  # images that are decoded at once

@@ -18,7 +18,7 @@ from augment.audit.table import DataSet
 from augment.errors import CheckpointError, StorageError
 from augment.features import ExtractorInfo
 from augment.features.asked import refuse_forbidden
-from augment.features.kept import FOLDER, Shelf, folder_of
+from augment.features.kept import FOLDER, TOLD, Shelf, folder_of
 from augment.places import place_of
 from augment.storage import Folder, Options
 from augment.storage.node_cache import features_folder
@@ -26,8 +26,6 @@ from augment.storage.private_folder import private_folder
 
 NOWHERE = "none"
 """As `cache`: features are kept as long as their reader, and no longer."""
-TOLD = "extractor.json"
-"""What a folder of features is of, for people."""
 _README = b"""Features that `augment` has extracted from the images of a data set: a folder for each
 extractor, described by its extractor.json, a .safetensors file in it for each shard. They can be
 made again, so all of this may be removed; `augment clean` removes what no version needs.

@@ -1,7 +1,8 @@
 """`augment clean OUTPUT`: removes what no version of a data set and no unfinished job needs.
 
-Orphans of `data/`, half-written files, marks and leases of the dead, and the work records of
-jobs that are committed for long enough and whose provenance is complete. Whatever any
+Orphans of `data/`, features of shards that are gone, half-written files, marks and leases of the
+dead, and the work records of jobs that are committed for long enough and whose provenance is
+complete. Whatever any
 version names stays, and so does everything of a job that is not committed but its litter. A
 dry run, unless it is told otherwise; stopped anywhere, it has removed some of what it would.
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from augment.errors import RequestError, StorageError
 from augment.run.upkeep.attempts import Attempts
+from augment.run.upkeep.features import stale_features
 from augment.run.upkeep.generations import CLEANED
 from augment.run.upkeep.kept import job_ids
 from augment.run.upkeep.litter import (
@@ -122,6 +124,7 @@ class _Found:
         named = named_files(self._folder)
         out = [*self._orphans(data, named | {p for some in recorded.values() for p in some})]
         out += temporaries(files, self._now)
+        out += stale_features(files, named, self._now)
         for job in self._jobs:
             own = [f for f in files if f.path.startswith(f"_work/{job}/")]
             out += self._of_job(job, own, recorded[job], named)

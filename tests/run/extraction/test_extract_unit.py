@@ -13,8 +13,8 @@ import pytest
 from augment.audit.table import DataSet
 from augment.errors import RequestError
 from augment.features import describe
-from augment.features.kept import Bytes, Shelf, shard_name
-from augment.run.extraction.extract_unit import TRIES, ExtractTask, known_by, unit_text
+from augment.features.kept import TRIES, Bytes, Shelf, shard_name
+from augment.run.extraction.extract_unit import ExtractTask, known_by, unit_text
 from augment.storage import Folder
 from augment.write import Work
 from tests.audit.conftest import png

@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 
 from augment.api import load_spec, open_dataset, run, status
+from augment.audit.table import open_data_set
 from augment.errors import RequestError
+from augment.features import read_all
+from augment.features.kept import folder_of
 from augment.run import LocalEngine
+from augment.run.extraction.extracting import extract
 from augment.run.upkeep.clean import clean
 from augment.run.upkeep.litter import Cleaning
 from augment.run.upkeep.retry import retry
@@ -117,6 +121,31 @@ def test_a_dry_run_removes_nothing_and_yes_removes_exactly_that(root: Path) -> N
     assert files(out) == {p: h for p, h in before.items() if p not in paths(dry)}
     assert versions(out) == seen
     assert clean(str(out), yes=True).litter == ()
+
+
+def test_features_of_shards_that_no_version_names_go(root: Path) -> None:
+    out = root / "out"
+    with extract(open_data_set(str(out), 1), read_all(["random"]), LocalEngine()) as found:
+        folder = f"_features/{folder_of(found.infos[0])}"
+    kept = set(files(out))
+    planted = {
+        plant(out, f"{folder}/{'0' * 32}.safetensors", age_s=1.0),
+        plant(out, f"_features/{'a' * 32}/{'0' * 32}.safetensors"),
+        plant(out, f"_features/{'a' * 32}/extractor.json"),
+        plant(out, f"_features/tries/units/{'0' * 32}.try-1"),
+    }
+    left = {
+        plant(out, f"_features/tries/units/{'1' * 32}.try-1", age_s=1.0),
+        plant(out, f"{folder}/notes.txt"),
+        plant(out, "_features/notes.txt"),
+    }
+    of_features = {one for one in paths(clean(str(out))) if one.startswith("_features/")}
+    assert of_features == planted
+    clean(str(out), yes=True)
+    assert files(out).keys() & (planted | left) == left
+    assert {one for one in kept if one.startswith("_features/")} <= files(out).keys()
+    with extract(open_data_set(str(out)), read_all(["random"]), LocalEngine()) as found:
+        assert found.made == {"random": 1}  # the shard that a retry added
 
 
 def test_a_half_done_job_beside_is_kept_and_goes_on(root: Path) -> None:
