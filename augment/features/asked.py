@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -70,6 +70,8 @@ class Asked:
     std: Colour | None = None
     input: str | None = None
     output: str | None = None
+    fitted: bytes | None = field(default=None, repr=False)
+    """Of `task`: its weights, once they were fit on a data set; no text says this."""
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, assert_never, get_args
 
 from augment.features.asked import Asked
 from augment.features.protocol import Extractor, ExtractorInfo
@@ -23,6 +23,7 @@ def build(
         RequestError: a library that it needs is not installed, or the policy does not allow the
             place of its files.
         CheckpointError, StorageError: its weights are not those that they must be.
+        ValueError: `task` without weights, which are fit on a data set (`task.fit`).
     """
     one = asked if isinstance(asked, Asked) else Asked(asked)
     match one.kind:
@@ -34,8 +35,28 @@ def build(
             from augment.features.random_network import RandomNetwork
 
             return RandomNetwork(device)
+        case "task":
+            from augment.features.task import TaskNetwork
+
+            return TaskNetwork(one, device, options)
+        case "inception":
+            from augment.features.inception import Inception
+
+            return Inception(one, device, options)
+        case "dinov2" | "clip":
+            from augment.features.transformers_folder import FolderNetwork
+
+            return FolderNetwork(one, device, options)
+        case "torchvision" | "timm":
+            from augment.features.named_networks import NamedNetwork
+
+            return NamedNetwork(one, device, options)
+        case "onnx":
+            from augment.features.onnx_session import OnnxExtractor
+
+            return OnnxExtractor(one, device, options)
         case _:
-            raise NotImplementedError(one.kind)
+            assert_never(one.kind)
 
 
 def describe(asked: Asked | ExtractorName, options: Options | None = None) -> ExtractorInfo:

@@ -9,7 +9,7 @@ from augment.errors import RequestError
 
 
 def library(name: str, extractor: str, extra: str = "features") -> Any:
-    """The module of that name.
+    """The module of that name, dotted where it lies in a package.
 
     Raises:
         RequestError: it is not installed; says with which extra it would be.
@@ -17,9 +17,10 @@ def library(name: str, extractor: str, extra: str = "features") -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != name:
+        package = name.partition(".")[0]
+        if error.name != package:
             raise
         raise RequestError(
-            f"extractor {extractor}: needs {name}, which is not installed; install "
+            f"extractor {extractor}: needs {package}, which is not installed; install "
             f"augment-vision[{extra}], or choose another extractor"
         ) from error

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import onnx
 from onnx import helper
 
+from augment.checkpoints.onnx_graph import read_graph
 from augment.checkpoints.sniff import sniff
 from augment.errors import CheckpointError
-from augment.generators.families.onnx.graph import read_graph
 from augment.generators.families.onnx.roles import roles_of
 from augment.spec.generators import OnnxGenerator
 from tests.generators import onnx_graphs

@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
+from augment.checkpoints.onnx_graph import read_graph
 from augment.errors import CheckpointError, RequestError
 from augment.generators import GeneratorHost, Placement, SampleRequest, describe, load_host
-from augment.generators.families.onnx.graph import read_graph
 from augment.generators.families.onnx.host import OnnxHost, _threads, latents
 from augment.generators.families.onnx.roles import roles_of
 from augment.seeds import stream

@@ -1,7 +1,7 @@
 """onnx: a graph in the ONNX format as a generator; checks, loading, sampling.
 
 The folder holds `model.onnx` and `generator.json`. The graph is read inertly and judged
-(`graph`) before the runtime sees a byte of it. onnxruntime (the extra `onnx`) is
+(`checkpoints.onnx_graph`) before the runtime sees a byte of it. onnxruntime (the extra `onnx`) is
 imported inside functions. Knows nothing of what the graph computes.
 
 Letters: B rows of a batch, Z latent, C channels, H height, W width.
@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from augment.checkpoints.onnx_graph import read_graph
 from augment.errors import CheckpointError, NotInstalled, RequestError
 from augment.generators.checkpoint import MODEL, Config, read_model
-from augment.generators.families.onnx.graph import read_graph
 from augment.generators.families.onnx.roles import MAX_SIDE, ImageRole, Roles, roles_of
 from augment.generators.hosting import filled, generated
 from augment.generators.labels import class_indexes

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from augment.checkpoints.onnx_graph import Graph, Value
 from augment.errors import CheckpointError
-from augment.generators.families.onnx.graph import Graph, Value
 from augment.spec.generators import OnnxGenerator
 from augment.spec.problems import nearest, one_of
 

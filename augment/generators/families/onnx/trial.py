@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from augment.checkpoints.onnx_graph import Graph, read_graph
 from augment.errors import CheckpointError
-from augment.generators.families.onnx.graph import Graph, read_graph
 from augment.generators.families.onnx.host import feeds, run, session_of
 from augment.generators.families.onnx.roles import MAX_SIDE, Roles, roles_of
 from augment.generators.foreign import Conversion, Foreign

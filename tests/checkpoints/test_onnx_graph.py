@@ -13,8 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from augment.errors import CheckpointError
-from augment.generators.families.onnx.graph import (
+from augment.checkpoints.onnx_graph import (
     DOMAINS,
     FIELDS,
     MAX_DEPTH,
@@ -22,6 +21,7 @@ from augment.generators.families.onnx.graph import (
     RANDOM,
     read_graph,
 )
+from augment.errors import CheckpointError
 from tests.generators.onnx_graphs import by_index, by_onehot, plain, translating
 
 
