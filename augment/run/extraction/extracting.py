@@ -21,11 +21,13 @@ from augment.audit.table import DataSet, Shard
 from augment.errors import StorageError
 from augment.features import Extractor, ExtractorInfo, build, describe
 from augment.features.asked import Asked
-from augment.features.kept import Bytes, Kept, path_of
+from augment.features.kept import Bytes, Kept, Shelf, path_of
+from augment.features.task_fit import NotFit
 from augment.run.engines.choice import automatic
 from augment.run.engines.engine import Engine, Resources
 from augment.run.engines.opening import opened
 from augment.run.extraction.extract_unit import ExtractTask, known_by, unit_text
+from augment.run.extraction.fitting import task_weights
 from augment.run.extraction.shelving import shelf_for, tell
 from augment.run.progress import Reporter, Silent
 from augment.spec.execution import EngineName, Execution
@@ -59,12 +61,18 @@ class Extraction:
     an extractor that was asked for. made: name -> shards whose features were made by this run.
     """
 
-    def __init__(self, task: ExtractTask, shards: Sequence[Shard], held: contextlib.ExitStack):
+    def __init__(
+        self,
+        task: ExtractTask,
+        shards: Sequence[Shard],
+        held: contextlib.ExitStack,
+        not_computed: Mapping[str, str],
+    ) -> None:
         self._task, self._held = task, held
         self._shards = {shard.path: shard for shard in shards}
         self._known: dict[str, Bytes] = {}
         self.infos = task.infos
-        self.not_computed: Mapping[str, str] = MappingProxyType({})
+        self.not_computed = MappingProxyType(dict(not_computed))
         self.made = {info.name: 0 for info in task.infos}
 
     def __enter__(self) -> Extraction:
@@ -154,19 +162,36 @@ def extract(data: DataSet, asked: Sequence[Asked], engine: Engine, how: How = _U
     reporter = how.reporter or Silent()
     with contextlib.ExitStack() as held:
         shelf = shelf_for(data, how.cache, data.folder.options, held)
-        infos = tuple(describe(one, data.folder.options) for one in asked)
+        fitted, not_computed = _fitted(data, asked, shelf, how)
+        infos = tuple(describe(one, data.folder.options) for one in fitted)
         tell(shelf, infos)
         task = ExtractTask(
-            replace(data, shards=()), tuple(asked), infos, shelf, uuid.uuid4().hex,
+            replace(data, shards=()), fitted, infos, shelf, uuid.uuid4().hex,
             image_s=how.image_timeout_s,
         )  # fmt: skip
-        found = Extraction(task, data.shards, held.pop_all())
+        found = Extraction(task, data.shards, held.pop_all(), not_computed)
     try:
         found._make(engine, how.workers, reporter)
     except BaseException:
         found.__exit__()
         raise
     return found
+
+
+def _fitted(
+    data: DataSet, asked: Sequence[Asked], shelf: Shelf, how: How
+) -> tuple[tuple[Asked, ...], dict[str, str]]:
+    """(the extractors with what had to be fit, name -> why one could not be)."""
+    found, reasons = [], {}
+    for one in asked:
+        if one.kind == "task" and one.place is None:
+            weights = task_weights(data, shelf, how.image_timeout_s, how.reporter or Silent())
+            if isinstance(weights, NotFit):
+                reasons[one.name] = weights.reason
+                continue
+            one = replace(one, fitted=weights)
+        found.append(one)
+    return tuple(found), reasons
 
 
 @contextlib.contextmanager
