@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
@@ -154,7 +154,7 @@ def packed(kept: Kept, info: ExtractorInfo, shard: Bytes) -> bytes:
         "ids": np.frombuffer(b"".join(ids), np.uint8),
         "lost": np.frombuffer(json.dumps([astuple(one) for one in kept.lost]).encode(), np.uint8),
     }
-    data: bytes = save(tensors, {**_facts(info, shard), "numbers": _hash(tensors.values())})
+    data: bytes = save(tensors, metadata_of(tensors, info, shard))
     return data
 
 
@@ -165,29 +165,29 @@ def unpacked(data: bytes, info: ExtractorInfo, shard: Bytes) -> Kept | None:
         if set(found) != set(_NAMES):
             return None
         tensors = {name: found[name] for name in _NAMES}
-        expected = {**_facts(info, shard), "numbers": _hash(tensors.values())}
-        return _kept(tensors, info) if found.metadata == expected else None
+        fits = found.metadata == metadata_of(tensors, info, shard)
+        return _kept(tensors, info) if fits else None
     except (CheckpointError, ValueError, TypeError, RecursionError):
         return None
 
 
-def _facts(info: ExtractorInfo, shard: Bytes) -> dict[str, str]:
+def metadata_of(
+    tensors: Mapping[str, np.ndarray], info: ExtractorInfo, shard: Bytes
+) -> dict[str, str]:
+    """What the file says of itself: what it is of, and a hash of its numbers."""
+    state = xxhash.xxh3_128()
+    for name in _NAMES:
+        array = tensors.get(name, np.empty(0))
+        state.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        state.update(np.ascontiguousarray(array).data)
     return {
         "format": FORMAT,
         "extractor": info.digest,
         "name": info.name,
         "shard": shard.path.encode(errors="backslashreplace").decode(),
         "known_by": shard.known_by,
+        "numbers": state.hexdigest(),
     }
-
-
-def _hash(tensors: Iterable[np.ndarray]) -> str:
-    """Of all numbers, in the order of `_NAMES`."""
-    state = xxhash.xxh3_128()
-    for array in tensors:
-        state.update(str(array.shape).encode())
-        state.update(np.ascontiguousarray(array).data)
-    return state.hexdigest()
 
 
 def _kept(tensors: dict[str, np.ndarray], info: ExtractorInfo) -> Kept | None:

@@ -7,19 +7,18 @@ embedding (Radford et al., ICML 2021; as in Jayasumana et al., "Rethinking FID",
 are prepared as the folder's own `preprocessor_config.json` says, by Pillow, equal bit for bit to
 transformers' Pillow backend.
 
-The folder is judged file by file, copied aside and loaded by classes that are chosen here; nothing
-in it is run, and no hub is asked. Shape letters: N images, D dimensions, S side in px.
+The folder is judged file by file, copied aside and loaded by classes that are chosen here, with a
+configuration that holds what is known alone; nothing in it is run, and no hub is asked.
+
+Shape letters: N images, D dimensions, S side in px.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,19 +27,24 @@ import numpy as np
 from augment.checkpoints.folders import FolderScan
 from augment.checkpoints.safetensors_file import read_safetensors
 from augment.errors import AugmentError, CheckpointError
-from augment.features.asked import MOST_SIDE, Asked, Colour
+from augment.features.asked import Asked
 from augment.features.batches import in_batches
 from augment.features.files import put_aside
 from augment.features.libraries import library
 from augment.features.protocol import ExtractorInfo
-from augment.features.resizing import BICUBIC, CROPPED, cropped, resized
+from augment.features.transformers_settings import (
+    CONFIG,
+    SETTINGS,
+    architecture,
+    preparation,
+    read_settings,
+)
 from augment.seeds import digest
 from augment.storage import Options
 
 if TYPE_CHECKING:
     import torch
 
-_SETTINGS = "preprocessor_config.json"
 _CLASSES = {
     "dinov2": {"dinov2": "Dinov2Model", "dinov2_with_registers": "Dinov2WithRegistersModel"},
     "clip": {
@@ -51,40 +55,6 @@ _CLASSES = {
 """Extractor -> `model_type` of a config.json -> the class that is loaded."""
 _BESIDE = 1 << 24
 """Numbers of positions and the like that a network computes, and its weights do not hold."""
-_BICUBIC = 3
-"""Pillow's number of it."""
-_IMAGENET: tuple[Colour, Colour] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_OF_CLIP: tuple[Colour, Colour] = (
-    (0.48145466, 0.4578275, 0.40821073),
-    (0.26862954, 0.26130258, 0.27577711),
-)
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """How an image becomes the network's input. shorter: px of its shorter side; None: the whole
-    image becomes the square. side: px of the square. mean, std: of values in [0, 1]."""
-
-    shorter: int | None
-    side: int
-    mean: Colour
-    std: Colour
-
-    def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """(N, 3, S, S) float32."""
-        if self.shorter is None:
-            batch = resized(images, self.side)
-        else:
-            batch = cropped(images, self.shorter, self.side)
-        # the steps and precisions of transformers' Pillow backend: product, then difference
-        scaled = (batch.astype(np.float64) * (1 / 255)).astype(np.float32)
-        normal = (scaled - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(normal.transpose(0, 3, 1, 2))
-
-    def __str__(self) -> str:
-        text = BICUBIC if self.shorter is None else CROPPED
-        size = text.format(side=self.side, shorter=self.shorter)
-        return f"{size}, x / 255, mean {list(self.mean)}, std {list(self.std)}"
 
 
 class FolderNetwork:
@@ -96,7 +66,7 @@ class FolderNetwork:
         CheckpointError: the folder is of another network, holds what is refused, or is damaged.
         StorageError: it cannot be read.
         """
-        transformers = library("transformers", asked.name, "diffusers")
+        transformers = library("transformers", asked.name)
         os.environ["HF_HUB_OFFLINE"] = "1"  # a second lock beside local_files_only
         with put_aside(asked, options) as (folder, scan):
             self._prepared = preparation(asked, scan)
@@ -126,76 +96,11 @@ class FolderNetwork:
             return vectors.float().cpu().numpy()
 
 
-# ---- what the folder says ----------------------------------------------------------------
-
-
-def preparation(asked: Asked, scan: FolderScan) -> Preparation:
-    """How the folder's own settings prepare an image; those of the published models where it has
-    none.
-
-    Raises:
-        CheckpointError: they ask for something else than a resize, a middle and a normalization.
-    """
-    shorter, mean_std = (256, _IMAGENET) if asked.kind == "dinov2" else (224, _OF_CLIP)
-    file = scan.needed.get(_SETTINGS)
-    said: Mapping[str, Any] = {} if file is None else json.loads(file.path.read_bytes())
-    place = f"extractor {asked.name}: {_SETTINGS}"
-    for key, wanted in (("do_resize", True), ("do_normalize", True), ("do_rescale", True),
-                        ("resample", _BICUBIC), ("rescale_factor", 1 / 255)):  # fmt: skip
-        if said.get(key, wanted) != wanted:
-            raise CheckpointError(
-                f"{place}: {key}: got {said[key]!r:.40}; expected {wanted}: images are prepared as "
-                "the published models have it, take the folder of one"
-            )
-    size = said.get("size", {"shortest_edge": shorter})
-    crop = said.get("crop_size", 224) if said.get("do_center_crop", True) else None
-    mean = _colour(place, "image_mean", said.get("image_mean", mean_std[0]))
-    std = _colour(place, "image_std", said.get("image_std", mean_std[1]))
-    if isinstance(size, Mapping) and "height" in size:
-        side = _side(place, "size", size)
-        if crop not in (None, side) and _side(place, "crop_size", crop) != side:
-            raise CheckpointError(f"{place}: crop_size: got {crop!r:.40}; expected that of size")
-        return Preparation(None, side, mean, std)
-    shorter = _side(place, "size", size)
-    side = shorter if crop is None else _side(place, "crop_size", crop)
-    if side > shorter or crop is None:
-        raise CheckpointError(
-            f"{place}: crop_size: got {crop!r:.40}; expected a square of at most {shorter} px, the "
-            "shorter side"
-        )
-    return Preparation(shorter, side, mean, std)
-
-
-def _side(place: str, key: str, said: object) -> int:
-    """px of a square, or of the shorter side, in either of the forms that there are."""
-    values = list(said.values()) if isinstance(said, Mapping) else [said]
-    side = values[0] if values and all(value == values[0] for value in values) else None
-    if isinstance(side, bool) or not isinstance(side, int) or not 0 < side <= MOST_SIDE:
-        raise CheckpointError(
-            f"{place}: {key}: got {said!r:.80}; expected one number of px, at most {MOST_SIDE}"
-        )
-    return side
-
-
-def _colour(place: str, key: str, said: object) -> Colour:
-    numbers = (
-        [v for v in said if isinstance(v, float | int)] if isinstance(said, list | tuple) else []
-    )
-    if (
-        len(numbers) != 3
-        or not np.isfinite(numbers).all()
-        or (key == "image_std" and min(numbers) <= 0)
-    ):
-        raise CheckpointError(f"{place}: {key}: got {said!r:.80}; expected three finite numbers")
-    red, green, blue = map(float, numbers)
-    return red, green, blue
-
-
 def _hashes(scan: FolderScan) -> str:
     """Over names and hashes of all files that decide the numbers."""
     found = {}
     for inside, file in scan.needed.items():
-        if file.path.suffix == ".safetensors" or inside in ("config.json", _SETTINGS):
+        if file.path.suffix == ".safetensors" or inside in (CONFIG, SETTINGS):
             with open(file.path, "rb") as opened:
                 found[inside] = hashlib.file_digest(opened, "sha256").hexdigest()
     return digest(found)
@@ -206,26 +111,23 @@ def _hashes(scan: FolderScan) -> str:
 
 def _network(transformers: Any, asked: Asked, folder: Path, scan: FolderScan) -> Any:
     place = f"extractor {asked.name}: {folder.name}"
-    config = scan.needed.get("config.json")
-    settings = {} if config is None else json.loads(config.path.read_bytes())
-    named = settings.get("model_type")
-    classes = _CLASSES[asked.kind]
-    if named not in classes:
+    said = read_settings(asked, scan, CONFIG)
+    named, classes = said.get("model_type"), _CLASSES[asked.kind]
+    if not isinstance(named, str) or named not in classes:
         raise CheckpointError(
-            f"{place}: config.json: model_type: got {named!r:.80}; expected one of "
+            f"{place}: {CONFIG}: model_type: got {named!r:.80}; expected one of "
             f"{', '.join(classes)}: give the folder that save_pretrained of such a model wrote"
         )
     made = getattr(transformers, classes[named])
     weights = [file.path for file in scan.needed.values() if file.path.suffix == ".safetensors"]
-    given: dict[str, Any] = {"local_files_only": True}
-    if named == "clip" and "projection_dim" in settings:
-        given["projection_dim"] = settings["projection_dim"]  # of both towers; its own says less
     try:
-        _refuse_larger(place, made, folder, given, weights)
+        config = made.config_class(**architecture(asked, said))
+        _refuse_larger(place, made, config, weights)
         with _quiet(transformers):
-            network, said = made.from_pretrained(
-                str(folder), use_safetensors=True, output_loading_info=True, **given
-            )
+            network, loaded = made.from_pretrained(
+                str(folder), config=config, local_files_only=True, use_safetensors=True,
+                output_loading_info=True,
+            )  # fmt: skip
     except AugmentError:
         raise
     except Exception as error:  # whatever a library says of somebody's files
@@ -235,9 +137,9 @@ def _network(transformers: Any, asked: Asked, folder: Path, scan: FolderScan) ->
             "model as its own save_pretrained writes it: save it again, or fetch it again"
         ) from error
     for key in ("missing_keys", "mismatched_keys", "error_msgs"):
-        if odd := sorted(map(str, said.get(key) or ())):
+        if odd := sorted(map(str, loaded.get(key) or ())):
             raise CheckpointError(
-                f"{place}: its weights are not those of its config.json ({len(odd)} "
+                f"{place}: its weights are not those of its {CONFIG} ({len(odd)} "
                 f"{key.replace('_', ' ')}, the first {odd[0]:.100}); fetch both again"
             )
     return network.float().eval().requires_grad_(False)
@@ -246,32 +148,29 @@ def _network(transformers: Any, asked: Asked, folder: Path, scan: FolderScan) ->
 @contextlib.contextmanager
 def _quiet(transformers: Any) -> Iterator[None]:
     """The library warns of CLIP's text tower, which is left out, and draws a progress bar."""
-    before, drawn = (
-        transformers.logging.get_verbosity(),
-        transformers.logging.is_progress_bar_enabled(),
-    )
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    log = transformers.logging
+    before, drawn = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
     try:
         yield
     finally:
-        transformers.logging.set_verbosity(before)
+        log.set_verbosity(before)
         if drawn:
-            transformers.logging.enable_progress_bar()
+            log.enable_progress_bar()
 
 
-def _refuse_larger(
-    place: str, made: Any, folder: Path, given: Mapping[str, Any], weights: Sequence[Path]
-) -> None:
+def _refuse_larger(place: str, made: Any, config: Any, weights: Sequence[Path]) -> None:
     """A network of its settings is as large as its weights: settings alone may ask for a million
     times the file."""
-    torch = importlib.import_module("torch")
+    import torch
+
     with torch.device("meta"):
-        network = made(made.config_class.from_pretrained(str(folder), **given))
+        network = made(config)
     asked = sum(tensor.numel() for tensor in (*network.parameters(), *network.buffers()))
     held = sum(read_safetensors(path).elements for path in weights)
     if asked > held + held // 4 + _BESIDE:
         raise CheckpointError(
-            f"{place}: its config.json is of a network of {asked} numbers, and its weights hold "
+            f"{place}: its {CONFIG} is of a network of {asked} numbers, and its weights hold "
             f"{held}; expected those of one network; fetch both again"
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save
 
-from augment.features.kept import Bytes, Kept, Lost, Shelf, packed, path_of, unpacked
+from augment.features.kept import Bytes, Kept, Lost, Shelf, metadata_of, packed, path_of, unpacked
 from augment.features.protocol import ExtractorInfo
 from augment.storage import Folder
 
@@ -144,24 +144,11 @@ def test_a_file_made_by_hand_with_a_right_hash_is_looked_at_too(
     change: Change, tmp_path: Path
 ) -> None:
     """Its hash is no secret: whoever can write here can make one."""
-    import xxhash
-
     (tmp_path / "f").write_bytes(packed(some(), INFO, SHARD))
     tensors = load_file(tmp_path / "f")
-    metadata = {
-        "format": "augment-features/1",
-        "extractor": INFO.digest,
-        "name": "x",
-        "shard": SHARD.path,
-        "known_by": SHARD.known_by,
-    }
 
     def forged() -> bytes:
-        state = xxhash.xxh3_128()
-        for name in ("rows", "features", "ends", "ids", "lost"):
-            state.update(str(tensors[name].shape).encode())
-            state.update(np.ascontiguousarray(tensors[name]).data)
-        found: bytes = save(tensors, {**metadata, "numbers": state.hexdigest()})
+        found: bytes = save(tensors, metadata_of(tensors, INFO, SHARD))
         return found
 
     assert unpacked(forged(), INFO, SHARD) is not None

@@ -122,6 +122,41 @@ def test_settings_of_a_larger_network_are_refused(tmp_path: Path) -> None:
         build(read_asked(f"dinov2={folder}"))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("hidden_size", 1 << 20, "hidden_size: got 1048576; expected a whole number up to 16384"),
+        ("num_hidden_layers", -1, "num_hidden_layers: got -1; expected a whole number up to 256"),
+        ("mlp_ratio", True, "mlp_ratio: got True; expected a whole number"),
+        ("layer_norm_eps", "x", "layer_norm_eps: got 'x'; expected a finite number"),
+        ("qkv_bias", 1, "qkv_bias: got 1; expected true or false"),
+        ("hidden_act", "os.system", "hidden_act: got 'os.system'; expected one of gelu"),
+        ("num_channels", 4, "num_channels: got 4; expected 3"),
+        ("model_type", ["dinov2"], r"model_type: got \['dinov2'\]; expected one of dinov2"),
+    ],
+)
+def test_values_that_no_such_network_has_are_refused(
+    tmp_path: Path, key: str, value: Any, text: str
+) -> None:
+    folder = write_dinov2(tmp_path / "m")
+    changed(folder, **{key: value})
+    with pytest.raises(CheckpointError, match=text):
+        build(read_asked(f"dinov2={folder}"))
+
+
+def test_what_is_not_known_reaches_nobody(tmp_path: Path) -> None:
+    folder = write_dinov2(tmp_path / "m")
+    first = build(read_asked(f"dinov2={folder}"))(photos())
+    changed(
+        folder,
+        quantization_config={"quant_method": "none_that_there_is"},
+        _attn_implementation="somebody/kernels",
+        attn_implementation="somebody/kernels",
+        output_attentions=True,
+    )
+    np.testing.assert_array_equal(build(read_asked(f"dinov2={folder}"))(photos()), first)
+
+
 def test_weights_that_lack_a_tensor_are_refused(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
