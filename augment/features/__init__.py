@@ -5,11 +5,15 @@
 | `protocol` | what every extractor is |
 | `asked` | how an extractor is named: one closed grammar |
 | `choice` | the extractors that there are, each described and loaded |
-| `efficientnet` | EfficientNet-Lite0 with ImageNet's weights, from a package on the index |
-| `random_network` | a seeded network that nobody trained: of no domain |
+| `efficientnet`, `random_network` | two that need no file of the user's |
+| `task`, `task_fit` | a small classifier of the user's own classes; how it is fit |
+| `inception` | torch-fidelity's network, for FID |
+| `transformers_folder`, `transformers_settings` | DINOv2 and CLIP; what their folders may say |
+| `named_networks` | any classifier of torchvision or timm |
+| `onnx_session` | a graph run by onnxruntime |
+| `files` | files of the user's: found, fetched, hashed, read as data |
 | `kept` | features of a shard as one file, checked when it is read |
-| `resizing` | images of any size -> one size |
-| `libraries` | an error that names the extra where a library is missing |
+| `resizing`, `batches`, `arithmetic`, `libraries` | what several call |
 
 torch is imported inside functions. Knows no table, no split and no measure.
 """

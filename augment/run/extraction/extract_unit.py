@@ -8,7 +8,6 @@ tries' marks are removed once the unit's files are whole.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from augment import codec
 from augment.audit.table import DataSet, Shard, image_bytes, open_shard
 from augment.errors import RequestError, SampleError, UnitFailed
 from augment.features import Extractor, ExtractorInfo, build
+from augment.features.arithmetic import plain_sums
 from augment.features.asked import Asked
 from augment.features.kept import TRIES, Bytes, Kept, Lost, Shelf, shard_name
 from augment.run.engines.ending import Ending
@@ -114,7 +114,7 @@ class ExtractWorker:
         found = [_Gathered(self._loaded(at)) for at in lacking]
         trail.at("read")
         rows = 0
-        with _single_threaded(self._task.device):
+        with plain_sums(self._task.device):
             for batch in self._decoded(shard, trail):
                 rows += len(batch.rows) + len(batch.lost)
                 trail.at("make")
@@ -278,17 +278,3 @@ def _text(said: object) -> str:
 
 def _name(path: str) -> str:
     return shard_name(path).partition(".")[0]
-
-
-@contextlib.contextmanager
-def _single_threaded(device: str) -> Iterator[None]:
-    """On a CPU one thread computes, whatever the engine: sums are taken in the same order."""
-    import torch
-
-    before = torch.get_num_threads()
-    if device == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
