@@ -38,6 +38,16 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(Folder(str(tmp_path / "_features")))
 
 
+def test_they_come_back_from_a_store(tmp_path: Path) -> None:
+    store = Shelf(Folder(f"memory://kept{tmp_path}/_features"))
+    store.put(INFO, SHARD, some())
+    assert same(store.get(INFO, SHARD), some())
+    assert store.names(INFO) == {path_of(INFO, SHARD.path)}
+    store.folder.replace(path_of(INFO, SHARD.path), b"damaged")
+    store.put(INFO, SHARD, some(2))
+    assert same(store.get(INFO, SHARD), some(2))
+
+
 @pytest.mark.parametrize("n", [0, 1, 4])
 def test_they_come_back(shelf: Shelf, n: int) -> None:
     assert shelf.get(INFO, SHARD) is None

@@ -161,6 +161,16 @@ def test_a_shard_that_is_gone_is_an_error(data: DataSet, table: TableBuilder) ->
     assert len(list(place.glob("*.safetensors"))) == 1
 
 
+def test_a_data_set_without_rows_has_none(tmp_path: Path) -> None:
+    builder = TableBuilder(tmp_path / "empty").build(small_set())
+    from deltalake import DeltaTable
+
+    DeltaTable(builder.uri).delete()
+    with extract(open_data_set(builder.uri), RANDOM, LocalEngine()) as found:
+        assert list(found.shards("random")) == []
+        assert found.made == {"random": 0}
+
+
 def test_nothing_asked_is_nothing_made(data: DataSet) -> None:
     engine = Counting()
     with extract(data, (), engine) as found:
