@@ -6,16 +6,17 @@ import importlib
 from typing import Any
 
 from augment.errors import RequestError
+from augment.surroundings import SILENT, silently
 
 
 def library(name: str, extractor: str, extra: str = "features") -> Any:
-    """The module of that name, dotted where it lies in a package.
+    """The module of that name, dotted where it lies in a package; imported so that it tells nobody.
 
     Raises:
         RequestError: it is not installed; says with which extra it would be.
     """
     try:
-        return importlib.import_module(name)
+        return silently(name) if name in SILENT else importlib.import_module(name)
     except ModuleNotFoundError as error:
         package = name.partition(".")[0]
         if error.name != package:
