@@ -150,7 +150,9 @@ def _written(kind: str) -> str:
 
 def _place(uri: str, kind: Kind, what: str) -> Place:
     if kind in FILELESS and kind != "task":
-        raise Fault(f"{kind}={quoted(uri)}", f"{kind}: its weights come with it").error(what)
+        raise Fault(f"{kind}={quoted(uri)}", f"{kind} alone, whose weights come with it").error(
+            what
+        )
     place = read_place(uri)
     if isinstance(place, Fault):
         raise place.error(f"{what}: {kind}")

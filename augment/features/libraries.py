@@ -19,7 +19,7 @@ def library(name: str, extractor: str, extra: str = "features") -> Any:
         return silently(name) if name in SILENT else importlib.import_module(name)
     except ModuleNotFoundError as error:
         package = name.partition(".")[0]
-        if error.name != package:
+        if error.name not in (package, name):
             raise
         raise RequestError(
             f"extractor {extractor}: needs {package}, which is not installed; install "

@@ -43,6 +43,7 @@ class NamedNetwork:
         CheckpointError: the file is not that of the network, or it takes no such images.
         StorageError: it cannot be read.
         """
+        library(asked.kind, asked.name)
         make = _of_timm if asked.kind == "timm" else _of_torchvision
         with opened(asked, options) as (blob, sha256):
             tensors = read_tensors(blob, asked.name)

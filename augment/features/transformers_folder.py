@@ -66,8 +66,8 @@ class FolderNetwork:
         CheckpointError: the folder is of another network, holds what is refused, or is damaged.
         StorageError: it cannot be read.
         """
+        os.environ["HF_HUB_OFFLINE"] = "1"  # a second lock beside local_files_only; read on import
         transformers = library("transformers", asked.name)
-        os.environ["HF_HUB_OFFLINE"] = "1"  # a second lock beside local_files_only
         with put_aside(asked, options) as (folder, scan):
             self._prepared = preparation(asked, scan)
             self._network = _network(transformers, asked, folder, scan).to(device)

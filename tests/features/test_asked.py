@@ -54,7 +54,7 @@ def test_every_kind_has_a_form(kind: str) -> None:
         ("inceptoin=/w", "got 'inceptoin'; expected one of .* Did you mean inception"),
         ("dinov2", "got 'dinov2', without a place; expected dinov2=URI"),
         ("dinov2=", "features: dinov2: got ''; expected a path or URI"),
-        ("random=/w", "got random='/w'; expected random: its weights come with it"),
+        ("random=/w", "got random='/w'; expected random alone, whose weights come with it"),
         ("random,size=3", "got 'random,size'; expected one of"),
         ("torchvision=/w", "got 'torchvision'; expected torchvision:MODEL=URI"),
         ("timm:hf-hub:x/y=/w", "got 'timm:hf-hub:x/y'; expected timm:MODEL=URI"),

