@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 from augment.errors import CheckpointError
 from augment.features import Asked, build, read_asked
 from augment.features.resizing import resized
-from augment.features.task import TaskFit, TaskNetwork
+from augment.features.task import TaskFit, TaskNetwork, strides
 from augment.features.task_fit import LEAST_PER_CLASS, NotFit, fit, judged, side_for
 
 
@@ -133,6 +133,8 @@ def test_larger_images_cost_one_more_halving() -> None:
     assert isinstance(found, bytes)
     network = TaskNetwork(Asked("task", fitted=found))
     assert network.fit.side == 64
+    assert strides(torch.zeros(1, 3, 64, 64)) == (2, 2, 2, 2)
+    assert strides(torch.zeros(1, 3, 32, 32)) == (1, 2, 2, 2)
     assert network(images).shape == (20, 128)
 
 
