@@ -43,7 +43,7 @@ def test_what_goes_into_torchvisions_last_layer(model: str, tmp_path: Path) -> N
         said = last(torch.from_numpy(features)).numpy()
     np.testing.assert_allclose(said, expected, rtol=1e-4, atol=1e-5)
     assert found.info.dimensions == last.in_features
-    assert found.info.name == f"torchvision:{model}"
+    assert (found.info.name, found.info.version) == (f"torchvision:{model}", 1)
     assert "64 x 64 px" in found.info.resize
 
 

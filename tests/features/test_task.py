@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sklearn.datasets import load_digits
 from augment.errors import CheckpointError
 from augment.features import Asked, build, read_asked
 from augment.features.resizing import resized
-from augment.features.task import TaskFit, TaskNetwork, strides
+from augment.features.task import TaskFit, TaskNetwork, strides, tensor_shapes
 from augment.features.task_fit import LEAST_PER_CLASS, NotFit, fit, judged, side_for
 
 
@@ -125,6 +126,11 @@ def test_small_images_are_seen_small(shapes: list[tuple[int, int]], side: int) -
 def test_images_of_another_size_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="and 2 labels; expected"):
         fit(np.zeros(shape, np.uint8), ["a", "b"])
+
+
+def test_it_is_small() -> None:
+    assert sum(math.prod(shape) for shape in tensor_shapes(10).values()) == 242_480
+    assert TaskNetwork(Asked("task", fitted=fitted())).info.version == 1
 
 
 def test_larger_images_cost_one_more_halving() -> None:

@@ -53,7 +53,7 @@ def test_images_are_prepared_and_seen_as_by_transformers(kind: str, tmp_path: Pa
     np.testing.assert_array_equal(found._prepared(photos()), pixels)
     np.testing.assert_array_equal(found(photos()), features)
     assert found.info.dimensions == features.shape[1]
-    assert found.info.name == kind
+    assert (found.info.name, found.info.version) == (kind, 1)
 
 
 def test_the_digest_is_of_weights_and_preparation(kind: str, tmp_path: Path) -> None:
