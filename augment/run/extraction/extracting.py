@@ -125,29 +125,33 @@ class Extraction:
         return int(found["rows"])
 
     def _make(self, engine: Engine, workers: int | None, reporter: Reporter) -> None:
-        """Have made what is not kept. Of shards that a log names the names of files say it; what
-        is inside them is looked at where it is read."""
-        missing = list(self._shards.values())
-        if self._task.data.version is not None:
-            there = [self._task.shelf.names(info) for info in self.infos]
-            missing = []
-            for path, shard in self._shards.items():
-                self._known[path] = Bytes(path, known_by(self._task.data, shard))
-                wanted = [path_of(info, path) for info in self.infos]
-                if any(one not in names for one, names in zip(wanted, there, strict=True)):
-                    missing.append(shard)
-        if not missing or not self.infos:
+        """Have made what is not kept."""
+        units = [unit_text(shard) for shard in self._lacking()] if self.infos else []
+        if not units:
             return
         engine.open()
         gpus = engine.gpus()
         task = replace(self._task, device="cuda" if gpus >= 1 else "cpu")
-        reporter.stage("extract", len(missing))
-        rows = 0
-        units = [unit_text(shard) for shard in missing]
         resources = _resources(engine.cpus(), gpus, workers, len(units))
+        reporter.stage("extract", len(units))
+        rows = 0
         for done, text in enumerate(engine.run(task, units, resources), start=1):
             rows += self._tell(text)
             reporter.advance(done, rows)
+
+    def _lacking(self) -> list[Shard]:
+        """Shards whose features may have to be made. Of those that a log names the names of files
+        say it; what is inside them is looked at where it is read."""
+        if self._task.data.version is None:
+            return list(self._shards.values())
+        there = [self._task.shelf.names(info) for info in self.infos]
+        found = []
+        for path, shard in self._shards.items():
+            self._known[path] = Bytes(path, known_by(self._task.data, shard))
+            wanted = [path_of(info, path) for info in self.infos]
+            if any(one not in names for one, names in zip(wanted, there, strict=True)):
+                found.append(shard)
+        return found
 
 
 def extract(data: DataSet, asked: Sequence[Asked], engine: Engine, how: How = _USUAL) -> Extraction:
