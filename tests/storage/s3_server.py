@@ -19,11 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
-from moto.moto_server.werkzeug_app import (
-    DomainDispatcherApplication,
-    MotoRequestHandler,
-    create_backend_app,
-)
+from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
 REGION = "eu-central-1"
@@ -157,8 +153,9 @@ class S3Server:
 
 @contextmanager
 def serving() -> Iterator[S3Server]:
-    """A server in a thread; gone afterwards."""
-    app = _Breaking(DomainDispatcherApplication(create_backend_app))
+    """A server in a thread; gone afterwards. It serves S3 alone: moto's own server asks the disk at
+    every request which services there are, which takes as long as the answer."""
+    app = _Breaking(create_backend_app("s3"))
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
     app.server = S3Server(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
