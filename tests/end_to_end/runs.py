@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import importlib
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -19,6 +21,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from augment.api import open_dataset
+from augment.cli import main
 from augment.storage import Folder
 from augment.write import Folds, live_files, newest_version
 from tests.end_to_end.jobs import fingerprint, rows_of
@@ -45,17 +48,20 @@ class Done:
         return dict(json.loads(self.out.splitlines()[1]))
 
 
-class Driver:
-    """One run of a job in its own process; `moment` and `number` as driver.py says. The process is
-    a copy of one that has imported the package: that takes longer than the run itself."""
+class _Copy:
+    """A copy of a process that has imported the package: that takes longer than most runs."""
 
-    def __init__(self, job: Path, moment: str = "", number: int = 0) -> None:
+    def __init__(
+        self, folder: Path, env: Mapping[str, str], work: str, arguments: Sequence[str]
+    ) -> None:
+        """folder: where what it prints is kept. work: PACKAGE.MODULE:FUNCTION, which is given the
+        arguments in the copy; what it returns is the exit code."""
         name = os.urandom(4).hex()
-        self._out, self._notes = (job.parent / f"{kind}-{name}.txt" for kind in ("out", "notes"))
+        self._out, self._notes = (folder / f"{kind}-{name}.txt" for kind in ("out", "notes"))
         self._out.touch()
         self._notes.touch()
-        given = (os.environ | EPOCH, self._out, self._notes, (str(job), moment, str(number)))
-        self._process = _COPIES.Process(target=_drive, args=given)
+        given = (dict(env), folder, self._out, self._notes, work, tuple(arguments))
+        self._process = _COPIES.Process(target=_copied, args=given)
         self._process.start()
         atexit.register(self._process.kill)  # a test that fails leaves nothing that was stopped
 
@@ -65,7 +71,7 @@ class Driver:
         return self._process.pid
 
     def signal(self, number: int) -> None:
-        """Sends it to the driver, which runs."""
+        """Sends it to the copy, which runs."""
         os.kill(self.pid, number)
 
     def notes(self) -> str:
@@ -80,24 +86,53 @@ class Driver:
         return Done(self._process.exitcode, self._out.read_text(), self.notes())
 
 
+class Driver(_Copy):
+    """One run of a job in its own process; `moment` and `number` as driver.py says."""
+
+    def __init__(self, job: Path, moment: str = "", number: int = 0) -> None:
+        arguments = (str(job), moment, str(number))
+        super().__init__(job.parent, os.environ | EPOCH, "tests.end_to_end.driver:main", arguments)
+
+
 _COPIES = multiprocessing.get_context("forkserver")
-_COPIES.set_forkserver_preload(["augment.run", "augment.cli", "tests.end_to_end.driver"])
+_COPIES.set_forkserver_preload(
+    [  # what a run imports when it needs it
+        "augment.api", "augment.cli.grammar", "augment.run.pipeline",
+        "augment.run.engines.process_engine", "augment.run.watch.observing", "augment.audit",
+        "augment.codec.pixels", "cv2", "deltalake", "fsspec", "pillow_heif", "pyarrow.parquet",
+        "simplejpeg", "tests.end_to_end.driver", __name__,
+    ]
+)  # fmt: skip
 
 
-def _drive(env: Mapping[str, str], out: Path, notes: Path, arguments: Sequence[str]) -> None:
-    """In the copy: what driver.py does where it is given as a program."""
-    from tests.end_to_end import driver
-
+def _copied(
+    env: Mapping[str, str], cwd: Path, out: Path, notes: Path, work: str, arguments: Sequence[str]
+) -> None:
+    """In the copy."""
     os.environ.clear()
     os.environ.update(env)
+    os.chdir(cwd)
     for path, stream in ((out, 1), (notes, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    raise SystemExit(driver.main(*arguments))
+    module, _, function = work.partition(":")
+    raise SystemExit(getattr(importlib.import_module(module), function)(*arguments))
+
+
+def command_line(*words: str) -> int:
+    """In the copy: what the console command does with these words."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return main(words)
 
 
 def drive(job: Path, moment: str = "", number: int = 0) -> Done:
     """A whole run, from start to end."""
     return Driver(job, moment, number).end()
+
+
+def commanded(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """As `jobs.augment`, but in a copy: where nothing is asked about how a process starts."""
+    done = _Copy(cwd, os.environ | env, f"{__name__}:command_line", words).end()
+    return subprocess.CompletedProcess(words, done.code, done.out, done.notes)
 
 
 class Command:

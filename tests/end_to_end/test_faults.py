@@ -18,13 +18,14 @@ from augment.run import RunResult
 from augment.storage import Folder
 from augment.write import live_files
 from tests.end_to_end.disturbed import document, job
-from tests.end_to_end.jobs import CLASSES, augment, job_document, write_digits
+from tests.end_to_end.jobs import CLASSES, job_document, write_digits
 from tests.end_to_end.runs import (
     EPOCH,
     Command,
     Done,
     Driver,
     State,
+    commanded,
     drive,
     made_indexes,
     published,
@@ -302,7 +303,7 @@ def test_control_c_ends_with_3_and_the_command_resumes(
     assert "augment: stopped: finished units are kept; the same command resumes" in stopped.notes
     assert not (tmp_path / "out" / "README.md").exists()
     assert not list(tmp_path.rglob("leases/*.json"))
-    resumed = augment("run", str(path), "--engine", "local", "--json", cwd=tmp_path, **EPOCH)
+    resumed = commanded("run", str(path), "--engine", "local", "--json", cwd=tmp_path, **EPOCH)
     assert resumed.returncode == 0, resumed.stderr
     assert json.loads(resumed.stdout)["made_now"] == 0
     assert state(tmp_path) == undisturbed[1]

@@ -14,7 +14,8 @@ from augment.audit import audit_schema
 from augment.cli import main
 from augment.storage import Folder
 from augment.write import card_is_current
-from tests.end_to_end.jobs import augment, job_document, write_digits, write_job
+from tests.end_to_end.jobs import job_document, write_digits, write_job
+from tests.end_to_end.runs import commanded
 
 COUNTS = {"0": 6, "1": 5, "2": 4}
 Capture = pytest.CaptureFixture[str]
@@ -95,7 +96,7 @@ def test_it_is_told_by_every_verb_and_kept(tmp_path: Path, capsys: Capture) -> N
 def test_a_class_that_was_emptied_stops_the_plan(tmp_path: Path) -> None:
     job = scene(tmp_path)
     for verb in (["plan"], ["run", "--engine", "local"]):
-        said = augment(*verb, str(job), cwd=tmp_path)
+        said = commanded(*verb, str(job), cwd=tmp_path)
         assert said.returncode == 2
         assert (
             "class folders without an image to use: 'heron', 'owl', 'wren'; expected" in said.stderr
@@ -137,11 +138,11 @@ def test_private_files_behind_a_link_are_no_rows(tmp_path: Path) -> None:
     ):
         document = real_only(tmp_path, empty_classes="drop", **more)
         job = write_job(tmp_path / "job.yaml", document)
-        said = augment("plan", str(job), cwd=tmp_path, AUGMENT_POLICY=str(policy))
+        said = commanded("plan", str(job), cwd=tmp_path, AUGMENT_POLICY=str(policy))
         assert said.returncode == 0, said.stderr
         assert cause in said.stdout
         assert "class b: 1 of 1" in said.stdout
-    said = augment("run", str(job), "--engine", "local", cwd=tmp_path, AUGMENT_POLICY=str(policy))
+    said = commanded("run", str(job), "--engine", "local", cwd=tmp_path, AUGMENT_POLICY=str(policy))
     assert said.returncode == 0, said.stderr
     assert "total" in said.stdout
     assert "train b" not in said.stdout

@@ -20,13 +20,13 @@ from augment.run import RunResult
 from augment.run.upkeep.clean import clean
 from augment.run.upkeep.pool import pool_status
 from tests.end_to_end.jobs import (
-    augment,
     fingerprint,
     job_document,
     rows_of,
     write_digits,
     write_job,
 )
+from tests.end_to_end.runs import commanded
 
 COUNTS = {"0": 4, "1": 3}
 READ = """
@@ -111,7 +111,7 @@ def test_a_data_set_that_was_moved_there_is_read_and_kept(
         output = str(tmp_path / name)
         assert audit(output, verify=True).ok
         assert [job.state for job in status(output).jobs] == ["committed"]
-        assert augment("retry", output, cwd=tmp_path).returncode == 0
+        assert commanded("retry", output, cwd=tmp_path).returncode == 0
         clean(output, yes=True)
     assert [ids(str(tmp_path / name)) for name in names] == found
 

@@ -14,14 +14,13 @@ from augment.api import open_dataset
 from augment.policy import VARIABLE
 from tests.end_to_end.jobs import (
     CLASSES,
-    augment,
     fingerprint,
     job_document,
     rows_of,
     write_digits,
     write_job,
 )
-from tests.end_to_end.runs import records
+from tests.end_to_end.runs import commanded, records
 
 COUNTS = {"0": 6, "1": 4, "2": 2}
 FILL = 20
@@ -54,7 +53,7 @@ class Poison:
 
     def run(self, engine: str) -> Any:
         environment = {VARIABLE: str(self.root / "policy.yaml"), "PYTHONPATH": str(REPOSITORY)}
-        return augment("run", "job.yaml", "--engine", engine, cwd=self.root, **environment)
+        return commanded("run", "job.yaml", "--engine", engine, cwd=self.root, **environment)
 
     def rows(self) -> dict[tuple[str, int], str]:
         """(class, index) -> sha256 of the generated rows."""
@@ -168,7 +167,7 @@ def test_measuring_a_generator_that_does_not_load_ends(tmp_path: Path) -> None:
     poison = Poison(tmp_path, engine="local", generators=limits)
     poison.order(load=3600.0)
     environment = {VARIABLE: str(poison.root / "policy.yaml"), "PYTHONPATH": str(REPOSITORY)}
-    done = augment("plan", "job.yaml", "--measure", cwd=poison.root, **environment)
+    done = commanded("plan", "job.yaml", "--measure", cwd=poison.root, **environment)
     assert done.returncode == 3
     assert (
         "generators.own: measuring it took longer than load_timeout_s and 4 times batch_timeout_s "

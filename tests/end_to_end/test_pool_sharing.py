@@ -24,14 +24,21 @@ from augment.storage import Folder
 from augment.write import Work, live_files, read_xmp, write_shard
 from tests.end_to_end.jobs import (
     CLASSES,
-    augment,
     fingerprint,
     job_document,
     rows_of,
     write_digits,
     write_job,
 )
-from tests.end_to_end.runs import Driver, folded, made_indexes, published, records, state
+from tests.end_to_end.runs import (
+    Driver,
+    commanded,
+    folded,
+    made_indexes,
+    published,
+    records,
+    state,
+)
 from tests.waiting import wait_until
 
 COUNTS = {"0": 12, "1": 5, "2": 4}
@@ -346,7 +353,7 @@ def test_rejects_lead_to_the_next_indexes_up_to_the_cap(data: Path, tmp_path: Pa
     with pytest.raises(GateError, match=r"\(rejected by degenerate\.blank \d+\); split train, "):
         run(load_spec(body), engine="local")  # no class has a sample: see test_lost_classes
     body["errors"] = {"allow_empty_classes": sorted(COUNTS)}
-    fails = augment("run", str(write_job(tmp_path / "job.yaml", body)), "--engine", "local",
+    fails = commanded("run", str(write_job(tmp_path / "job.yaml", body)), "--engine", "local",
                     "--json", cwd=tmp_path)  # fmt: skip
     assert fails.returncode == 1, fails.stderr
     told = json.loads(fails.stdout)

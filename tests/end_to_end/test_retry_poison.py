@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from augment.policy import VARIABLE
-from tests.end_to_end.jobs import augment
+from tests.end_to_end.runs import commanded
 from tests.end_to_end.test_poison import FILL, LOST, ORDERS, REPOSITORY, Poison
 
 
 def retried(poison: Poison, engine: str) -> dict[str, Any]:
     environment = {VARIABLE: str(poison.root / "policy.yaml"), "PYTHONPATH": str(REPOSITORY)}
-    done = augment("retry", "out", "--engine", engine, "--json", cwd=poison.root, **environment)
+    done = commanded("retry", "out", "--engine", engine, "--json", cwd=poison.root, **environment)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

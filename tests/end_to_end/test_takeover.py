@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.disturbed import job
-from tests.end_to_end.jobs import augment, write_digits
-from tests.end_to_end.runs import EPOCH, Command, Done, Driver, State, drive, state
+from tests.end_to_end.jobs import write_digits
+from tests.end_to_end.runs import EPOCH, Command, Done, Driver, State, commanded, drive, state
 from tests.waiting import wait_until
 
 
@@ -97,5 +97,5 @@ def test_a_machine_that_is_taken_away_says_so_first(
         command.notes()
     )
     assert not list(units.glob("leases/*"))
-    assert augment("run", "job.yaml", "--engine", "local", cwd=tmp_path, **EPOCH).returncode == 0
+    assert commanded("run", "job.yaml", "--engine", "local", cwd=tmp_path, **EPOCH).returncode == 0
     assert state(tmp_path) == undisturbed[1]
