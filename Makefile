@@ -4,7 +4,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?=
-# files of tests go to as many processes at once; tests that start Ray leave a core idle for seconds
+# files of tests go to as many processes at once; tests that start Ray leave a core idle for seconds.
+# None of them has more than one thread of OpenMP: those that wait for a core spin on the others'.
 TEST_PROCESSES ?= 3
 CHAOS_ARGS ?= --moments 50 --seed 1
 FUZZ_ARGS ?= --seconds 60 --seed 1
@@ -59,7 +60,7 @@ surface-record: .venv/ready  ## record it, with a release (CONTRIBUTING.md, An A
 	$(BIN)/python -m tests.surface --record
 
 unit: .venv/ready
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 chaos: .venv/ready  ## kill random parts of running jobs at 50 moments; nothing may be lost or doubled
 	$(BIN)/python -m tests.end_to_end.chaos $(CHAOS_ARGS)
