@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.waiting import run
 
@@ -42,54 +45,58 @@ quiet = {"logging_level": "ERROR", "log_to_driver": False}
 alone = {"include_dashboard": False}
 """
 
-FULL = """
-small = {"num_cpus": 4, "object_store_memory": 80 << 20}
-started(lambda: ray.init("local", **small, **alone, **quiet))
-held = [ray.put(np.zeros(8 << 20, np.uint8)) for _ in range(12)]  # more than there is room for
-found = [json.loads(r) for r in RayEngine().run(Task(sys.argv[1]), units, Resources(2, 0.5))]
-print(json.dumps({"held": len(held), "found": found}))
-ray.shutdown()
-"""
-
-NODE = """
+FOUND = """
 from ray.cluster_utils import Cluster
-head = {"num_cpus": 1, **alone}
+head = {"num_cpus": 1, "object_store_memory": 80 << 20, **alone}
 cluster = started(lambda: Cluster(initialize_head=True, head_node_args=head))
-nodes = [started(lambda: cluster.add_node(num_cpus=2)) for _ in range(2)]
 ray.init(address=cluster.address, **quiet)
-found = []
-for result in RayEngine().run(Task(sys.argv[1]), units, Resources(4, 1.0)):
-    found.append(json.loads(result))
-    if len(found) == 6:
+held = [ray.put(np.zeros(8 << 20, np.uint8)) for _ in range(12)]  # more than there is room for
+full = [json.loads(r) for r in RayEngine().run(Task(sys.argv[1]), units, Resources(2, 0.25))]
+print(json.dumps({"held": len(held), "found": full}))
+del held
+
+nodes = [started(lambda: cluster.add_node(num_cpus=2)) for _ in range(2)]
+lost = []
+for result in RayEngine().run(Task(sys.argv[2]), units, Resources(4, 1.0)):
+    lost.append(json.loads(result))
+    if len(lost) == 6:
         cluster.remove_node(nodes[0], allow_graceful=False)
-print(json.dumps({"held": 0, "found": found}))
+print(json.dumps({"found": lost}))
 ray.shutdown()
 cluster.shutdown()
 """
 
+Carried = tuple[dict[str, Any], Path]
+"""What was found, and the folder with a file for every try of a unit."""
 
-def carried_out(script: str, folder: str) -> dict[str, Any]:
-    done = run([sys.executable, "-c", HEAD + script, folder])
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Carried, Carried]:
+    """On one cluster: while its only node's object store is full, and, of three nodes, while one
+    goes."""
+    full, lost = (tmp_path_factory.mktemp(name) for name in ("full", "lost"))
+    done = run([sys.executable, "-c", HEAD + FOUND, str(full), str(lost)])
     assert done.returncode == 0, done.stderr
-    [result] = [line for line in done.stdout.splitlines() if line.startswith("{")]  # and raylet's
-    return dict(json.loads(result))
+    # the raylet prints there, too
+    first, second = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    return (dict(json.loads(first)), full), (dict(json.loads(second)), lost)
 
 
 def units(found: dict[str, Any]) -> list[int]:
     return sorted(int(unit) for unit, _ in found["found"])
 
 
-def test_a_full_object_store_stops_no_unit(tmp_path: Any) -> None:
+def test_a_full_object_store_stops_no_unit(stages: tuple[Carried, Carried]) -> None:
     """Only names of units and their records cross it. One actor dies with a unit, too."""
-    found = carried_out(FULL, str(tmp_path))
+    (found, folder), _ = stages
     assert found["held"] == 12
     assert units(found) == list(range(30))
-    assert (tmp_path / "9.1").exists()
+    assert (folder / "9.1").exists()
 
 
-def test_a_node_that_goes_takes_only_its_units_in_hand(tmp_path: Any) -> None:
-    found = carried_out(NODE, str(tmp_path))
+def test_a_node_that_goes_takes_only_its_units_in_hand(stages: tuple[Carried, Carried]) -> None:
+    _, (found, folder) = stages
     assert units(found) == list(range(30))
     assert len({node for _, node in found["found"]}) >= 2
-    again = [path.name for path in tmp_path.iterdir() if not path.name.endswith(".0")]
+    again = [path.name for path in folder.iterdir() if not path.name.endswith(".0")]
     assert len(again) <= 6  # the two in hand of each lost actor at most, and number 9
