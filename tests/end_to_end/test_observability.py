@@ -39,7 +39,7 @@ from tests.end_to_end.toys import toy_info
 from tests.waiting import STILL_S, ended, wait_until
 
 REAL = {"0": 150, "1": 120, "2": 100}
-FILLED = {label: 2 * n + 14 for label, n in REAL.items()}
+FILLED = {label: 2 * n + 7 for label, n in REAL.items()}
 """Each real row has a copy; the rest is generated."""
 
 Cells = Counter[tuple[str, ...]]
