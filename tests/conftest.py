@@ -8,7 +8,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,23 @@ if TYPE_CHECKING:
 os.environ.update(SILENT.values())  # tests import such libraries themselves
 _LONGEST = ("poison", "faults", "chaos", "retry_poison", "s3", "readme", "store_faults", "engines")
 """Files of tests/end_to_end that take minutes each."""
+
+_ONE_RAY = ("engines", "families", "observability", "s3")
+"""Files of tests/end_to_end that need some Ray: one process starts one for all of them."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile`, but the files that share a Ray go to the same process."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileAndRay(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = Path(super()._split_scope(nodeid))
+            shared = "end_to_end" in file.parts and file.stem.removeprefix("test_") in _ONE_RAY
+            return "one Ray" if shared else str(file)
+
+    return ByFileAndRay(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
