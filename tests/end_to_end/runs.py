@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,19 +49,19 @@ class Done:
         return dict(json.loads(self.out.splitlines()[1]))
 
 
-class _Copy:
+class Copy:
     """A copy of a process that has imported the package: that takes longer than most runs."""
 
     def __init__(
-        self, folder: Path, env: Mapping[str, str], work: str, arguments: Sequence[str]
+        self, cwd: Path, texts: Path, env: Mapping[str, str], work: str, arguments: Sequence[str]
     ) -> None:
-        """folder: where what it prints is kept. work: PACKAGE.MODULE:FUNCTION, which is given the
+        """texts: a folder for what it prints. work: PACKAGE.MODULE:FUNCTION, which is given the
         arguments in the copy; what it returns is the exit code."""
         name = os.urandom(4).hex()
-        self._out, self._notes = (folder / f"{kind}-{name}.txt" for kind in ("out", "notes"))
+        self._out, self._notes = (texts / f"{kind}-{name}.txt" for kind in ("out", "notes"))
         self._out.touch()
         self._notes.touch()
-        given = (dict(env), folder, self._out, self._notes, work, tuple(arguments))
+        given = (dict(env), cwd, self._out, self._notes, work, tuple(arguments))
         self._process = _COPIES.Process(target=_copied, args=given)
         self._process.start()
         atexit.register(self._process.kill)  # a test that fails leaves nothing that was stopped
@@ -86,12 +87,13 @@ class _Copy:
         return Done(self._process.exitcode, self._out.read_text(), self.notes())
 
 
-class Driver(_Copy):
+class Driver(Copy):
     """One run of a job in its own process; `moment` and `number` as driver.py says."""
 
     def __init__(self, job: Path, moment: str = "", number: int = 0) -> None:
         arguments = (str(job), moment, str(number))
-        super().__init__(job.parent, os.environ | EPOCH, "tests.end_to_end.driver:main", arguments)
+        work, root = "tests.end_to_end.driver:main", job.parent
+        super().__init__(root, root, os.environ | EPOCH, work, arguments)
 
 
 _COPIES = multiprocessing.get_context("forkserver")
@@ -131,8 +133,14 @@ def drive(job: Path, moment: str = "", number: int = 0) -> Done:
 
 def commanded(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """As `jobs.augment`, but in a copy: where nothing is asked about how a process starts."""
-    done = _Copy(cwd, os.environ | env, f"{__name__}:command_line", words).end()
+    with tempfile.TemporaryDirectory() as texts:
+        done = command_begun(*words, cwd=cwd, texts=Path(texts), **env).end()
     return subprocess.CompletedProcess(words, done.code, done.out, done.notes)
+
+
+def command_begun(*words: str, cwd: Path, texts: Path, **env: str) -> Copy:
+    """The same while it runs. texts: a folder for what it prints."""
+    return Copy(cwd, texts, os.environ | env, f"{__name__}:command_line", words)
 
 
 class Command:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,9 @@ from augment.run.engines.ray_engine import RayEngine
 from augment.storage import Folder
 from tests.end_to_end import stores
 from tests.end_to_end.jobs import augment, write_job
+from tests.end_to_end.runs import command_begun, commanded
 from tests.end_to_end.stores import document, images, pool_rows, write_inputs
 from tests.storage.s3_server import SECRET, Nth, Request, S3Server
-from tests.waiting import ended
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +54,14 @@ def test_on_the_command_line_with_credentials_from_the_environment(
     first = augment("run", job, "--engine", "local", "--json", cwd=tmp_path, **env)
     assert first.returncode == 0, first.stderr
     assert images(base, s3.options()) == local
-    again = augment("run", job, "--engine", "local", cwd=tmp_path, **env)
+    again = commanded("run", job, "--engine", "local", cwd=tmp_path, **env)
     assert again.returncode == 0, again.stderr
     assert "already committed" in again.stdout
-    judged = augment("audit", f"{base}/out", "--verify", "--json", cwd=tmp_path, **env)
+    judged = commanded("audit", f"{base}/out", "--verify", "--json", cwd=tmp_path, **env)
     assert judged.returncode == 0, judged.stderr
     assert json.loads(judged.stdout)["ok"]
     made = pool_rows(base, s3.options())[0][0]
-    traced = augment("trace", f"{base}/out", made, cwd=tmp_path, **env)
+    traced = commanded("trace", f"{base}/out", made, cwd=tmp_path, **env)
     assert traced.returncode == 0, traced.stderr
     assert "digits-vae" in traced.stdout
     told = [x for done in (first, again, judged, traced) for x in (done.stdout, done.stderr)]
@@ -107,7 +105,7 @@ def test_a_retry_works_on_the_place_that_it_is_given(
     options = json.dumps(s3.options())
     for place, elsewhere in ((copy, out.uri), (out, None)):
         given = place.uri.replace("s3://", "s3a://")
-        done = augment(
+        done = commanded(
             "retry", given, "--engine", "local", "--json", "--storage-options", options,
             cwd=tmp_path, **s3.environment(),
         )  # fmt: skip
@@ -145,16 +143,12 @@ def test_two_drivers_at_once(
     s3: S3Server, base: str, local: dict[str, str], tmp_path: Path
 ) -> None:
     job = str(write_job(tmp_path / "job.yaml", document(base)))
-    command = [sys.executable, "-m", "augment", "run", job, "--engine", "local", "--json"]
+    command = ["run", job, "--engine", "local", "--json"]
     drivers = [
-        subprocess.Popen(
-            command, env=os.environ | s3.environment(), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    ends = [ended(driver) for driver in drivers]
-    assert [driver.returncode for driver in drivers] == [0, 0], ends
+        command_begun(*command, cwd=tmp_path, texts=tmp_path, **s3.environment()) for _ in range(2)
+    ]
+    ends = [driver.end() for driver in drivers]
+    assert [end.code for end in ends] == [0, 0], ends
     assert images(base, s3.options()) == local
     rows = pool_rows(base, s3.options())
     assert len({sample_id for sample_id, _ in rows}) == len(rows)
