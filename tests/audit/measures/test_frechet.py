@@ -10,8 +10,6 @@ import scipy.linalg
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-from torchmetrics.image.fid import _compute_fid
 
 from augment.audit.measures import Figure, Moments, NotComputed, frechet
 from tests.audit.measures.sets import collapsed, pair, rotation
@@ -33,11 +31,15 @@ def by_scipy(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def by_torch_fidelity(a: np.ndarray, b: np.ndarray) -> float:
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
     of_a, of_b = (fid_features_to_statistics(torch.from_numpy(x)) for x in (a, b))
     return float(fid_statistics_to_metric(of_a, of_b, False)["frechet_inception_distance"])
 
 
 def by_torchmetrics(a: np.ndarray, b: np.ndarray) -> float:
+    from torchmetrics.image.fid import _compute_fid
+
     parts = [x for y in (a, b) for x in (y.mean(0), np.cov(y, rowvar=False))]
     return float(_compute_fid(*map(torch.from_numpy, parts)))
 

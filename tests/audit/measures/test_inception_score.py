@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch_fidelity.metric_isc import isc_features_to_metric
 
 from augment.audit.measures import Figure, NotComputed, inception_score
 
@@ -17,6 +16,8 @@ def value(found: object) -> float:
 
 @pytest.mark.parametrize("splits", [1, 3, 10])
 def test_it_is_what_torch_fidelity_gives(splits: int) -> None:
+    from torch_fidelity.metric_isc import isc_features_to_metric
+
     logits = torch.from_numpy(2 * np.random.default_rng(1).standard_normal((1001, 10)))
     found = inception_score(logits.softmax(1).numpy(), splits)
     theirs = isc_features_to_metric(logits, splits, shuffle=False)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics.pairwise import polynomial_kernel
-from torch_fidelity.metric_kid import kid_features_to_metric
 
 from augment.audit.measures import Figure, NotComputed, kid
 from augment.audit.measures.kid import subset_values, unbiased
@@ -33,6 +32,8 @@ def test_it_is_what_full_matrices_give(shape: tuple[int, int, int]) -> None:
 
 def test_it_is_what_torch_fidelity_gives() -> None:
     """With one subset of all images, which needs no common draw."""
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
     real, made = pair(400, 400, 32)
     theirs = kid_features_to_metric(
         torch.from_numpy(real), torch.from_numpy(made), kid_subsets=1, kid_subset_size=400,

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from prdc import compute_prdc
-from torch_fidelity.metric_prc import prc_features_to_metric
 
 from augment.audit.measures import Figure, Manifold, NotComputed, class_coverage, manifold
 from tests.audit.measures.sets import collapsed, pair, rotation
@@ -25,6 +24,8 @@ def numbers(found: Manifold) -> dict[str, float]:
 @pytest.mark.parametrize("k", [1, 3, 5])
 @pytest.mark.parametrize("shape", [(500, 300, 8), (1100, 1200, 64), (60, 50, 2048)])
 def test_it_is_what_others_compute(shape: tuple[int, int, int], k: int, dtype: type) -> None:
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
     real, made = (x.astype(dtype) for x in pair(*shape))
     ours = numbers(manifold(real, made, k))
     wide = [x.astype(np.float64) for x in (real, made)]
