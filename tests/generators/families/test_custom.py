@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from augment.errors import CheckpointError, RequestError
 from augment.generators import GeneratorHost, Placement, SampleRequest, describe, load_host
-from augment.generators.families.custom import _code
+from augment.generators.families.custom import _code, _is_listed
 from augment.policy import VARIABLE
 from augment.spec.generators import CustomGenerator
 from tests.contracts.generator_contract import GeneratorContract, requests
@@ -176,6 +177,14 @@ def test_facts_are_its_own_under_the_jobs_name() -> None:
     assert (info.name, info.family, info.classes) == ("mine", "custom", ("a", "b"))
     assert (info.height, info.width, info.channels, info.license) == (6, 5, 3, "MIT")
     assert describe("mine", custom(license="CC0-1.0")).license == "CC0-1.0"
+
+
+def test_no_package_that_was_installed_is_overlooked() -> None:
+    """Only where none is do the long lists of files stay unread."""
+    found = metadata.packages_distributions()
+    assert {"numpy", "PIL", "yaml"} <= found.keys()
+    assert [name for name in sorted(found)[::8] if not _is_listed(name)] == []
+    assert not _is_listed(NAME)
 
 
 def test_identity_is_the_class_its_source_and_its_arguments(module: Path) -> None:
