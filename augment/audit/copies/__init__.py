@@ -1,0 +1,37 @@
+"""Copies: which made images repeat a protected real one, also changed, by a detector that is
+calibrated on the user's own images.
+
+| module | has |
+|---|---|
+| `detector` | fit, search, and what the detector finds on this very data set |
+| `search` | candidates of every image, aligned, with evidence |
+| `candidates` `views` `projection` | the nearest protected images, by pixels and by features |
+| `alignment` `warps` | the warp from an image into a candidate |
+| `evidence` `verifier` | numbers about an aligned pair, and one score of them |
+| `calibration` | from which score on a pair is a copy |
+| `planted` | what a copy may have gone through: every kind with its parameters |
+| `images` | images as they come, and reduced |
+
+Functions over arrays of images: no files, tables or verdicts, and no network but those that are
+handed in. docs/audit.md says what is found, what is not, and what it means.
+"""
+
+from augment.audit.copies.calibration import Calibration, NotCalibrated, Threshold, Twin
+from augment.audit.copies.detector import Detector, Match, Recall
+from augment.audit.copies.images import Image, ImageSet
+from augment.audit.copies.planted import KINDS
+from augment.audit.copies.search import Extract
+
+__all__ = [
+    "KINDS",
+    "Calibration",
+    "Detector",
+    "Extract",
+    "Image",
+    "ImageSet",
+    "Match",
+    "NotCalibrated",
+    "Recall",
+    "Threshold",
+    "Twin",
+]

@@ -1,0 +1,102 @@
+"""Calibration: from which score on a pair is called a copy, from real images that are none.
+
+The threshold is the j-th highest score of n held-out images, j = floor(rate * (n + 1)): another
+image of their kind scores above it with a probability of j / (n + 1), which is at most the rate
+(split conformal prediction: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World",
+2005). It is never a constant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from augment.audit.measures.shares import clopper_pearson
+
+FALSE_POSITIVES = 0.005
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A held-out image that looks like a protected one: rows in both sets, and the pair's score."""
+
+    holdout: int
+    protected: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """score: above it a pair is called a copy. n: held-out images that it comes from. upper: 95 %
+    upper bound (Clopper-Pearson) on the share of other real images above it. twins: the held-out
+    images that put the threshold where it is, the highest first; look at them: what they have in
+    common no copy is recognised by, and a real copy among them raises the threshold for nothing."""
+
+    score: float
+    n: int
+    upper: float
+    twins: tuple[Twin, ...]
+
+
+@dataclass(frozen=True)
+class NotCalibrated:
+    """There is no threshold, so nothing but equal pixels is called a copy. reason: one line. n:
+    held-out images that there were."""
+
+    reason: str
+    n: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """rate: share of real images that may be called copies. overall: of all held-out images.
+    by_class: of classes that have enough of their own. equal: (holdout, protected) rows of equal
+    pixels, which are copies and were left out."""
+
+    rate: float
+    overall: Threshold | NotCalibrated
+    by_class: Mapping[str, Threshold] = field(default_factory=dict)
+    equal: tuple[tuple[int, int], ...] = ()
+
+    def of(self, label: str | None) -> Threshold | NotCalibrated:
+        """What holds for an image of that class."""
+        return self.by_class.get(label, self.overall) if label is not None else self.overall
+
+    def is_copy(self, score: float, label: str | None = None) -> bool:
+        found = self.of(label)
+        return isinstance(found, Threshold) and score > found.score
+
+
+def least_n(rate: float) -> int:
+    """Held-out images that a threshold needs: with fewer none can be shown for the rate."""
+    return math.ceil(1 / rate)
+
+
+def threshold(scored: Sequence[Twin], rate: float) -> Threshold | NotCalibrated:
+    """From the best pair of every held-out image."""
+    n = len(scored)
+    if n < (least := least_n(rate)):
+        return NotCalibrated(f"not calibrated: n_holdout < {least}", n)
+    j = math.floor(rate * (n + 1) + 1e-9)
+    top = sorted(scored, key=lambda twin: (-twin.score, twin.holdout))[:j]
+    upper = clopper_pearson(j - 1, n, 2 * LEVEL - 1).high
+    return Threshold(top[-1].score, n, upper, tuple(top))
+
+
+def calibrated(
+    scored: Sequence[Twin], labels: Sequence[str] | None, rate: float,
+    equal: Sequence[tuple[int, int]] = (),
+) -> Calibration:  # fmt: skip
+    """labels: of all held-out images. Pairs of equal pixels are not among `scored`."""
+    classes: dict[str, list[Twin]] = {}
+    for twin in scored:
+        if labels is not None:
+            classes.setdefault(labels[twin.holdout], []).append(twin)
+    own = {label: threshold(some, rate) for label, some in sorted(classes.items())}
+    return Calibration(
+        rate, threshold(scored, rate),
+        {label: found for label, found in own.items() if isinstance(found, Threshold)},
+        tuple(equal),
+    )  # fmt: skip

@@ -1,0 +1,216 @@
+"""The detector: fitted to protected images, calibrated on held-out ones, then asked about others.
+
+Fitting needs no copies: it plants its own. Of the protected images a seeded sample is set aside; on
+the rest projections and the verifier are learned, the threshold comes from the held-out images, and
+planted copies of the sample say what the detector finds on this very data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from augment.audit.copies import verifier
+from augment.audit.copies.calibration import (
+    FALSE_POSITIVES,
+    Calibration,
+    NotCalibrated,
+    Threshold,
+    Twin,
+    calibrated,
+)
+from augment.audit.copies.images import ImageSet
+from augment.audit.copies.planted import KINDS
+from augment.audit.copies.search import Extract, Hits, Pair, Search
+from augment.audit.copies.verifier import Verifier
+from augment.audit.copies.warps import IDENTITY, Array
+from augment.audit.measures.figures import Interval
+from augment.audit.measures.shares import clopper_pearson
+from augment.audit.measures.streams import some_rows, stream
+
+LEAST_PROTECTED = 20
+"""With fewer there are no look-alikes to learn from."""
+LEARNED_COPIES, LEARNED_OTHERS, MEASURED = 60, 300, 100
+"""Most images that copies are planted of to learn from, most real ones to learn from that are no
+copies, and most images that copies are planted of to measure recall."""
+_NOWHERE = -1e9
+"""The score where there is no candidate."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """The nearest protected image of one image.
+
+    protected: its row, -1 where no candidate overlaps. score: higher is nearer; scores of two
+    detectors do not compare. equal: their pixels are equal. is_copy: equal, or above the threshold.
+    warp: (2, 3), from the image into the protected one, both in [-1, 1] x [-1, 1] (see `warps`):
+    how a copy was changed.
+    """
+
+    protected: int
+    score: float
+    equal: bool
+    is_copy: bool
+    warp: tuple[tuple[float, ...], ...]
+
+    @property
+    def mirrored(self) -> bool:
+        (a, b, _), (c, d, _) = self.warp
+        return a * d < b * c
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Of n planted copies of one kind: found, those that were called copies, and the 95 % interval
+    (Clopper-Pearson) of their share; named, those whose nearest image was the original."""
+
+    kind: str
+    n: int
+    found: int
+    named: int
+    interval: Interval
+
+    @property
+    def share(self) -> float:
+        return self.found / self.n
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """Made by `Detector.fit`. calibration: from which score on a pair is a copy. recall: of each
+    kind, on planted copies of images that nothing was learned from; empty where there is no
+    threshold."""
+
+    _search: Search
+    _verify: Verifier
+    calibration: Calibration
+    recall: tuple[Recall, ...] = ()
+
+    @classmethod
+    def fit(
+        cls, protected: ImageSet, holdout: ImageSet, *, seed: int,
+        extractors: Mapping[str, Extract] | None = None, same_class: bool = False,
+        false_positives: float = FALSE_POSITIVES,
+    ) -> Detector:  # fmt: skip
+        """A detector of copies of the protected images.
+
+        holdout: real images of the same kind that are no copies of protected ones; the same pixels
+        are left out and told. extractors: each adds a space in which candidates are looked for.
+        same_class: an image is compared with protected images of its own label alone.
+        false_positives: share of real images that may be called copies, above 0 and below 1.
+
+        Raises:
+            ValueError: no protected images, a share outside of 0 and 1, or images, labels or
+                features that are refused.
+        """
+        if not len(protected):
+            raise ValueError("protected: got no image; expected at least 1")
+        if not 0 < false_positives < 1:
+            raise ValueError(
+                f"false_positives: got {false_positives}; expected a share between 0 and 1"
+            )
+        protected.check("protected")
+        if same_class and protected.labels is None:
+            raise ValueError("protected.labels: got None; expected a label an image (same_class)")
+        measured, learn = _parts(len(protected), stream(seed, "copies/parts"))
+        search = Search(protected, extractors or {}, learn, stream(seed, "copies/projections"),
+                        same_class=same_class)  # fmt: skip
+        enough = len(protected) >= LEAST_PROTECTED
+        verify = _learned(search, protected, learn, seed) if enough else verifier.unlearned()
+        found = cls(search, verify, Calibration(false_positives, NotCalibrated("", 0)))
+        found = cls(search, verify, found._calibrated(holdout, false_positives, enough))
+        if not isinstance(found.calibration.overall, Threshold):
+            return found
+        return cls(search, verify, found.calibration, found._measured(protected, measured, seed))
+
+    def search(self, images: ImageSet) -> list[Match]:
+        """The nearest protected image of each, in order. Every image is looked at.
+
+        Raises:
+            ValueError: the set is refused.
+        """
+        return [self._match(hits, images.label(hits.row))
+                for hits in self._search.hits(images, "images")]  # fmt: skip
+
+    def _match(self, hits: Hits, label: str | None) -> Match:
+        score, pair = self._best(hits)
+        if hits.equal:
+            protected, warp = hits.equal[0], IDENTITY
+        else:
+            protected, warp = (pair.protected, pair.warp) if pair else (-1, IDENTITY)
+        is_copy = bool(hits.equal) or self.calibration.is_copy(score, label)
+        rows = tuple(tuple(float(x) for x in row) for row in warp[:2])
+        return Match(protected, score, bool(hits.equal), is_copy, rows)
+
+    def _best(self, hits: Hits) -> tuple[float, Pair | None]:
+        scored = [(self._verify(pair.evidence), pair) for pair in hits.pairs]
+        return max(scored, key=lambda one: one[0], default=(_NOWHERE, None))
+
+    def _calibrated(self, holdout: ImageSet, rate: float, enough: bool) -> Calibration:
+        if not enough:
+            reason = f"not calibrated: n_protected < {LEAST_PROTECTED}"
+            return Calibration(rate, NotCalibrated(reason, len(holdout)))
+        scored, equal = [], []
+        for hits in self._search.hits(holdout, "holdout"):
+            equal += [(hits.row, hits.equal[0])] if hits.equal else []
+            if not hits.equal:
+                score, pair = self._best(hits)
+                scored.append(Twin(hits.row, pair.protected if pair else -1, score))
+        return calibrated(scored, holdout.labels, rate, equal)
+
+    def _measured(self, protected: ImageSet, rows: Array, seed: int) -> tuple[Recall, ...]:
+        found = []
+        for kind in KINDS:
+            matches = self.search(planted(protected, rows, kind, stream(seed, f"copies/{kind}")))
+            originals = [self._search.equal(self._search.small.digests[row]) for row in rows]
+            hit = sum(match.is_copy for match in matches)
+            named = sum(m.protected in rows for m, rows in zip(matches, originals, strict=True))
+            found.append(Recall(kind, len(rows), hit, named, clopper_pearson(hit, len(rows))))
+        return tuple(found)
+
+
+def planted(protected: ImageSet, rows: Array, kind: str, rng: np.random.Generator) -> ImageSet:
+    """A copy of one kind of each of some protected images, with their labels."""
+    copies = [KINDS[kind](protected.images[row], rng) for row in rows.tolist()]
+    labels = None if protected.labels is None else [protected.labels[row] for row in rows.tolist()]
+    return ImageSet(copies, labels)
+
+
+def _parts(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Rows to measure on, and rows to learn from: all others, or all where there are too few."""
+    if n < LEAST_PROTECTED:
+        return np.arange(0), np.arange(n)
+    measured = some_rows(min(MEASURED, n // 2), n, rng)
+    return measured, np.setdiff1d(np.arange(n), measured)
+
+
+def _learned(search: Search, protected: ImageSet, learn: Array, seed: int) -> Verifier:
+    copies, others = [], []
+    rows = _drawn(learn, LEARNED_COPIES, seed, "copies/learned")
+    for kind in KINDS:
+        if kind == "exact":
+            continue
+        made = planted(protected, rows, kind, stream(seed, f"copies/learned/{kind}"))
+        for row, hits in zip(rows.tolist(), search.hits(made, "planted"), strict=True):
+            originals = search.equal(search.small.digests[row])
+            copies += [p.evidence for p in hits.pairs if p.protected in originals]
+    for hits in _real(search, protected, _drawn(learn, LEARNED_OTHERS, seed, "copies/others")):
+        others += [pair.evidence for pair in hits.pairs]
+    if not copies or not others:
+        return verifier.unlearned()
+    return verifier.learned(np.array(copies), np.array(others))
+
+
+def _real(search: Search, protected: ImageSet, rows: Array) -> Iterator[Hits]:
+    """Protected images beside other protected images."""
+    some = [protected.images[row] for row in rows.tolist()]
+    labels = None if protected.labels is None else [protected.labels[row] for row in rows.tolist()]
+    features = {name: of[rows] for name, of in protected.features.items()}
+    return search.hits(ImageSet(some, labels, features), "protected", without_equal=True)
+
+
+def _drawn(rows: Array, most: int, seed: int, purpose: str) -> Array:
+    some: Array = rows[some_rows(min(most, len(rows)), len(rows), stream(seed, purpose))]
+    return some

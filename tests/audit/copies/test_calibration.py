@@ -1,0 +1,68 @@
+"""Thresholds: from real images alone, with what they can promise, and none from too few."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from augment.audit.copies import Calibration, NotCalibrated, Threshold, Twin
+from augment.audit.copies.calibration import calibrated, least_n, threshold
+
+
+def scored(scores: np.ndarray) -> list[Twin]:
+    return [Twin(row, 100 + row, float(score)) for row, score in enumerate(scores)]
+
+
+@pytest.mark.parametrize(("n", "j"), [(200, 1), (398, 1), (399, 2), (1000, 5)])
+def test_the_threshold_is_a_score_of_a_real_image(n: int, j: int) -> None:
+    scores = np.random.default_rng(n).normal(size=n)
+    found = threshold(scored(scores), 0.005)
+    assert isinstance(found, Threshold)
+    assert found.n == n
+    assert found.score == np.sort(scores)[-j]
+    assert (scores > found.score).sum() == j - 1
+    assert [twin.holdout for twin in found.twins] == np.argsort(-scores)[:j].tolist()
+
+
+def test_another_real_image_is_above_it_as_rarely_as_asked() -> None:
+    rng, above = np.random.default_rng(0), []
+    for _ in range(400):
+        found = threshold(scored(rng.normal(size=59)), 0.05)
+        assert isinstance(found, Threshold)
+        above.append((rng.normal(size=400) > found.score).mean())
+    assert np.mean(above) == pytest.approx(3 / 60, abs=0.004)
+    assert np.mean(above) < 0.054
+
+
+def test_the_bound_is_what_so_few_images_can_show() -> None:
+    small, large = (threshold(scored(np.arange(n)), 0.005) for n in (200, 10_000))
+    assert isinstance(small, Threshold)
+    assert isinstance(large, Threshold)
+    assert small.upper == pytest.approx(0.01487, abs=1e-5)  # 1 - 0.05 ** (1 / 200)
+    assert 0.005 < large.upper < 0.0065
+
+
+def test_from_too_few_there_is_none() -> None:
+    assert least_n(0.005) == 200
+    found = threshold(scored(np.arange(199)), 0.005)
+    assert found == NotCalibrated("not calibrated: n_holdout < 200", 199)
+    assert not Calibration(0.005, found).is_copy(1e9)
+
+
+def test_classes_with_enough_have_their_own() -> None:
+    scores = np.concatenate([np.arange(40), np.arange(1000, 1010)])
+    labels = ["often"] * 40 + ["rare"] * 10
+    found = calibrated(scored(scores), labels, 0.05)
+    assert list(found.by_class) == ["often"]
+    assert found.of("often") == found.by_class["often"]
+    assert found.of("rare") == found.of(None) == found.of("never seen") == found.overall
+    assert found.is_copy(500, "often")
+    assert not found.is_copy(500, "rare")
+    assert not found.is_copy(500)
+
+
+def test_equal_scores_are_not_above_the_threshold() -> None:
+    found = calibrated(scored(np.zeros(30)), None, 0.05, [(3, 4)])
+    assert not found.is_copy(0.0)
+    assert found.is_copy(1e-9)
+    assert found.equal == ((3, 4),)

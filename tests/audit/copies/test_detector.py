@@ -1,0 +1,220 @@
+"""The detector as a whole: what it finds, what is no copy to it, and what it says of itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from augment.audit.copies import (
+    KINDS,
+    Detector,
+    Image,
+    ImageSet,
+    NotCalibrated,
+    Threshold,
+)
+from tests.audit.copies.pictures import blotches, colours
+
+PROTECTED = blotches(20)
+LABELS = ["even", "odd"] * 10
+HOLDOUT = blotches(30, seed=1)
+MADE = blotches(30, seed=2)
+RATE = 0.04
+
+
+def fitted(**options: object) -> Detector:
+    held = ImageSet([*HOLDOUT, PROTECTED[5]], ["even", "odd"] * 15 + ["odd"])
+    return Detector.fit(
+        ImageSet(PROTECTED, LABELS),
+        held,
+        seed=7,
+        false_positives=RATE,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return fitted()
+
+
+@pytest.fixture(scope="module")
+def uncalibrated() -> Detector:
+    return Detector.fit(ImageSet(PROTECTED), ImageSet(HOLDOUT[:9]), seed=7)
+
+
+class Counted:
+    """An extractor that counts the images of each call."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def __call__(self, images: Sequence[Image]) -> np.ndarray:
+        self.asked.append(len(images))
+        return colours(images)
+
+
+@pytest.fixture(scope="module")
+def by_class() -> tuple[Detector, Counted]:
+    """With an extractor, and each class by itself."""
+    extract = Counted()
+    return fitted(same_class=True, extractors={"colours": extract}), extract
+
+
+def test_real_images_are_rarely_called_copies(detector: Detector) -> None:
+    found = detector.search(ImageSet(MADE))
+    assert len(found) == len(MADE)
+    assert sum(match.is_copy for match in found) <= 3
+    assert not any(match.equal for match in found)
+
+
+def test_recall_is_told_of_every_kind(detector: Detector) -> None:
+    assert [recall.kind for recall in detector.recall] == list(KINDS)
+    for recall in detector.recall:
+        assert recall.n == 10
+        assert 0 <= recall.interval.low <= recall.share <= recall.interval.high <= 1
+        assert recall.share >= 0.7, recall
+        assert recall.named >= 8, recall
+
+
+def test_a_changed_copy_is_found_with_how_it_was_changed(detector: Detector) -> None:
+    rng = np.random.default_rng(5)
+    turned, mirrored = (KINDS[kind](PROTECTED[9], rng) for kind in ("rotated", "flipped"))
+    first, second = detector.search(ImageSet([turned, mirrored]))
+    assert (first.protected, first.is_copy, first.equal, first.mirrored) == (9, True, False, False)
+    assert (second.protected, second.is_copy, second.mirrored) == (9, True, True)
+    a = first.warp[0][0]
+    assert a == pytest.approx(np.cos(np.radians(15)), abs=0.02)
+
+
+def test_equal_pixels_are_copies_whatever_the_score(detector: Detector) -> None:
+    (match,) = detector.search(ImageSet([PROTECTED[3].copy()]))
+    assert (match.protected, match.equal, match.is_copy) == (3, True, True)
+    np.testing.assert_array_equal(match.warp, np.eye(3)[:2])
+
+
+def test_the_calibration_names_its_images(detector: Detector) -> None:
+    found = detector.calibration
+    assert found.equal == ((30, 5),)  # a leak in the holdout is told, and does not count
+    assert isinstance(found.overall, Threshold)
+    assert found.overall.n == 30
+    assert [twin.score for twin in found.overall.twins] == [found.overall.score]
+    assert found.overall.twins[0].holdout < 30
+    assert found.by_class == {}  # 15 of a class are too few for 4 %
+
+
+def test_the_same_seed_finds_the_same(uncalibrated: Detector) -> None:
+    few = ImageSet(MADE[:4])
+    again = Detector.fit(ImageSet(PROTECTED), ImageSet(HOLDOUT[:9]), seed=7)
+    assert again.search(few) == uncalibrated.search(few)
+
+
+def test_an_image_is_judged_by_itself_alone(detector: Detector) -> None:
+    whole = detector.search(ImageSet(MADE[:5]))
+    alone = [detector.search(ImageSet([image]))[0] for image in MADE[:5]]
+    for one, other in zip(whole, alone, strict=True):
+        assert one.protected == other.protected
+        assert one.score == pytest.approx(other.score, abs=1e-3)
+    assert detector.search(ImageSet([])) == []
+
+
+def test_images_of_other_sizes_and_flat_ones_are_searched(detector: Detector) -> None:
+    odd = [np.full((1, 1, 3), 7, np.uint8), np.zeros((300, 7, 3), np.uint8)]
+    large = np.kron(PROTECTED[2], np.ones((9, 9, 1), np.uint8))
+    found = detector.search(ImageSet([*odd, large]))
+    assert [match.is_copy for match in found] == [False, False, True]
+    assert found[2].protected == 2
+    assert not found[2].equal
+
+
+def test_with_same_class_a_copy_under_another_label_is_no_match(
+    by_class: tuple[Detector, Counted],
+) -> None:
+    detector, _ = by_class
+    copy = KINDS["jpeg"](PROTECTED[4], np.random.default_rng(0))
+    own, other = detector.search(ImageSet([copy, copy], ["even", "odd"]))
+    assert (own.protected, own.is_copy) == (4, True)
+    assert other.protected % 2 == 1
+    unknown = detector.search(ImageSet([copy], ["never seen"]))[0]
+    assert (unknown.protected, unknown.is_copy) == (-1, False)
+    with pytest.raises(ValueError, match=r"^images\.labels: got None; expected a label an image"):
+        detector.search(ImageSet([copy]))
+
+
+def test_features_are_asked_for_where_they_are_not_given(
+    by_class: tuple[Detector, Counted],
+) -> None:
+    detector, extract = by_class
+    few, labels = MADE[:3], ["even", "odd", "odd"]
+    so_far = len(extract.asked)
+    computed = detector.search(ImageSet(few, labels))
+    assert extract.asked[so_far:] == [3]
+    given = ImageSet(few, labels, {"colours": colours(few)})
+    assert detector.search(given) == computed
+    assert extract.asked[so_far:] == [3]
+
+
+@pytest.mark.parametrize(
+    ("extract", "text"),
+    [
+        (lambda images: np.zeros((1, 4)), "extractor 'x': got 1 rows; expected 20"),
+        (lambda images: np.full((len(images), 4), np.inf), "extractor 'x'[0, 0]: got inf"),
+    ],
+)
+def test_an_extractor_that_gives_something_else_is_named(
+    extract: Callable[[list[Image]], np.ndarray], text: str
+) -> None:
+    with pytest.raises(ValueError, match="^" + re.escape(text)):
+        fitted(extractors={"x": extract})
+
+
+def test_without_enough_held_out_images_only_equal_pixels_are_copies(
+    uncalibrated: Detector,
+) -> None:
+    detector = uncalibrated
+    assert detector.calibration.overall == NotCalibrated("not calibrated: n_holdout < 200", 9)
+    assert detector.recall == ()
+    nearly = KINDS["jpeg"](PROTECTED[0], np.random.default_rng(0))
+    first, second = detector.search(ImageSet([PROTECTED[0], nearly]))
+    assert (first.is_copy, second.is_copy) == (True, False)
+    assert second.protected == 0
+
+
+@pytest.mark.parametrize("n", [1, 2, 19])
+def test_with_few_protected_images_there_is_nothing_to_learn_from(n: int) -> None:
+    detector = Detector.fit(
+        ImageSet(PROTECTED[:n]), ImageSet(HOLDOUT), seed=7, false_positives=RATE
+    )
+    reason = "not calibrated: n_protected < 20"
+    assert detector.calibration.overall == NotCalibrated(reason, 30)
+    (match,) = detector.search(ImageSet([PROTECTED[0]]))
+    assert (match.protected, match.is_copy) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("protected", "options", "text"),
+    [
+        ([], {}, r"^protected: got no image; expected at least 1$"),
+        (PROTECTED, {"false_positives": 0.0},
+         r"^false_positives: got 0\.0; expected a share between 0 and 1$"),
+        (PROTECTED, {"same_class": True},
+         r"^protected\.labels: got None; expected a label an image \(same_class\)$"),
+        ([PROTECTED[0], PROTECTED[1][..., 0]], {},
+         r"^protected\.images\[1\]: got \(40, 48\) uint8; expected \(H, W, 3\) uint8 RGB$"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_fitted_is_refused(
+    protected: list[Image], options: dict[str, object], text: str
+) -> None:
+    with pytest.raises(ValueError, match=text):
+        Detector.fit(ImageSet(protected), ImageSet(HOLDOUT), seed=1, **options)  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_searched_is_refused_with_its_place(detector: Detector) -> None:
+    with pytest.raises(ValueError, match=r"^images\.images\[1\]: got \(40, 48, 3\) float64"):
+        detector.search(ImageSet([MADE[0], MADE[1] / 255]))
+    with pytest.raises(ValueError, match=r"^images\.labels: got 1; expected 2, one an image$"):
+        detector.search(ImageSet(MADE[:2], ["even"]))
