@@ -25,8 +25,10 @@ from augment.audit.measures.resampling import (
     Reference,
     bootstrap,
     reference,
+    references,
     where,
     with_interval,
+    with_intervals,
 )
 from augment.audit.measures.samples import BottomK
 from augment.audit.measures.sliced import sliced_wasserstein
@@ -58,9 +60,11 @@ __all__ = [
     "merged",
     "nearest",
     "reference",
+    "references",
     "sliced_wasserstein",
     "vendi",
     "vendi_ratio",
     "where",
     "with_interval",
+    "with_intervals",
 ]

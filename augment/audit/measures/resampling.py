@@ -8,7 +8,7 @@ half-samples, Politis, Romano and Wolf, "Subsampling", 1999.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,8 @@ from augment.audit.measures.streams import some_rows, stream
 
 Statistic = Callable[[Array, Array], Measured]
 """Of real features (N, D) and made ones (M, D)."""
+Statistics = Callable[[Array, Array], Mapping[str, Measured]]
+"""Several of them at once, by name; the same names for every pair."""
 
 LEAST_DRAWS = 20
 """With fewer the ends of a 95 % interval, or of a reference, are single draws."""
@@ -58,29 +60,63 @@ def reference(
     Raises:
         ValueError: features that are refused, n below 1, or draws below `LEAST_DRAWS`.
     """
+    found = references(real_ND, n, _alone(statistic), draws, seed, holdout_ND)
+    return next(iter(found.values()))
+
+
+def references(
+    real_ND: Array, n: int, statistics: Statistics, draws: int, seed: int,
+    holdout_ND: Array | None = None,
+) -> dict[str, Reference | NotComputed]:  # fmt: skip
+    """As `reference`, of several statistics of the same draws; by their names.
+
+    Raises:
+        ValueError: as `reference`.
+    """
     _positive(n, draws)
     if holdout_ND is None:
         real, holdout = checked("real_ND", real_ND), None
     else:
         real, holdout = checked_pair(real_ND, holdout_ND)
     if len(real) < 2 * n:
-        return NotComputed("reference", f"n_real < 2 n = {2 * n}", n, len(real))
+        return _every(
+            statistics, real, NotComputed("reference", f"n_real < 2 n = {2 * n}", n, len(real))
+        )
     if holdout is not None and len(holdout) < n:
-        return NotComputed("reference", f"n_holdout < n = {n}", n, len(holdout))
+        return _every(
+            statistics, real, NotComputed("reference", f"n_holdout < n = {n}", n, len(holdout))
+        )
     rng, halves, held = stream(seed, "reference"), [], []
     for _ in range(draws):
         order = rng.permutation(len(real))
-        halves.append(statistic(real[order[:n]], real[order[n : 2 * n]]))
+        halves.append(statistics(real[order[:n]], real[order[n : 2 * n]]))
         if holdout is not None:
-            held.append(statistic(real[order[:n]], holdout[some_rows(n, len(holdout), rng)]))
-    every = [one for one in (*halves, *held) if isinstance(one, Figure)]
+            held.append(statistics(real[order[:n]], holdout[some_rows(n, len(holdout), rng)]))
+    return {name: _reference(n, [one[name] for one in halves], [one[name] for one in held])
+            for name in halves[0]}  # fmt: skip
+
+
+def _reference(
+    n: int, halves: Sequence[Measured], held: Sequence[Measured]
+) -> Reference | NotComputed:
     for one in (*halves, *held):
         if isinstance(one, NotComputed):
             return one
-    values = [one.value for one in every]
-    return Reference(
-        every[0].measure, n, tuple(sorted(values[:draws])), tuple(sorted(values[draws:]))
-    )
+    values = [
+        sorted(one.value for one in some if isinstance(one, Figure)) for some in (halves, held)
+    ]
+    return Reference(halves[0].measure, n, tuple(values[0]), tuple(values[1]))
+
+
+def _every(
+    statistics: Statistics, real: Array, why: NotComputed
+) -> dict[str, Reference | NotComputed]:
+    """One reason for all; their names are known from what they say of one image."""
+    return dict.fromkeys(statistics(real[:1], real[:1]), why)
+
+
+def _alone(statistic: Statistic) -> Statistics:
+    return lambda real, made: {"": statistic(real, made)}
 
 
 def where(figure: Measured, against: Reference | NotComputed) -> Place | NotComputed:
@@ -122,19 +158,44 @@ def with_interval(
     Raises:
         ValueError: features that are refused, or draws below `LEAST_DRAWS`.
     """
+    found = with_intervals(real_ND, made_ND, _alone(statistic), seed=seed, draws=draws, level=level)
+    return found[""]
+
+
+def with_intervals(
+    real_ND: Array, made_ND: Array, statistics: Statistics, *, seed: int, draws: int = 100,
+    level: float = 0.95,
+) -> dict[str, Measured]:  # fmt: skip
+    """As `with_interval`, of several statistics of the same halves; by their names.
+
+    Raises:
+        ValueError: as `with_interval`.
+    """
     real, made = checked_pair(real_ND, made_ND)
     _positive(1, draws)
-    whole = statistic(real, made)
-    if isinstance(whole, NotComputed):
-        return whole
-    rng, spread = stream(seed, "halves"), []
+    tails = _tails(level)
+    whole = statistics(real, made)
+    if not any(isinstance(one, Figure) for one in whole.values()):
+        return dict(whole)
+    rng, halves = stream(seed, "halves"), []
     for _ in range(draws):
         a, b = (rows[some_rows(len(rows) // 2, len(rows), rng)] for rows in (real, made))
-        half = statistic(a, b)
+        halves.append(statistics(a, b))
+    return {name: _spread(one, [half[name] for half in halves], tails, level)
+            for name, one in whole.items()}  # fmt: skip
+
+
+def _spread(
+    whole: Measured, halves: Sequence[Measured], tails: tuple[float, float], level: float
+) -> Measured:
+    if isinstance(whole, NotComputed):
+        return whole
+    values = []
+    for half in halves:
         if isinstance(half, NotComputed):
             return NotComputed(whole.measure, f"halves: {half.reason}", whole.n, whole.n_real)
-        spread.append(half.value)
-    low, high = np.quantile(np.array(spread) - np.mean(spread), _tails(level))
+        values.append(half.value)
+    low, high = np.quantile(np.array(values) - np.mean(values), tails)
     return replace(whole, interval=_interval(whole.value + low, whole.value + high, level))
 
 
