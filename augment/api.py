@@ -159,20 +159,41 @@ def audit(
     by: Sequence[str] = (),
     verify: bool = False,
     options: Options | None = None,
+    quality: bool = False,
+    copies: bool = False,
+    extractors: Sequence[str] | None = None,
+    seed: int = 0,
+    cache: str | None = None,
+    engine: EngineName | None = None,
+    reporter: Reporter | None = None,
 ) -> AuditReport:
     """Counts and shares of a data set, from its rows and from its log, against limits.
 
     limits: None for those that its jobs left with it; others are judged in their place.
     version: None for the newest. by: any of class, split, origin, generator.
-    verify: also decode and hash every image.
+    verify: also decode and hash every image. quality: also judge how good, how diverse and how
+    well labelled the made images are. copies: with it, also look for real images that generated
+    ones repeat. Of both: extractors as docs/audit.md has them, None for
+    those that need no file of yours; seed of every draw; cache of features, `none` or a place,
+    None beside the data set; engine, None for what is fastest here.
 
     Raises:
-        RequestError: there is no data set. SpecError: see `status`.
+        RequestError: there is no data set, or no such extractor. SpecError: see `status`.
+        CheckpointError: an extractor's weights. StorageError: a shard cannot be read.
     """
     from augment.audit import audit as audit_dataset
 
     check_storage_options(options)
-    return audit_dataset(uri, version=version, limits=limits, by=by, deep=verify, options=options)
+    report = audit_dataset(uri, version=version, limits=limits, by=by, deep=verify, options=options)
+    if not quality:
+        return report
+    from augment.run.auditing import DEFAULT, Asked, measure_quality
+    from augment.run.extraction.extracting import engine_for
+    from augment.spec.execution import Execution
+
+    asked = Asked(extractors=tuple(extractors or DEFAULT), seed=seed, cache=cache, copies=copies)
+    with engine_for(Execution(), engine) as chosen:
+        return measure_quality(report, asked, chosen, options=options, reporter=reporter)
 
 
 def open_dataset(

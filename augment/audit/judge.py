@@ -26,6 +26,7 @@ from augment.audit.pictures import count_pictures
 from augment.audit.planned import check_planned
 from augment.audit.procedural import Procedural
 from augment.audit.promised import check_committed, live_jobs
+from augment.audit.quality import Quality
 from augment.audit.readers import check_readers
 from augment.audit.recorded import ToJudge, Where, to_judge
 from augment.audit.shares import GROUPS, RealImages, Share, parse_groups, shares
@@ -49,7 +50,7 @@ class AuditReport:
     (no cubes to compare with). limits_from: "recorded" with the table by its jobs, "given" in
     their place, or "none". whole, splits, cells: composition over all, per split, per
     split and class (classes without rows in a split are left out). groups: composition as
-    asked by `by`; () if not asked.
+    asked by `by`; () if not asked. quality: of the made part, None if nobody asked for it.
     """
 
     uri: str
@@ -69,6 +70,7 @@ class AuditReport:
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
     left_out: tuple[tuple[str, LeftOut], ...]
+    quality: Quality | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -108,6 +110,7 @@ class AuditReport:
             "checks": [vars(check) for check in self.checks],
             "findings": [vars(finding) for finding in self.findings],
             "left_out": [{"job": job, **one.to_json()} for job, one in self.left_out],
+            "quality": None if self.quality is None else self.quality.to_json(),
         }
 
 

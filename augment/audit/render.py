@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from augment.audit.judge import AuditReport
 from augment.audit.limits import LimitResult
+from augment.audit.quality.render import quality_lines
 from augment.audit.shares import Share
 from augment.escaping import line as one_line
 from augment.escaping import name as shown
@@ -24,6 +25,8 @@ def render(report: AuditReport, *, everything: bool = False) -> str:
     sources, more = first(report.left_out, everything=everything)
     told = [line for _, one in sources for line in lines(one)]
     blocks.append([*told, *left_out(more, "sources")])
+    if report.quality is not None:
+        blocks.append(quality_lines(report.quality, everything=everything))
     blocks.append(["checks", *_checks(report)])
     for name, warns in (("findings", False), ("warnings", True)):
         found = [one for one in report.findings if one.warns is warns]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from augment.audit.quality.schema import quality_defs
 from augment.sources.left_out import Cause
 
 _COUNT = {"type": "integer", "minimum": 0}
@@ -162,6 +163,10 @@ def audit_schema() -> dict[str, Any]:
                 **_list("left_out"),
                 "description": "what stood in the sources and was not planned, as jobs say",
             },
+            "quality": {
+                "anyOf": [{"type": "null"}, {"$ref": "#/$defs/quality"}],
+                "description": "how good the made part is; null: nobody asked",
+            },
         }
     )
     return {
@@ -174,5 +179,6 @@ def audit_schema() -> dict[str, Any]:
             "check": _CHECK,
             "finding": _FINDING,
             "left_out": _LEFT_OUT,
+            **quality_defs(),
         },
     }

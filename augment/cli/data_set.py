@@ -5,11 +5,16 @@ imports are inside.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from augment import streams
-from augment.cli.common import foldable
+from augment.cli.common import ENGINES, foldable
+
+if TYPE_CHECKING:
+    from augment.audit import AuditReport
+    from augment.run.auditing import Asked
 
 Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 """(sub-parsers, name, function, help) -> the parser of one verb, with `--json`."""
@@ -25,12 +30,31 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
     audit.add_argument("--by", default="", help="class,split,origin,generator")
     audit.add_argument("--verify", action="store_true", help="also decode and hash every image")
     audit.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet")
+    _judging(audit)
     foldable(audit)
     _reading(audit)
     trace = verb(verbs, "trace", _trace, "the whole ancestry of one row")
     trace.add_argument("dataset", metavar="DATASET")
     trace.add_argument("sample_id", metavar="SAMPLE_ID", help="or its first 6 or more digits")
     _reading(trace)
+
+
+def _judging(sub: argparse.ArgumentParser) -> None:
+    """How the made part is judged; each of the rest asks for `--quality` too."""
+    sub.add_argument("--quality", action="store_true",
+                     help="also judge how good, diverse and well labelled the made images are: "
+                     "features of every image are extracted and kept (minutes)")  # fmt: skip
+    sub.add_argument("--copies", action="store_true",
+                     help="with --quality: also look for real images that generated ones "
+                     "repeat, changed too")  # fmt: skip
+    sub.add_argument("--extractor", metavar="NAME[=URI]", action="append", dest="extractors",
+                     help="by which networks (docs/audit.md); may be repeated; default: "
+                     "efficientnet_lite0, task, random")  # fmt: skip
+    sub.add_argument("--seed", metavar="N", type=int, help="of every draw; default: 0")
+    sub.add_argument("--cache", metavar="PLACE",
+                     help="where features are kept, or `none`; default: beside the data set, "
+                     "or this machine's cache")  # fmt: skip
+    sub.add_argument("--engine", choices=ENGINES, help="what extracts; default: auto")
 
 
 def _reading(sub: argparse.ArgumentParser) -> None:
@@ -46,9 +70,12 @@ def _audit(arguments: argparse.Namespace) -> int:
 
     limits = load_limits(arguments.limits) if arguments.limits else None
     opened = _opened(arguments)
+    asked = _asked(arguments)
     report = audit.audit(
         arguments.dataset, limits=limits, by=arguments.by, deep=arguments.verify, **opened
     )
+    if asked is not None:
+        report = _with_quality(report, asked, arguments, opened["options"])
     if arguments.sheet:
         audit.contact_sheet(arguments.dataset, arguments.sheet, **opened)
     if arguments.json:
@@ -58,6 +85,45 @@ def _audit(arguments: argparse.Namespace) -> int:
         if arguments.sheet:
             streams.say(f"contact sheet: {arguments.sheet}")
     return 0 if report.ok else 1
+
+
+def _asked(arguments: argparse.Namespace) -> Asked | None:
+    """What is judged beside counts; None: nothing.
+
+    Raises:
+        RequestError: an option without effect.
+    """
+    from augment.errors import RequestError
+
+    beside = {"--copies": arguments.copies or None, "--extractor": arguments.extractors,
+              "--seed": arguments.seed,
+              "--cache": arguments.cache, "--engine": arguments.engine}  # fmt: skip
+    if not arguments.quality:
+        if given := [name for name, value in beside.items() if value is not None]:
+            raise RequestError(f"{given[0]}: got it without --quality; expected both, or neither")
+        return None
+    if arguments.seed is not None and arguments.seed < 0:
+        raise RequestError(f"--seed: got {arguments.seed}; expected a whole number from 0")
+    from augment.run.auditing import DEFAULT, Asked
+
+    named = tuple(arguments.extractors or DEFAULT)
+    return Asked(extractors=named, seed=arguments.seed or 0, cache=arguments.cache,
+                 copies=arguments.copies)  # fmt: skip
+
+
+def _with_quality(
+    report: AuditReport, asked: Asked, arguments: argparse.Namespace, options: Any
+) -> AuditReport:
+    from augment.cli.show.session import reporting
+    from augment.run.auditing import measure_quality
+    from augment.run.extraction.extracting import engine_for
+    from augment.spec.execution import Execution
+
+    with (
+        reporting(streams.Stream(sys.stderr), quiet=arguments.json) as reporter,
+        engine_for(Execution(), arguments.engine) as engine,
+    ):
+        return measure_quality(report, asked, engine, options=options, reporter=reporter)
 
 
 def _trace(arguments: argparse.Namespace) -> int:

@@ -113,7 +113,9 @@ class EfficientNetLite0:
         import torch
 
         with torch.inference_mode():
-            logits = self._network.classifier(torch.from_numpy(features_ND).to(self._device))
+            logits = self._network.classifier(
+                torch.from_numpy(np.array(features_ND)).to(self._device)
+            )
             return np.asarray(logits.softmax(dim=1).cpu().numpy())
 
     def _pooled(self, images_NHWC: np.ndarray) -> torch.Tensor:

@@ -94,7 +94,7 @@ class TaskNetwork:
         import torch
 
         with torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(features_ND)).to(self._device)
+            x = torch.from_numpy(np.array(features_ND)).to(self._device)
             return np.asarray(logits(self._tensors, x).softmax(dim=1).cpu().numpy())
 
     def _vectors(self, images: Sequence[np.ndarray]) -> np.ndarray:

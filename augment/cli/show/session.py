@@ -47,7 +47,7 @@ def session(job: Job, *, quiet: bool) -> Iterator[Session]:
         _open_log(folder, _noise_name(name)) as noise,
         _terminal(noise, secrets) as terminal,
         _logging_to(log, logs.formatter(execution.log_format, secrets)),
-        _reporter(terminal, quiet=quiet) as reporter,
+        reporting(terminal, quiet=quiet) as reporter,
     ):
         yield Session(reporter, folder.url(name))
 
@@ -95,7 +95,7 @@ def _terminal(log: TextIO, secrets: Collection[str]) -> Iterator[streams.Stream]
 
 
 @contextlib.contextmanager
-def _reporter(terminal: streams.Stream, *, quiet: bool) -> Iterator[Reporter]:
+def reporting(terminal: streams.Stream, *, quiet: bool) -> Iterator[Reporter]:
     """Bars on a terminal, lines elsewhere, nothing where `quiet`."""
     from augment.run import Silent
 

@@ -151,7 +151,7 @@ class ExtractWorker:
         batch = _Batch()
         watch = Watch(self._task.image_s, lambda stage, late: self._hung(shard, stage, late, trail))
         with watch:
-            for row, line in enumerate(_lines(self._task.data, shard)):
+            for row, line in enumerate(lines(self._task.data, shard)):
                 with self._ending.told():
                     self._take(batch, row, line, trail, watch)
                 if batch.full:
@@ -169,7 +169,7 @@ class ExtractWorker:
                 raise SampleError(reason, self._why_lost(reason))
             trail.reach(row)
             with watch.over("make", lambda: (row,)):
-                image = _image(line)
+                image = image_of(line)
         except SampleError as error:
             batch.lost.append(Lost(row, sample_id, error.reason, error.detail))
         else:
@@ -244,7 +244,7 @@ class _Gathered:
         return Kept(rows, tuple(self._sample_ids), np.concatenate(self._parts), lost)
 
 
-def _lines(data: DataSet, shard: Shard) -> Iterator[dict[str, Any]]:
+def lines(data: DataSet, shard: Shard) -> Iterator[dict[str, Any]]:
     """The rows of a shard that extraction needs of it."""
     with open_shard(data, shard) as file:
         columns = [name for name in _COLUMNS if name in file.schema_arrow.names]
@@ -258,7 +258,7 @@ def _lines(data: DataSet, shard: Shard) -> Iterator[dict[str, Any]]:
                 yield from batch.to_pylist()
 
 
-def _image(line: dict[str, Any]) -> np.ndarray:
+def image_of(line: dict[str, Any]) -> np.ndarray:
     """(H, W, 3) uint8 RGB as displayed. Raises: SampleError."""
     data = image_bytes(line.get("image"))
     if not data:

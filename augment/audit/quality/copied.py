@@ -1,0 +1,148 @@
+"""Made images that repeat real ones, as a calibrated detector found them, and what that means.
+
+A detector calls a part of images copies that are none: at most its rate. So a few prove nothing,
+and more than chance explains do. Equal pixels are copies whatever was calibrated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from augment.audit.copies import Calibration, NotCalibrated, Recall
+from augment.audit.findings import Check, Finding, not_judged
+from augment.audit.measures.shares import clopper_pearson
+from augment.audit.quality.gathering import Group, order
+from augment.audit.quality.verdicts import where
+
+Of = Literal["train", "holdout"]
+"""The splits that made images are in, or the others."""
+MOST_LISTED = 200
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A made row and the real one that it repeats. equal: pixel by pixel. mirrored: left is
+    right."""
+
+    sample_id: str
+    group: Group
+    real_id: str
+    real_split: str
+    score: float
+    equal: bool
+    mirrored: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the report."""
+        return {
+            "sample_id": self.sample_id,
+            "split": self.group.split,
+            "class": self.group.class_name,
+            "maker": self.group.maker,
+            "real_id": self.real_id,
+            "real_split": self.real_split,
+            "score": self.score,
+            "equal": self.equal,
+            "mirrored": self.mirrored,
+        }
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Made images beside the real ones of train or of the holdout.
+
+    protected: real images that were searched, of `real` that there are. looked: group -> images
+    that were looked at, and how many are copies. copies: the nearest of them, at most 200. twins:
+    held-out real images beside the protected ones that they look most like, which is where the
+    threshold comes from: (id, protected id, score).
+    """
+
+    of: Of
+    protected: int
+    real: int
+    calibration: Calibration
+    recall: tuple[Recall, ...]
+    looked: Mapping[Group, tuple[int, int]]
+    copies: tuple[Copy, ...]
+    twins: tuple[tuple[str, str, float], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the report."""
+        overall = self.calibration.overall
+        told = isinstance(overall, NotCalibrated)
+        return {
+            "of": self.of,
+            "protected": self.protected,
+            "real": self.real,
+            "rate": self.calibration.rate,
+            "threshold": None if isinstance(overall, NotCalibrated) else overall.score,
+            "holdout": overall.n,
+            "upper": None if isinstance(overall, NotCalibrated) else overall.upper,
+            "not_calibrated": overall.reason if isinstance(overall, NotCalibrated) else None,
+            "recall": [
+                {"kind": one.kind, "n": one.n, "found": one.found, "interval": vars(one.interval)}
+                for one in self.recall
+            ],
+            "looked": [
+                {"split": group.split, "class": group.class_name, "maker": group.maker,
+                 "n": n, "copies": copies}
+                for group, (n, copies) in sorted(self.looked.items(), key=lambda o: order(o[0]))
+            ],
+            "copies": [one.to_json() for one in self.copies],
+            "twins": [] if told else [
+                {"id": a, "real_id": b, "score": score} for a, b, score in self.twins
+            ],
+        }  # fmt: skip
+
+
+def copied(
+    searched: Sequence[Searched], makers: Mapping[str, str]
+) -> tuple[tuple[Check, ...], list[Finding]]:
+    """Copies of train warn, copies of the holdout fail, where chance does not explain them."""
+    checks, findings = [], []
+    for one in searched:
+        asks = f"no generator repeats real images of {called(one.of)}"
+        if not one.looked:
+            why = "there are no generated images beside real ones"
+            checks.append(not_judged("memorization", asks, why))
+            continue
+        found = [_finding(one, group, *counts, makers) for group, counts in one.looked.items()
+                 if group.class_name is None]  # fmt: skip
+        told = [finding for finding in found if finding is not None]
+        n = sum(n for group, (n, _) in one.looked.items() if group.class_name is None)
+        findings += told
+        overall = one.calibration.overall
+        if isinstance(overall, NotCalibrated) and not told:
+            text = f"{asks}: equal pixels alone were looked for, {overall.reason}"
+            checks.append(Check("memorization", None, text))
+            continue
+        grave = any(not finding.warns for finding in told)
+        checks.append(
+            Check("memorization", not grave, f"{asks}: {n} images beside {one.protected}")
+        )
+    return tuple(checks), findings
+
+
+def _finding(
+    searched: Searched, group: Group, n: int, copies: int, makers: Mapping[str, str]
+) -> Finding | None:
+    of_group = [c for c in searched.copies if c.group._replace(class_name=None) == group]
+    equal = sum(one.equal for one in of_group)
+    rate = searched.calibration.rate
+    if not equal and (not copies or clopper_pearson(copies, n).low <= rate):
+        return None
+    some = ", ".join(f"{one.sample_id[:12]} of {one.real_id[:12]}" for one in of_group[:_SHOWN])
+    text = (
+        f"{where(group, makers)}: {copies} of {n} images repeat real images of "
+        f"{called(searched.of)}, {equal} pixel by pixel; chance explains about {rate * n:.0f}. "
+        f"For example {some}: look at the pairs, and leave them out or train on more"
+    )
+    return Finding("memorization", text, copies, warns=searched.of == "train")
+
+
+def called(of: Of) -> str:
+    """A side in words."""
+    return "their split" if of == "train" else "splits that nothing may be made of"

@@ -1,0 +1,118 @@
+"""Copies of train and of test that were planted among generated rows, and none where none are."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from augment.api import audit
+from augment.audit import AuditReport, audit_schema, render
+from augment.cli import main
+from augment.write.marks import add_xmp
+from tests.audit.conftest import CLASSES, DIGITS, JOB, TableBuilder, png, real, row, synthetic
+
+TRAIN, TEST, MADE = 70, 70, 25
+
+
+def scans(label: str) -> list[int]:
+    return [int(n) for n in np.flatnonzero(DIGITS.target == int(label))]
+
+
+def mirrored(data: bytes) -> bytes:
+    out = io.BytesIO()
+    ImageOps.mirror(Image.open(io.BytesIO(data))).save(out, format="PNG")
+    return out.getvalue()
+
+
+def data_set(folder: Path, copies: Sequence[bytes] = ()) -> str:
+    """Generated rows show scans that nobody else has; the first ones of class 0 show `copies`."""
+    shards = {}
+    for place, label in enumerate(CLASSES):
+        numbers = scans(label)
+        rows = [real(n, label) for n in numbers[:TRAIN]]
+        made = [png(n) for n in numbers[TRAIN + TEST : TRAIN + TEST + MADE]]
+        if label == CLASSES[0]:
+            made[: len(copies)] = copies
+        for n, data in enumerate(made):
+            base = synthetic(n, label)
+            kind = str(base.digital_source_type)
+            rows.append(row(
+                base.sample_id, add_xmp(data, base.sample_id, kind, "augment vae test"), label,
+                "train", origin=base.origin, generated=True, rank=n, digital_source_type=kind,
+                generator=base.generator, marks=("xmp",),
+            ))  # fmt: skip
+        shards[f"data/train/{JOB}/train-{place:05}-aaaaaaaaaaaa.parquet"] = rows
+        shards[f"data/test/{JOB}/test-{place:05}-bbbbbbbbbbbb.parquet"] = [
+            real(n, label, "test") for n in numbers[TRAIN : TRAIN + TEST]
+        ]
+    return TableBuilder(folder).build(shards, row_group_size=64).uri
+
+
+def searched(uri: str) -> AuditReport:
+    return audit(uri, quality=True, copies=True, extractors=["random"], engine="local")
+
+
+def test_copies_of_train_warn_copies_of_test_fail_and_others_are_none(tmp_path: Path) -> None:
+    zeros = scans(CLASSES[0])
+    of_train = [mirrored(png(n)) for n in zeros[:8]]
+    of_test = [mirrored(png(n)) for n in zeros[TRAIN : TRAIN + 8]]
+    report = searched(data_set(tmp_path / "set", [*of_train, *of_test]))
+    found = {one.warns: one for one in report.findings if one.check == "memorization"}
+    assert "repeat real images of their split" in found[True].text
+    assert "repeat real images of splits that nothing may be made of" in found[False].text
+    assert report.verdict == "failed"
+    assert report.quality is not None
+    assert report.quality.searched is not None
+    for one in report.quality.searched:
+        split = "train" if one.of == "train" else "test"
+        numbers = zeros[:8] if split == "train" else zeros[TRAIN : TRAIN + 8]
+        originals = {real(n, CLASSES[0], split).sample_id for n in numbers}
+        listed = {copy.real_id for copy in one.copies if copy.mirrored}
+        assert len(listed & originals) >= 6
+        assert {copy.real_split for copy in one.copies} == {split}
+        others = [counts for group, counts in one.looked.items()
+                  if group.class_name in CLASSES[1:]]  # fmt: skip
+        assert [n for n, _ in others] == [MADE, MADE]
+        assert sum(copies for _, copies in others) <= 2, "half a percent, or chance"
+        assert (one.protected, one.real) == (210, 210)
+        shares = {each.kind: each.share for each in one.recall}
+        assert shares["exact"] == 1.0
+        assert len(shares) == 10
+    text = render(report)
+    assert "calibrated on 210 other real images: at most 0.5% of such are called copies" in text
+    assert "that none was found proves nothing about privacy" in text
+    found_json = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    jsonschema.validate(found_json, audit_schema())
+
+
+def test_a_small_holdout_calibrates_nothing(tmp_path: Path) -> None:
+    rows = [real(n, label) for label in CLASSES for n in scans(label)[:30]]
+    made = [synthetic(n, "0") for n in range(4)]
+    path = f"data/train/{JOB}/train-00000-aaaaaaaaaaaa.parquet"
+    uri = TableBuilder(tmp_path / "set").build({path: [*rows, *made]}).uri
+    report = searched(uri)
+    (check,) = [one for one in report.checks if one.name == "memorization"]
+    assert check.passed is None
+    assert "equal pixels alone were looked for, not calibrated: n_holdout < 200" in check.text
+
+
+def test_without_generated_rows_nothing_is_searched(tmp_path: Path) -> None:
+    rows = [real(n, "0") for n in scans("0")[:30]]
+    path = f"data/train/{JOB}/train-00000-aaaaaaaaaaaa.parquet"
+    report = searched(TableBuilder(tmp_path / "set").build({path: rows}).uri)
+    assert report.quality is not None
+    assert report.quality.searched == ()
+
+
+def test_copies_are_asked_for_with_quality(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", str(tmp_path), "--copies"]) == 2
+    assert "--copies: got it without --quality" in capsys.readouterr().err
