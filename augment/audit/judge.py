@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from augment.audit.claims import Claims
 from augment.audit.counts import Counter, compare, compare_lengths, read_log
+from augment.audit.descent import check_descent
 from augment.audit.equal_made import check_made
 from augment.audit.equal_real import check_real
 from augment.audit.facts import Facts, read_facts
@@ -234,6 +235,7 @@ def _check(
     pictures = count_pictures(data, _rows(counts), seen.nameless)
     protected = frozenset[str]().union(*_protected(mine).values())
     parts.append(check_real(data, seen.images, pictures, protected))
+    parts.append(check_descent(data, seen.images))
     parts.append(check_made(data, pictures, counts, generator_names(mine)))
     parts.append(check_shortcut(data, counts))
     if deep:

@@ -151,6 +151,15 @@ class RealImages:
                 found.setdefault(values, []).append(one)
         return {values: np.array(some, np.uint64) for values, some in sorted(found.items())}
 
+    def by_split(self) -> dict[str, np.ndarray]:
+        """Split -> the first 64 bits of its images (uint64), each once."""
+        found: dict[str, list[np.ndarray]] = {}
+        names = [str(name) for name in self._codes["split"]]
+        for part in self._parts:
+            for code in np.unique(part["split"]).tolist():
+                found.setdefault(names[code], []).append(part["image"][part["split"] == code])
+        return {name: np.unique(np.concatenate(some)) for name, some in found.items()}
+
     @property
     def rows(self) -> int:
         """Real rows that were remembered."""

@@ -254,6 +254,7 @@ def test_a_check_of_rows_that_are_not_there_is_not_judged(
         "generator": "not judged, there are no generated rows",
         "checkpoint": "not judged, there are no rows that a model generated",
         "parents": "not judged, there are no rows made from images",
+        "descent": "not judged, no row names a real parent",
         "marks": "not judged, there are no generated rows",
         "mark": "not judged, there are no generated rows",
         "procedural": "not judged, there are no generated rows",

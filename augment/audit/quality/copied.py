@@ -98,11 +98,74 @@ class Searched:
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Leak:
+    """A real row and one of another split that shows the same thing, changed perhaps."""
+
+    sample_id: str
+    split: str
+    train_id: str
+    score: float
+    equal: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the report."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """Real images of splits that nothing may be made of, beside those of the other splits.
+
+    Two detectors, each of one seeded half of train and calibrated on the other half, so that the
+    images that are asked about have no part in the threshold. n: split -> images that were looked
+    at, and how many were found in train. rate: share of them that chance explains, at most.
+    leaks: the nearest, at most 200. why: nothing was looked for.
+    """
+
+    n: Mapping[str, tuple[int, int]]
+    rate: float
+    leaks: tuple[Leak, ...] = ()
+    why: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the report."""
+        return {
+            "splits": {split: {"n": n, "found": k} for split, (n, k) in sorted(self.n.items())},
+            "rate": self.rate,
+            "leaks": [one.to_json() for one in self.leaks],
+            "not_judged": self.why,
+        }
+
+
+def leaked(leaks: Leaks) -> tuple[Check, list[Finding]]:
+    """A split with more images of train in it than chance explains fails."""
+    asks = "no split that nothing may be made of repeats images of train"
+    if leaks.why is not None:
+        return not_judged("leaks", asks, leaks.why), []
+    findings = []
+    for split, (n, found) in sorted(leaks.n.items()):
+        equal = sum(one.equal for one in leaks.leaks if one.split == split)
+        if not equal and (not found or clopper_pearson(found, n).low <= leaks.rate):
+            continue
+        some = ", ".join(f"{one.sample_id[:12]} of {one.train_id[:12]}"
+                         for one in leaks.leaks if one.split == split)  # fmt: skip
+        text = (
+            f"{found / n:.1%} of split {split!r} is in train: {found} of {n} images repeat one of "
+            f"it, {equal} pixel by pixel; chance explains {leaks.rate:.1%} at most. For example "
+            f"{', '.join(some.split(', ')[:_SHOWN])}: a figure on {split!r} says too much; take "
+            "these rows out of one of the two"
+        )
+        findings.append(Finding("leaks", text, found))
+    n = sum(n for n, _ in leaks.n.values())
+    return Check("leaks", not findings, f"{asks}: {n} real images looked at"), findings
+
+
 def copied(
     searched: Sequence[Searched], makers: Mapping[str, str]
-) -> tuple[tuple[Check, ...], list[Finding]]:
+) -> tuple[list[Check], list[Finding]]:
     """Copies of train warn, copies of the holdout fail, where chance does not explain them."""
-    checks, findings = [], []
+    checks, findings = list[Check](), list[Finding]()
     for one in searched:
         asks = f"no generator repeats real images of {called(one.of)}"
         if not one.looked:
@@ -123,7 +186,7 @@ def copied(
         checks.append(
             Check("memorization", not grave, f"{asks}: {n} images beside {one.protected}")
         )
-    return tuple(checks), findings
+    return checks, findings
 
 
 def _finding(

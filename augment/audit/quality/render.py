@@ -81,6 +81,10 @@ def _copies(quality: Quality) -> list[str]:
         if one.recall:
             shares = ", ".join(f"{each.kind} {each.share:.2f}" for each in one.recall)
             lines.append(f"  of {one.recall[0].n} planted copies a kind it finds: {shares}")
+    if quality.leaks is not None and quality.leaks.why is None:
+        parts = ", ".join(f"{shown(split)} {found} of {n}"
+                          for split, (n, found) in sorted(quality.leaks.n.items()))  # fmt: skip
+        lines.append(f"real images of other splits that are in train: {parts}")
     if quality.searched:
         lines.append("that none was found proves nothing about privacy")
     return lines

@@ -18,7 +18,7 @@ from augment.audit.quality.comparing import (
     pair_of,
     pair_of_all,
 )
-from augment.audit.quality.copied import Searched, copied
+from augment.audit.quality.copied import Leaks, Searched, copied, leaked
 from augment.audit.quality.gathering import Gathered, Group
 from augment.audit.quality.labels import Agreement, Doubt, Labels
 from augment.audit.quality.verdicts import (
@@ -62,6 +62,7 @@ class Quality:
     agreements: tuple[Agreement, ...]
     quarantine: tuple[Doubt, ...]
     searched: tuple[Searched, ...] | None
+    leaks: Leaks | None
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
 
@@ -89,6 +90,7 @@ class Quality:
             "copies": None
             if self.searched is None
             else [one.to_json() for one in self.searched],
+            "leaks": None if self.leaks is None else self.leaks.to_json(),
         }  # fmt: skip
 
 
@@ -101,7 +103,7 @@ def judged(
     lost: int = 0,
     repeats: Mapping[Group, tuple[int, int]] | None = None,
     labels: Labels | None = None,
-    searched: Sequence[Searched] | None = None,
+    searched: tuple[Sequence[Searched], Leaks] | None = None,
     draws: Draws | None = None,
     thresholds: Thresholds | None = None,
     told: Callable[[int, int], None] = lambda done, of: None,
@@ -123,7 +125,11 @@ def judged(
     holdout = frozenset(one.group.split for one in agreements) - made_in
     collapse = [*collapsed(compared, makers, at), *repeated(repeats or {}, makers, at)]
     wrong = mislabelled(agreements, makers, at, holdout)
-    looked, copies = copied(searched, makers) if searched is not None else ((), [])
+    looked, copies = list[Check](), list[Finding]()
+    if searched is not None:
+        looked, copies = copied(searched[0], makers)
+        check, found = leaked(searched[1])
+        looked, copies = [*looked, check], [*copies, *found]
     return Quality(
         seed=seed,
         draws=draws,
@@ -134,7 +140,8 @@ def judged(
         repeats=repeats or {},
         agreements=agreements,
         quarantine=labels.quarantine() if labels is not None else (),
-        searched=None if searched is None else tuple(searched),
+        searched=None if searched is None else tuple(searched[0]),
+        leaks=None if searched is None else searched[1],
         checks=(_of_collapse(compared, collapse), _of_labels(agreements, wrong), *looked),
         findings=(*folded(collapse), *folded(wrong), *folded(copies)),
     )

@@ -139,6 +139,26 @@ _SEARCHED = _object(
 )
 
 
+_LEAKS = _object(
+    {
+        "splits": {
+            "type": "object",
+            "additionalProperties": _object({"n": _COUNT, "found": _COUNT}),
+            "description": "split that nothing is made in -> its real images, found in train",
+        },
+        "rate": {**_NUMBER, "description": "share that chance explains, at most"},
+        "leaks": _list(
+            _object(
+                {"sample_id": _TEXT, "split": _TEXT, "train_id": _TEXT, "score": _NUMBER,
+                 "equal": {"type": "boolean"}}
+            ),
+            description="the nearest, 200 at most",
+        ),
+        "not_judged": _TEXT_OR_NULL,
+    }
+)  # fmt: skip
+
+
 def quality_defs() -> dict[str, Any]:
     """What `$defs` of an audit report has for its quality."""
     repeats = _object({**_GROUP, "rows": _COUNT, "different": _COUNT})
@@ -163,6 +183,9 @@ def quality_defs() -> dict[str, Any]:
                 "labels": _list({"$ref": "#/$defs/agreement"}),
                 "quarantine": _list(
                     doubt, description="made rows that show least of their class, 200 at most"
+                ),
+                "leaks": _or_null(
+                    _LEAKS, description="real images of one split in another; null: nobody asked"
                 ),
                 "copies": _or_null(_list(_SEARCHED), description="null: nobody asked"),
             }

@@ -13,10 +13,11 @@ from typing import Any, overload
 
 import numpy as np
 
-from augment.audit.copies import Detector, ImageSet, Threshold
+from augment.audit.copies import Detector, ImageSet, NotCalibrated, Threshold
+from augment.audit.copies.calibration import FALSE_POSITIVES
 from augment.audit.copies.detector import Match
 from augment.audit.quality import Group, Rows
-from augment.audit.quality.copied import MOST_LISTED, Copy, Of, Searched
+from augment.audit.quality.copied import MOST_LISTED, Copy, Leak, Leaks, Of, Searched
 from augment.audit.quality.gathering import AUGMENTED
 from augment.audit.table import DataSet, Shard
 from augment.features.kept import Kept
@@ -81,8 +82,9 @@ RowsOf = Callable[[Shard], Rows]
 
 def search_copies(
     data: DataSet, found: Extraction, rows_of: RowsOf, seed: int, reporter: Reporter
-) -> tuple[Searched, ...]:
-    """Generated images beside the real ones of their splits, and beside those of the other splits.
+) -> tuple[tuple[Searched, ...], Leaks]:
+    """Generated images beside the real ones of their splits, and beside those of the other splits;
+    and the real ones of the other splits beside those of their splits.
 
     Without generated rows nothing is searched.
     """
@@ -92,7 +94,7 @@ def search_copies(
         made_in |= {split for split, maker in zip(rows.splits, rows.makers, strict=True)
                     if _generated(maker)}  # fmt: skip
     if not made_in:
-        return ()
+        return (), Leaks({}, 2 * FALSE_POSITIVES, why="there are no generated rows")
     reporter.stage("copies", None)
     chosen, real = _chosen(data, rows_of, made_in, seed)
     wanted = frozenset(chosen["train"]) | frozenset(chosen["holdout"])
@@ -113,7 +115,41 @@ def search_copies(
             search.add(some)
         looked += len(some.ids)
         reporter.doing(f"{looked} generated images looked at")
-    return tuple(search.result() for search in searches)
+    leaks = search_leaks(sides["train"], sides["holdout"], found, seed, reporter)
+    return tuple(search.result() for search in searches), leaks
+
+
+def search_leaks(
+    train: Pictures, holdout: Pictures, found: Extraction, seed: int, reporter: Reporter
+) -> Leaks:
+    """Real images of the holdout beside those of train; see `Leaks`."""
+    rate = 2 * FALSE_POSITIVES
+    if not holdout.ids:
+        return Leaks({}, rate, why="there is no split that nothing is made in")
+    keys = [order_key(seed, "audit/leaks", one) for one in train.ids]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    halves = [train.some(sorted(order[begin::2])) for begin in (0, 1)]
+    nearest: dict[int, Leak] = {}
+    for half, other in (halves, halves[::-1]):
+        reporter.doing(f"calibrating on {len(other.ids)} real images of train")
+        if not half.ids:
+            return Leaks({}, rate, why="train has fewer than 2 real images")
+        extractors = {name: found.extractor(name) for name in half.vectors}
+        detector = Detector.fit(
+            half.images(), other.images(), seed=seed, extractors=extractors, measure=False
+        )
+        if isinstance(overall := detector.calibration.overall, NotCalibrated):
+            return Leaks({}, rate, why=f"{overall.reason}, of a half of train")
+        for n, match in enumerate(detector.search(holdout.images())):
+            if match.is_copy and (n not in nearest or match.score > nearest[n].score):
+                nearest[n] = Leak(holdout.ids[n], holdout.splits[n], half.ids[match.protected],
+                                  match.score, match.equal)  # fmt: skip
+    counts = {
+        split: (holdout.splits.count(split), sum(one.split == split for one in nearest.values()))
+        for split in set(holdout.splits)
+    }
+    listed = sorted(nearest.values(), key=lambda one: (not one.equal, -one.score, one.sample_id))
+    return Leaks(counts, rate, tuple(listed[:MOST_LISTED]))
 
 
 def _generated(maker: str | None) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from augment.audit import AuditReport
 from augment.audit.facts import read_facts
 from augment.audit.quality import AUGMENTED, Gathered, Quality, Rows, Thresholds, judged
-from augment.audit.quality.copied import Searched
+from augment.audit.quality.copied import Leaks, Searched
 from augment.audit.quality.gathering import duplicates
 from augment.audit.quality.labels import Labels
 from augment.audit.quality.report import Extractor
@@ -95,7 +95,7 @@ def _judged(
             lost |= {(shard.path, one.row) for one in kept.lost}
             if labels is not None and classifier is not None:
                 labels.add(of_shard, classifier.probabilities(kept.features), kept.rows)
-    searched: tuple[Searched, ...] | None = None
+    searched: tuple[tuple[Searched, ...], Leaks] | None = None
     if asked.copies:
         searched = search_copies(
             data, found, lambda shard: _rows(data, shard, named), asked.seed, reporter

@@ -14,7 +14,12 @@ from PIL import Image, ImageOps
 
 from augment.api import audit
 from augment.audit import AuditReport, audit_schema, render
+from augment.audit.quality.copied import Leak, Leaks, leaked
+from augment.audit.table import open_data_set
 from augment.cli import main
+from augment.run import LocalEngine, Silent
+from augment.run.auditing.copying import Pictures, search_leaks
+from augment.run.extraction.extracting import extract
 from augment.write.marks import add_xmp
 from tests.audit.conftest import CLASSES, DIGITS, JOB, TableBuilder, png, real, row, synthetic
 
@@ -92,6 +97,52 @@ def test_copies_of_train_warn_copies_of_test_fail_and_others_are_none(tmp_path: 
     jsonschema.validate(found_json, audit_schema())
 
 
+def pictures(numbers: Sequence[int], split: str, *, changed: bool = False) -> Pictures:
+    data = [mirrored(png(n)) if changed else png(n) for n in numbers]
+    names = [f"{split}-{n}" for n in numbers]
+    labels = [str(DIGITS.target[n]) for n in numbers]
+    lines = [{"image": one} for one in data]
+    return Pictures(names, [split] * len(data), labels, [None] * len(data), lines)
+
+
+def test_a_split_that_is_in_train_in_part_is_told(tmp_path: Path) -> None:
+    """Mirrored, so that no hash would show it."""
+    uri = TableBuilder(tmp_path / "set").build(
+        {f"data/train/{JOB}/train-00000-aaaaaaaaaaaa.parquet": [real(0, "0")]}
+    ).uri  # fmt: skip
+    numbers = [int(n) for n in np.random.default_rng(4).permutation(1700)]
+    train, test = pictures(numbers[:420], "train"), pictures(numbers[420:520], "test")
+    copies = pictures(numbers[:20], "val", changed=True)
+    holdout = Pictures(*(getattr(test, name) + getattr(copies, name)
+                         for name in ("ids", "splits", "labels", "makers", "lines")))  # fmt: skip
+    with extract(open_data_set(uri), (), LocalEngine()) as none:
+        leaks = search_leaks(train, holdout, none, 0, Silent())
+    assert leaks.why is None
+    assert leaks.n["test"][0] == 100
+    assert leaks.n["test"][1] <= 3, "chance explains one in a hundred"
+    assert leaks.n["val"][1] >= 18
+    named = {one.sample_id.split("-")[1]: one.train_id.split("-")[1]
+             for one in leaks.leaks if one.split == "val"}  # fmt: skip
+    assert sum(a == b for a, b in named.items()) >= 18
+    check, findings = leaked(leaks)
+    assert check.passed is False
+    (finding,) = findings
+    assert not finding.warns
+    assert f"{leaks.n['val'][1] / 20:.1%} of split 'val' is in train" in finding.text
+
+
+def test_chance_is_no_leak_and_too_few_images_are_no_verdict() -> None:
+    few = Leaks({"test": (300, 4)}, 0.01)
+    check, findings = leaked(few)
+    assert (check.passed, findings) == (True, [])
+    one = Leak("a" * 32, "test", "b" * 32, 1.5, True)
+    check, findings = leaked(Leaks({"test": (300, 1)}, 0.01, (one,)))
+    assert check.passed is False, "equal pixels are no chance"
+    check, findings = leaked(Leaks({}, 0.01, why="not calibrated: n_holdout < 200"))
+    assert (check.passed, findings) == (None, [])
+    assert "not judged, not calibrated" in check.text
+
+
 def test_a_small_holdout_calibrates_nothing(tmp_path: Path) -> None:
     rows = [real(n, label) for label in CLASSES for n in scans(label)[:30]]
     made = [synthetic(n, "0") for n in range(4)]
@@ -100,6 +151,8 @@ def test_a_small_holdout_calibrates_nothing(tmp_path: Path) -> None:
     report = searched(uri)
     (check,) = [one for one in report.checks if one.name == "memorization"]
     assert check.passed is None
+    (leaks,) = [one for one in report.checks if one.name == "leaks"]
+    assert leaks.passed is None
     assert "equal pixels alone were looked for, not calibrated: n_holdout < 200" in check.text
 
 
