@@ -142,7 +142,7 @@ def judged(
         quarantine=labels.quarantine() if labels is not None else (),
         searched=None if searched is None else tuple(searched[0]),
         leaks=None if searched is None else searched[1],
-        checks=(_of_collapse(compared, collapse), _of_labels(agreements, wrong), *looked),
+        checks=(_of_collapse(compared, collapse), _of_labels(agreements, wrong, holdout), *looked),
         findings=(*folded(collapse), *folded(wrong), *folded(copies)),
     )
 
@@ -184,10 +184,15 @@ def _of_collapse(compared: Sequence[Compared], found: Sequence[Finding]) -> Chec
     return Check("collapse", not grave, f"{asks}: {len(seen)} groups, {len(found)} findings")
 
 
-def _of_labels(agreements: Sequence[Agreement], found: Sequence[Finding]) -> Check:
+def _of_labels(
+    agreements: Sequence[Agreement], found: Sequence[Finding], holdout: frozenset[str]
+) -> Check:
     asks = "made images show what their labels say"
     seen = [one for one in agreements if one.group.maker is not None and one.share is not None]
     if not seen:
         return not_judged("labels", asks, "no classifier was fit, or too few images are made")
+    if not any(one.group.split in holdout and one.share is not None for one in agreements):
+        why = "there are too few real images that the classifier was not fit on"
+        return not_judged("labels", asks, why)
     grave = any(not one.warns for one in found)
     return Check("labels", not grave, f"{asks}: {len(seen)} groups, {len(found)} findings")

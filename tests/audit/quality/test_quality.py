@@ -258,6 +258,18 @@ def test_right_labels_raise_nothing_and_rows_of_other_classes_are_not_asked() ->
     assert "zebra" not in {one.group.class_name for one in found.agreements}
 
 
+def test_without_real_images_that_it_never_saw_a_classifier_says_nothing() -> None:
+    labels = Labels(CLASSES, 0)
+    for split, maker in (("train", None), ("train", "g")):
+        shown = ["c" if maker else "a"] * 60
+        labels.add(rows_of(split, "a", maker, 60), answers(np.random.default_rng(0), shown),
+                   np.arange(60))  # fmt: skip
+    found = quality(0, {"g": real}, labels=labels)
+    assert found.findings == ()
+    assert found.checks[1].passed is None
+    assert "too few real images that the classifier was not fit on" in found.checks[1].text
+
+
 # ---- as JSON -------------------------------------------------------------------------
 
 
