@@ -98,9 +98,7 @@ class Compared:
         return {
             "measure": figure.measure,
             "extractor": self.extractor,
-            "split": self.group.split,
-            "class": self.group.class_name,
-            "maker": self.group.maker,
+            **self.group.to_json(),
             "value": value,
             "n": figure.n,
             "n_real": figure.n_real,

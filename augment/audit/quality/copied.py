@@ -39,9 +39,7 @@ class Copy:
         """As in the report."""
         return {
             "sample_id": self.sample_id,
-            "split": self.group.split,
-            "class": self.group.class_name,
-            "maker": self.group.maker,
+            **self.group.to_json(),
             "real_id": self.real_id,
             "real_split": self.real_split,
             "score": self.score,
@@ -87,7 +85,7 @@ class Searched:
                 for one in self.recall
             ],
             "looked": [
-                {"split": group.split, "class": group.class_name, "maker": group.maker,
+                {**group.to_json(),
                  "n": n, "copies": copies}
                 for group, (n, copies) in sorted(self.looked.items(), key=lambda o: order(o[0]))
             ],

@@ -30,6 +30,10 @@ class Group(NamedTuple):
     class_name: str | None
     maker: str | None
 
+    def to_json(self) -> dict[str, str | None]:
+        """As in the report, among other keys."""
+        return {"split": self.split, "class": self.class_name, "maker": self.maker}
+
 
 @dataclass(frozen=True)
 class Rows:

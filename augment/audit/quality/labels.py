@@ -37,9 +37,7 @@ class Agreement:
     def to_json(self) -> dict[str, Any]:
         """As in the report."""
         return {
-            "split": self.group.split,
-            "class": self.group.class_name,
-            "maker": self.group.maker,
+            **self.group.to_json(),
             "n": self.n,
             "agreement": self.share,
             "interval": None if self.interval is None else vars(self.interval),
@@ -63,9 +61,7 @@ class Doubt:
         """As in the report."""
         return {
             "sample_id": self.sample_id,
-            "split": self.group.split,
-            "class": self.group.class_name,
-            "maker": self.group.maker,
+            **self.group.to_json(),
             "probability": self.probability,
             "shows": self.shows,
         }

@@ -75,13 +75,13 @@ class Quality:
             "makers": dict(self.makers),
             "lost": self.lost,
             "fidelity": [
-                {"split": group.split, "class": group.class_name, "maker": group.maker,
+                {**group.to_json(),
                  "frechet_ratio": ratio, "extractors": n}
                 for group, ratio, n in fidelity(self.compared)
             ],
             "figures": [one.to_json() for one in self.compared],
             "repeats": [
-                {"split": group.split, "class": group.class_name, "maker": group.maker,
+                {**group.to_json(),
                  "rows": n, "different": different}
                 for group, (n, different) in self.repeats.items()
             ],
