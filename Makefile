@@ -14,7 +14,7 @@ GPU_ARGS ?=
 GPU_BUNDLE_ARGS ?=
 MUTANTS_ARGS ?= --count 40 --seed 1
 
-.PHONY: help demo test check lint types contracts unit chaos fuzz mutants bench gpu gpu-bundle schemas \
+.PHONY: help demo test check lint types contracts unit browser chaos fuzz mutants bench gpu gpu-bundle schemas \
 	surface surface-record format clean
 
 help:  ## list the targets
@@ -37,7 +37,7 @@ $(BIN)/python:
 demo: .venv/demo  ## extend a long-tailed set of real handwritten digits; prints where the result is
 	$(BIN)/python examples/digits/prepare.py --out data/digits
 	$(BIN)/augment run jobs/digits.yaml
-	$(BIN)/augment audit out/digits --sheet out/digits-sheet.png
+	$(BIN)/augment audit out/digits --sheet out/digits-sheet.png --report out/digits-report
 
 test: check unit  ## every check and every test
 
@@ -61,6 +61,10 @@ surface-record: .venv/ready  ## record it, with a release (CONTRIBUTING.md, An A
 
 unit: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+browser: .venv/ready  ## look at reports in Chromium, which is installed where apt-get can
+	command -v chromium || { apt-get update && apt-get install --yes --no-install-recommends chromium; }
+	$(BIN)/python -m pytest tests/audit/report/test_browser.py
 
 chaos: .venv/ready  ## kill random parts of running jobs at 50 moments; nothing may be lost or doubled
 	$(BIN)/python -m tests.end_to_end.chaos $(CHAOS_ARGS)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow.dataset as pads
 
     from augment.audit import AuditReport
+    from augment.audit.report import Written
     from augment.plan import Plan
     from augment.run import Engine, Reporter, RunResult
     from augment.run.clock import Clock
@@ -41,6 +42,7 @@ __all__ = [
     "run",
     "status",
     "validate",
+    "write_report",
 ]
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -194,6 +196,22 @@ def audit(
     asked = Asked(extractors=tuple(extractors or DEFAULT), seed=seed, cache=cache, copies=copies)
     with engine_for(Execution(), engine) as chosen:
         return measure_quality(report, asked, chosen, options=options, reporter=reporter)
+
+
+def write_report(report: AuditReport, folder: str, *, options: Options | None = None) -> Written:
+    """Write the report of an audit as audit.html, a page that needs no network, and audit.json.
+
+    folder: a path or URI outside of the data set; made if missing. options: of its store and of the
+    data set's, whose pictures are read.
+
+    Raises:
+        RequestError: the folder is the data set's own, or the extra `report` is not installed.
+        SpecError: see `status`. StorageError: a shard cannot be read, or a file not be written.
+    """
+    from augment.audit.report import write_report as write
+
+    check_storage_options(options)
+    return write(report, folder, options)
 
 
 def open_dataset(

@@ -8,42 +8,20 @@ the images of those row groups that hold a chosen row.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from PIL import Image, ImageDraw, ImageFont
 
 from augment import escaping
-from augment.audit.facts import Facts, read_facts
-from augment.audit.patience import alone
-from augment.audit.table import DataSet, Options, Shard, image_bytes, open_data_set, open_shard
-from augment.codec import decode
-from augment.errors import RequestError, SampleError
-from augment.sample import KINDS, Origin
-from augment.spec.models import Errors
+from augment.audit.picks import COLUMNS, Key, choose, read_rows, small
+from augment.audit.table import Options, open_data_set
+from augment.errors import RequestError
 from augment.storage import writing_file
-
-COLUMNS = tuple(KINDS)
-"""Groups of columns. generated: classical copies of generated rows included."""
 
 _PAPER, _INK, _EMPTY = (255, 255, 255), (60, 60, 60), (238, 238, 238)
 _GAP, _GROUP_GAP = 2, 14  # pixels
 _LONGEST = 40  # characters of a class's name
 _MOST = 50  # classes that are shown unless others are asked for
-_SEPARATOR = "\0"
-_Key = tuple[str, str]  # class, group of columns
-
-
-@dataclass(frozen=True, order=True)
-class _Pick:
-    """A row that is shown; those of lower rank come first. row: its number in the shard."""
-
-    rank: int
-    shard: str
-    row: int
 
 
 def contact_sheet(
@@ -70,7 +48,7 @@ def contact_sheet(
     """
     _check(path, per_class, tile, columns)
     data = open_data_set(uri, version, options)
-    picks, known = _choose(data, split, per_class)
+    picks, known = choose(data, split, per_class)
     names = list(known[:_MOST] if classes is None else classes)
     picks = {k: rows for k, rows in picks.items() if k[0] in names and k[1] in columns}
     if not picks:
@@ -79,9 +57,12 @@ def contact_sheet(
             f"{data.name}: split {split!r} holds no rows{wanted} to show; name a split and "
             "classes that have rows"
         )
-    images = _read_images(data, {pick for rows in picks.values() for pick in rows})
+    rows_of = read_rows(data, {pick for rows in picks.values() for pick in rows})
     shown = [name for name in columns if any(key[1] == name for key in picks)]
-    tiles = {key: [_tile(images[pick], tile) for pick in rows] for key, rows in picks.items()}
+    tiles = {
+        key: [small(rows_of[pick].image, tile, enlarge=True) for pick in rows]
+        for key, rows in picks.items()
+    }
     sheet = _draw(tiles, names, shown, per_class, tile)
     try:
         with writing_file(path) as file:
@@ -105,90 +86,8 @@ def _check(path: str | os.PathLike[str], per_class: int, tile: int, columns: Seq
             raise RequestError(f"sheet: got column {name!r}; expected {', '.join(COLUMNS)}")
 
 
-def _choose(data: DataSet, split: str, per_class: int) -> tuple[dict[_Key, list[_Pick]], list[str]]:
-    """The rows to show, and the classes that have some, in the order of the class list."""
-    picks: dict[_Key, list[_Pick]] = {}
-    listed: tuple[str, ...] = ()
-    for shard in data.shards:
-        start = 0
-        for facts in read_facts(data, shard):
-            listed = max(listed, facts.classes, key=len)
-            for key, rank, row in _lowest(facts, split, per_class):
-                best = [*picks.get(key, []), _Pick(rank, shard.path, start + row)]
-                picks[key] = sorted(best)[:per_class]
-            start += facts.rows.num_rows
-    have = {name for name, _ in picks}
-    return picks, [n for n in listed if n in have] + sorted(have - set(listed))
-
-
-def _lowest(facts: Facts, split: str, per_class: int) -> Iterator[tuple[_Key, int, int]]:
-    """(key, rank, row) of the rows of lowest rank in a batch; no Python object per row."""
-    rows = facts.rows
-    numbers = pa.array(np.arange(rows.num_rows))
-    real = pc.equal(rows["origin"], Origin.REAL.value)
-    group = pc.if_else(rows["generated"], COLUMNS[2], pc.if_else(real, COLUMNS[0], COLUMNS[1]))
-    key = pc.binary_join_element_wise(rows["label_name"], group, _SEPARATOR)
-    rank = rows["rank"] if "rank" in rows.schema.names else numbers
-    table = pa.table({"key": key, "rank": rank, "row": numbers})
-    table = table.filter(pc.equal(rows["split"], split))
-    if not table.num_rows:
-        return
-    table = table.sort_by([(name, "ascending") for name in ("key", "rank", "row")])
-    codes = table["key"].combine_chunks().dictionary_encode().indices.to_numpy()
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    place = np.arange(codes.size) - np.repeat(starts, np.diff(np.append(starts, codes.size)))
-    for line in table.filter(pa.array(place < per_class)).to_pylist():
-        name, _, column = line["key"].rpartition(_SEPARATOR)
-        yield (name, column), line["rank"], line["row"]
-
-
-def _read_images(data: DataSet, picks: set[_Pick]) -> dict[_Pick, bytes]:
-    """Encoded images of the picks, one row group at a time."""
-    images: dict[_Pick, bytes] = {}
-    for shard in data.shards:
-        wanted = [pick for pick in picks if pick.shard == shard.path]
-        if wanted:
-            images |= _read_shard(data, shard, wanted)
-    return images
-
-
-def _read_shard(data: DataSet, shard: Shard, wanted: list[_Pick]) -> dict[_Pick, bytes]:
-    images: dict[_Pick, bytes] = {}
-    start = 0
-    with open_shard(data, shard) as file:
-        if "image" not in file.schema_arrow.names:
-            raise RequestError(f"{data.name}: shard {shard.path} has no column image to show")
-        for group in range(file.num_row_groups):
-            stop = start + file.metadata.row_group(group).num_rows
-            here = [pick for pick in wanted if start <= pick.row < stop]
-            if here:
-                column = file.read_row_group(group, columns=["image"])["image"]
-                for pick in here:
-                    images[pick] = image_bytes(column[pick.row - start].as_py())
-            start = stop
-    return images
-
-
-def _tile(data: bytes, size: int) -> Image.Image | None:
-    """The image inside a square of `size` pixels; None if it cannot be decoded, or not in time."""
-    image = alone(lambda: _decoded(data), None)
-    if image is None:
-        return None
-    scale = size / max(image.size)
-    target = tuple(max(1, round(edge * scale)) for edge in image.size)
-    smooth = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
-    return image.resize((target[0], target[1]), smooth)
-
-
-def _decoded(data: bytes) -> Image.Image | None:
-    try:
-        return Image.fromarray(decode(data, Errors().max_pixels))
-    except SampleError:
-        return None
-
-
 def _draw(
-    tiles: Mapping[_Key, Sequence[Image.Image | None]],
+    tiles: Mapping[Key, Sequence[Image.Image | None]],
     names: Sequence[str],
     columns: Sequence[str],
     per_class: int,

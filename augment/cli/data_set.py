@@ -30,6 +30,10 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
     audit.add_argument("--by", default="", help="class,split,origin,generator")
     audit.add_argument("--verify", action="store_true", help="also decode and hash every image")
     audit.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet")
+    audit.add_argument("--report", metavar="DIR",
+                     help="write audit.html, a page to look at, and audit.json")  # fmt: skip
+    audit.add_argument("--markdown", action="store_true",
+                     help="print the report as Markdown, for a pull request")  # fmt: skip
     _judging(audit)
     foldable(audit)
     _reading(audit)
@@ -71,6 +75,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     limits = load_limits(arguments.limits) if arguments.limits else None
     opened = _opened(arguments)
     asked = _asked(arguments)
+    _check_output(arguments)
     report = audit.audit(
         arguments.dataset, limits=limits, by=arguments.by, deep=arguments.verify, **opened
     )
@@ -78,13 +83,45 @@ def _audit(arguments: argparse.Namespace) -> int:
         report = _with_quality(report, asked, arguments, opened["options"])
     if arguments.sheet:
         audit.contact_sheet(arguments.dataset, arguments.sheet, **opened)
+    written = _written(report, arguments, opened["options"])
     if arguments.json:
         streams.tell(report.to_json())
+    elif arguments.markdown:
+        from augment.audit.report import render_markdown
+
+        streams.hand_over(render_markdown(report.to_json()))
     else:
         streams.say(*audit.render(report, everything=arguments.all).split("\n"))
         if arguments.sheet:
             streams.say(f"contact sheet: {arguments.sheet}")
+        streams.say(*written)
     return 0 if report.ok else 1
+
+
+def _check_output(arguments: argparse.Namespace) -> None:
+    """Before anything is read.
+
+    Raises:
+        RequestError: two kinds of output, or no folder for a report.
+    """
+    from augment.errors import RequestError
+
+    if arguments.json and arguments.markdown:
+        raise RequestError("--markdown: got it with --json; expected one of them")
+    if arguments.report is not None:
+        from augment.audit.report import check_folder
+
+        check_folder(arguments.report, arguments.dataset)
+
+
+def _written(report: AuditReport, arguments: argparse.Namespace, options: Any) -> list[str]:
+    """Writes the page and its JSON where they were asked for; what is said of them."""
+    if arguments.report is None:
+        return []
+    from augment.audit.report import write_report
+
+    written = write_report(report, arguments.report, options)
+    return [f"report: {written.page}", f"report: {written.value}"]
 
 
 def _asked(arguments: argparse.Namespace) -> Asked | None:

@@ -695,6 +695,42 @@ def test_audit_shows_the_data_set_and_its_sheet(
     }
 
 
+def test_audit_writes_a_report_and_says_where(done: Path, tmp_path: Path, capfd: Capture) -> None:
+    folder = tmp_path / "report"
+    code, said, _ = call(capfd, "audit", str(done / "out"), "--report", str(folder))
+    assert code == 0
+    assert said.endswith(f"report: {folder}/audit.html\nreport: {folder}/audit.json\n")
+    assert (folder / "audit.html").read_text().startswith("<!doctype html>")
+    code, said, _ = call(capfd, "audit", str(done / "out"), "--report", str(folder), "--json")
+    assert document(said) == json.loads((folder / "audit.json").read_text())
+    code, said, err = call(capfd, "audit", str(done / "out"), "--report", str(done / "out/report"))
+    assert (code, said) == (2, "")
+    assert "which is the data set's own; expected one outside of" in err
+
+
+def test_a_report_without_its_libraries_says_what_to_install(done: Path, tmp_path: Path) -> None:
+    (tmp_path / "lacking").mkdir()
+    lacking = "raise ImportError('it is not there', name='vl_convert')\n"
+    (tmp_path / "lacking" / "vl_convert.py").write_text(lacking)
+    paths = os.pathsep.join((str(tmp_path / "lacking"), os.environ.get("PYTHONPATH", "")))
+    arguments = ("audit", str(done / "out"), "--report", str(tmp_path / "report"))
+    ran = augment(*arguments, cwd=Path.cwd(), PYTHONPATH=paths)
+    assert ran.returncode == 2
+    assert "vl_convert is not installed" in ran.stderr
+    assert "pip install 'augment-vision[report]'" in ran.stderr
+    assert not (tmp_path / "report").exists()
+
+
+def test_audit_as_markdown(done: Path, capfd: Capture) -> None:
+    code, said, _ = call(capfd, "audit", str(done / "out"), "--markdown")
+    assert code == 0
+    assert said.startswith("### ✅ passes: ")
+    assert said.count("<details") == said.count("</details>")
+    code, said, err = call(capfd, "audit", str(done / "out"), "--markdown", "--json")
+    assert code == 2
+    assert "--markdown: got it with --json; expected one of them" in said + err
+
+
 def test_audit_of_a_version(done: Path, capsys: Capture) -> None:
     assert main(["audit", str(done / "out"), "--version", "0", "--json"]) == 1
     found = document(capsys.readouterr().out)

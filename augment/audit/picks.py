@@ -1,0 +1,184 @@
+"""Rows that are shown as pictures: which ones, their bytes, and a small picture of each.
+
+Of every class and origin those of the lowest rank are taken, which is a seeded draw, so the same
+version shows the same rows. Reads narrow columns of all shards, and images of those row groups
+alone that hold a chosen row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from PIL import Image
+
+from augment.audit.facts import Facts, read_facts
+from augment.audit.patience import alone
+from augment.audit.table import DataSet, Shard, column, image_bytes, open_shard
+from augment.codec import decode
+from augment.errors import RequestError, SampleError
+from augment.sample import KINDS, Origin
+from augment.spec.models import Errors
+
+COLUMNS = tuple(KINDS)
+"""Kinds of rows. generated: classical copies of generated rows included."""
+
+_SEPARATOR = "\0"
+_NARROW = ("rank",)
+Key = tuple[str, str]
+"""Class, one of `COLUMNS`."""
+
+
+@dataclass(frozen=True, order=True)
+class Pick:
+    """A row that is shown; those of lower rank come first. row: its number in the shard. kind: one
+    of `COLUMNS`."""
+
+    rank: int
+    shard: str
+    row: int
+    class_name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of a row. image: encoded bytes, empty where it holds none. kind: one of
+    `COLUMNS`. sample_id, generator: None where the row has none."""
+
+    image: bytes
+    class_name: str
+    kind: str
+    sample_id: str | None = None
+    generator: str | None = None
+
+
+def choose(data: DataSet, split: str, per_class: int) -> tuple[dict[Key, list[Pick]], list[str]]:
+    """The rows to show, and the classes that have some, in the order of the class list."""
+    picks: dict[Key, list[Pick]] = {}
+    listed: tuple[str, ...] = ()
+    for shard in data.shards:
+        start = 0
+        for facts in read_facts(data, shard, _NARROW):
+            listed = max(listed, facts.classes, key=len)
+            for key, rank, row in _lowest(facts, split, per_class):
+                best = [*picks.get(key, []), Pick(rank, shard.path, start + row, *key)]
+                picks[key] = sorted(best)[:per_class]
+            start += facts.rows.num_rows
+    have = {name for name, _ in picks}
+    return picks, [n for n in listed if n in have] + sorted(have - set(listed))
+
+
+def find(data: DataSet, ids: Collection[str]) -> dict[str, Pick]:
+    """The rows with these sample ids; those that the version has not are left out."""
+    found: dict[str, Pick] = {}
+    wanted = pa.array(sorted(ids), pa.string())
+    for shard in data.shards if len(wanted) else ():
+        start = 0
+        for facts in read_facts(data, shard, ("sample_id",)):
+            for name, row, key in _with_ids(facts, wanted):
+                found.setdefault(name, Pick(0, shard.path, start + row, *key))
+            start += facts.rows.num_rows
+    return found
+
+
+def read_rows(data: DataSet, picks: Collection[Pick]) -> dict[Pick, Shown]:
+    """What is shown of the picks, one row group at a time.
+
+    Raises:
+        RequestError: a shard has no images. StorageError: it cannot be read.
+    """
+    rows: dict[Pick, Shown] = {}
+    for shard in data.shards:
+        wanted = [pick for pick in picks if pick.shard == shard.path]
+        if wanted:
+            rows |= _read_shard(data, shard, wanted)
+    return rows
+
+
+def small(data: bytes, size: int, *, enlarge: bool) -> Image.Image | None:
+    """The image inside a square of `size` pixels; None if it cannot be decoded, or not in time.
+    enlarge: also a smaller one, without smoothing."""
+    image = alone(lambda: _decoded(data), None)
+    if image is None:
+        return None
+    scale = size / max(image.size)
+    if scale > 1 and not enlarge:
+        return image
+    target = tuple(max(1, round(edge * scale)) for edge in image.size)
+    smooth = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+    return image.resize((target[0], target[1]), smooth)
+
+
+def _lowest(facts: Facts, split: str, per_class: int) -> Iterator[tuple[Key, int, int]]:
+    """(key, rank, row) of the rows of lowest rank in a batch; no Python object per row."""
+    rows = facts.rows
+    numbers = pa.array(np.arange(rows.num_rows))
+    key = pc.binary_join_element_wise(rows["label_name"], _kinds(rows), _SEPARATOR)
+    rank = rows["rank"] if "rank" in rows.schema.names else numbers
+    table = pa.table({"key": key, "rank": rank, "row": numbers})
+    table = table.filter(pc.equal(rows["split"], split))
+    if not table.num_rows:
+        return
+    table = table.sort_by([(name, "ascending") for name in ("key", "rank", "row")])
+    codes = table["key"].combine_chunks().dictionary_encode().indices.to_numpy()
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    place = np.arange(codes.size) - np.repeat(starts, np.diff(np.append(starts, codes.size)))
+    for line in table.filter(pa.array(place < per_class)).to_pylist():
+        name, _, kind = line["key"].rpartition(_SEPARATOR)
+        yield (name, kind), line["rank"], line["row"]
+
+
+def _kinds(rows: pa.Table) -> pa.Array:
+    """Which of `COLUMNS` each row is of."""
+    real = pc.equal(rows["origin"], Origin.REAL.value)
+    return pc.if_else(rows["generated"], COLUMNS[2], pc.if_else(real, COLUMNS[0], COLUMNS[1]))
+
+
+def _with_ids(facts: Facts, wanted: pa.Array) -> Iterator[tuple[str, int, Key]]:
+    """(id, row, key) of the rows of a batch whose id is wanted."""
+    if "sample_id" not in facts.rows.column_names:
+        return
+    ids = facts.rows["sample_id"].cast(pa.string())
+    kinds = _kinds(facts.rows)
+    for row in pc.indices_nonzero(pc.is_in(ids, value_set=wanted)).to_pylist():
+        yield ids[row].as_py(), row, (facts.rows["label_name"][row].as_py(), kinds[row].as_py())
+
+
+def _read_shard(data: DataSet, shard: Shard, wanted: list[Pick]) -> dict[Pick, Shown]:
+    rows: dict[Pick, Shown] = {}
+    start = 0
+    with open_shard(data, shard) as file:
+        have = file.schema_arrow.names
+        if "image" not in have:
+            raise RequestError(f"{data.name}: shard {shard.path} has no column image to show")
+        names = [name for name in ("sample_id", "generator") if name in have]
+        for group in range(file.num_row_groups):
+            stop = start + file.metadata.row_group(group).num_rows
+            here = [pick for pick in wanted if start <= pick.row < stop]
+            if here:
+                images = file.read_row_group(group, columns=["image"])["image"]
+                narrow = file.read_row_group(group, columns=names).combine_chunks()
+                for pick in here:
+                    at = pick.row - start
+                    ids = [_text(narrow, name, at) for name in ("sample_id", "generator.id")]
+                    image = image_bytes(images[at].as_py())
+                    rows[pick] = Shown(image, pick.class_name, pick.kind, *ids)
+            start = stop
+    return rows
+
+
+def _text(table: pa.Table, name: str, row: int) -> str | None:
+    found = column(table.slice(row, 1).to_batches()[0], name) if table.num_columns else None
+    value = None if found is None else found[0].as_py()
+    return None if value is None else str(value)
+
+
+def _decoded(data: bytes) -> Image.Image | None:
+    try:
+        return Image.fromarray(decode(data, Errors().max_pixels))
+    except SampleError:
+        return None
