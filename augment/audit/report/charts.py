@@ -240,6 +240,16 @@ def agreement(values: Values, series: Sequence[str]) -> Spec:
     return _spec(values, classes * max(_ROW, 10 * len(series)), layer=[interval, point])
 
 
+def found(values: Values, series: Sequence[str]) -> Spec:
+    """Shares of planted copies that were found, with intervals. values: c (what was done to them),
+    m (a side), v, lo, hi, n."""
+    spec = agreement(values, series)
+    for layer in spec["layer"]:
+        layer["encoding"]["x"]["title"] = "share that is found"
+        layer["encoding"]["color"] = _colours("m", series, (BLUE, ORANGE)[: len(series)])
+    return spec
+
+
 def confusion(cells: Sequence[tuple[str, str, int]], names: Sequence[str]) -> Spec:
     """cells: (class by its label, class that is named, images)."""
     values = [{"c": own, "s": seen, "n": n} for own, seen, n in cells]

@@ -17,7 +17,8 @@ from augment.escaping import code, cut, html
 from augment.escaping import markdown as escaped
 
 _WORDS = {"ok": "✅ passes", "failed": "❌ fails", "not judged": "⚪ not judged"}
-_SHOWN = ("findings", "composition", "limits", "checks", "diversity", "labels", "method")
+_SHOWN = ("findings", "composition", "limits", "checks", "diversity", "labels", "copies",
+          "method")  # fmt: skip
 _MOST = 40  # rows of any table
 _NUMBER = re.compile(r"-|-?[0-9]+(\.[0-9]+)?")
 _LONGEST = 400  # characters of a cell

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from augment.audit.report.blocks import Block, Code, Row, Section, Table, Text
-from augment.audit.report.judged import checked
 
 Json = Mapping[str, Any]
 PRIVACY = (
@@ -49,30 +48,13 @@ def quality_command(report: Json) -> str:
         f"--extractor={name}{'' if name in _WITHOUT_FILES else '=FILE'}"
         for name in (one["name"] for one in quality["extractors"])
     ]
-    return audit_command(report, "--quality", "--seed", str(quality["seed"]), *named)
+    copies = ["--copies"] if quality.get("copies") is not None else []
+    return audit_command(report, "--quality", *copies, "--seed", str(quality["seed"]), *named)
 
 
 def trace_command(report: Json, sample_id: str) -> str:
     """What shows where one row came from."""
     return shlex.join(["augment", "trace", report["uri"], sample_id, *dataset_of(report)[1:]])
-
-
-def copies(report: Json) -> Section:
-    """What is known of copies and leaks: equal pictures, which checks look for."""
-    names = ("splits", "one_class", "real_pictures", "different", "copies", "protected")
-    known = tuple(
-        Row((checked(one), one["text"])) for one in report["checks"] if one["name"] in names
-    )
-    blocks: list[Block] = [
-        Text(
-            "Only equal pictures were looked for, by the hash of their pixels. Near copies "
-            "(shifted, cropped, recoloured) were not searched for by this audit."
-        ),
-        Text(PRIVACY),
-    ]
-    if known:
-        blocks.insert(1, Table("equal", "Equal pictures", ("", "what was asked"), known, 2))
-    return Section("copies", "Copies and leaks", tuple(blocks))
 
 
 def utility(_report: Json) -> Section:
@@ -97,6 +79,8 @@ def method(report: Json, version: str) -> Section:
         again = f"{deep} --json"
         rows.append(("Fidelity and diversity", again, "quality.fidelity, quality.figures"))
         rows.append(("Labels", again, "quality.labels, quality.quarantine"))
+    if "--copies" in deep:
+        rows.append(("Copies and leaks", f"{deep} --json", "quality.copies"))
     table = Table(
         "commands", "What gives each figure again", ("section", "command", "in audit.json"),
         tuple(Row((name, Code(command, copied=True), where)) for name, command, where in rows), 3,

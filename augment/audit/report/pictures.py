@@ -11,6 +11,7 @@ import io
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
@@ -30,7 +31,9 @@ BUDGET = 1_000_000
 """Bytes of all pictures together; in the page they take a third more."""
 _EXACT = 48  # pixels of an edge up to which nothing is lost
 _DOUBTFUL = 24
-_NAMED = 12  # findings
+_NAMED = 12  # findings, and pairs of copies
+_TWINS = 3
+_Pairs = Mapping[str, Sequence[tuple[str, str]]]
 _SAMPLE = re.compile(r"\bsample ([0-9a-f]{32})\b")
 _QUALITY = 80
 
@@ -47,7 +50,9 @@ def take_pictures(data: DataSet, report: Json, budget: int = BUDGET) -> Pictures
     picks, known = choose(data, split, PER_CLASS)
     names = _classes(report, split, known)
     said = _said(report)
+    pairs, twins = _pairs(report)
     ids = {one["sample_id"] for one in _quarantine(report)}.union(*said.values())
+    ids = ids.union(*(pair for side in (pairs, twins) for some in side.values() for pair in some))
     places = find(data, ids)
     wanted = [pick for key, some in picks.items() if key[0] in names for pick in some]
     rows = read_rows(data, {*wanted, *places.values()})
@@ -57,9 +62,14 @@ def take_pictures(data: DataSet, report: Json, budget: int = BUDGET) -> Pictures
         n: tuple(_labelled(found[one]) for one in some if one in found) for n, some in said.items()
     }
     of = {name: _of_class(picks, rows, name) for name in names}
-    left = budget - sum(map(_size, (*doubtful, *(one for some in named.values() for one in some))))
-    some = {n: pictures for n, pictures in named.items() if pictures}
-    return Pictures(split, len(known), _within(of, left), doubtful, some)
+    listed = Pictures(
+        doubtful=doubtful,
+        named={n: pictures for n, pictures in named.items() if pictures},
+        pairs=_shown_pairs(pairs, found),
+        twins=_shown_pairs(twins, found),
+    )
+    left = budget - sum(map(_size, listed.traced().values()))
+    return replace(listed, split=split, classes=len(known), of=_within(of, left))
 
 
 def picture(shown: Shown, note: str = "") -> Picture:
@@ -130,6 +140,31 @@ def _said(report: Json) -> dict[int, list[str]]:
 
 def _labelled(shown: Shown) -> Picture:
     return picture(shown, f"{shown.class_name}, {shown.kind}")
+
+
+def _pairs(report: Json) -> tuple[_Pairs, _Pairs]:
+    """(sample, real image) of the first copies of each side, and of its twins."""
+    sides = (report["quality"] or {}).get("copies") or ()
+    copies = {
+        one["of"]: [(copy["sample_id"], copy["real_id"]) for copy in one["copies"][:_NAMED]]
+        for one in sides
+    }
+    twins = {
+        one["of"]: [(twin["id"], twin["real_id"]) for twin in one["twins"][:_TWINS]]
+        for one in sides
+    }
+    return copies, twins
+
+
+def _shown_pairs(
+    pairs: _Pairs, found: Mapping[str, Shown]
+) -> dict[str, tuple[tuple[Picture, Picture], ...]]:
+    return {
+        of: tuple(
+            (_labelled(found[a]), _labelled(found[b])) for a, b in some if {a, b} <= found.keys()
+        )
+        for of, some in pairs.items()
+    }
 
 
 def _doubtful(report: Json, found: Mapping[str, Shown]) -> tuple[Picture, ...]:

@@ -241,7 +241,7 @@ def _axis(groups: Sequence[Group], makers: Json) -> dict[Group, str]:
     several = len({group.maker for group in groups}) > 1
     texts = {}
     for group in groups:
-        name = "all classes" if group.class_name is None else group.class_name
+        name = "all" if group.class_name is None else group.class_name
         parts = [group.split if splits else "", name]
         parts.append(maker_name(group.maker, makers) if several else "")
         texts[group] = " · ".join(part for part in parts if part)

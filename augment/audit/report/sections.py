@@ -9,10 +9,17 @@ from typing import Any
 
 from augment.audit.report.blocks import Code, Gallery, Picture, Row, Section, Table, Text
 from augment.audit.report.composition import composition
+from augment.audit.report.copies import Pairs, copies
 from augment.audit.report.judged import checks, findings
 from augment.audit.report.labels import labels
 from augment.audit.report.limits import limits
-from augment.audit.report.method import copies, method, quality_command, trace_command, utility
+from augment.audit.report.method import (
+    audit_command,
+    method,
+    quality_command,
+    trace_command,
+    utility,
+)
 from augment.audit.report.origins import Origins, provenance
 from augment.audit.report.quality import diversity, fidelity, maker_name
 from augment.sample import KINDS
@@ -24,25 +31,30 @@ Json = Mapping[str, Any]
 class Pictures:
     """split: that classes are shown of. of: class -> kind of `sample.KINDS` -> pictures. classes:
     how many the split has. doubtful: rows that show least of their label. named: number of a
-    finding of the report -> rows that its text names."""
+    finding of the report -> rows that its text names. pairs, twins: as `copies` takes them."""
 
     split: str = ""
     classes: int = 0
     of: Mapping[str, Mapping[str, Sequence[Picture]]] = field(default_factory=dict)
     doubtful: tuple[Picture, ...] = ()
     named: Mapping[int, tuple[Picture, ...]] = field(default_factory=dict)
+    pairs: Pairs = field(default_factory=dict)
+    twins: Pairs = field(default_factory=dict)
 
     def traced(self) -> dict[str, Picture]:
         """Sample id -> its picture, in order; rows without an id have no trace."""
         shown = [one for kinds in self.of.values() for some in kinds.values() for one in some]
         named = [one for some in self.named.values() for one in some]
-        every = [*shown, *self.doubtful, *named]
+        sides = [*self.pairs.values(), *self.twins.values()]
+        paired = [one for some in sides for pair in some for one in pair]
+        every = [*shown, *self.doubtful, *named, *paired]
         return {one.sample_id: one for one in every if one.sample_id}
 
 
 def sections(report: Json, origins: Origins, pictures: Pictures, version: str) -> list[Section]:
     """report: as `AuditReport.to_json`. version: of the program."""
     command = quality_command(report)
+    search = audit_command(report, "--quality", "--copies")
     return [
         findings(report, pictures.named),
         composition(report),
@@ -52,7 +64,7 @@ def sections(report: Json, origins: Origins, pictures: Pictures, version: str) -
         fidelity(report, command),
         diversity(report, command),
         labels(report, command, pictures.doubtful),
-        copies(report),
+        copies(report, search, pictures.pairs, pictures.twins),
         utility(report),
         provenance(report, origins),
         method(report, version),

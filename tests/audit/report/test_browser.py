@@ -60,11 +60,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a report that has everything."""
-    found = value(CLASSES, findings=FINDINGS, maker=HOSTILE, broken=3)
+    found = value(CLASSES, findings=FINDINGS, maker=HOSTILE, broken=3, copies=True)
     shown = {HOSTILE: {"real": [Picture(HOSTILE, "real", None, f"{n}-id") for n in range(3)]}}
     found["findings"][0]["text"] = "0123456789abcdef" * 20
     named = {0: (Picture("3", "real", None, "named-id"),)}
-    parts = sections(found, Origins(), Pictures("train", 60, shown, named=named), "0")
+    pair = (Picture("3", "generated", None, "made-id"), Picture("3", "real", None, "own-id"))
+    pictures = Pictures("train", 60, shown, named=named, pairs={"train": [pair] * 9})
+    parts = sections(found, Origins(), pictures, "0")
     text = render_page(found["uri"], sentence(found), found["verdict"], tiles(found), parts)
     file = tmp_path_factory.mktemp("page") / "audit.html"
     file.write_text(text)
@@ -81,7 +83,7 @@ def page(browser: Page, path: Path) -> Page:
 
 def test_every_chart_is_drawn_and_nothing_is_asked_for(page: Page, path: Path) -> None:
     states = page.run("[...document.querySelectorAll('[data-chart]')].map((x) => x.dataset.state)")
-    assert len(states) == 9 - 1  # a matrix of sixty classes is a table
+    assert len(states) == 10 - 1  # a matrix of sixty classes is a table
     assert set(states) == {"drawn"}
     assert page.run("document.querySelectorAll('[data-chart] svg').length") == len(states)
     assert page.errors == []

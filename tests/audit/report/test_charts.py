@@ -16,7 +16,7 @@ from tests.audit.report.values import names, value
 DRAWN = {
     block.name: block
     for section in sections(value(names(60)), Origins(), Pictures(), "0")
-    + sections(value(names(3)), Origins(), Pictures(), "0")
+    + sections(value(names(3), copies=True), Origins(), Pictures(), "0")
     for block in section.blocks
     if isinstance(block, Chart)
 }
@@ -25,7 +25,7 @@ DRAWN = {
 def test_every_kind_of_chart_is_among_them() -> None:
     assert set(DRAWN) == {
         "all-test", "all-train", "rows-test", "rows-train", "limit-0", "frechet-ratios",
-        "beside-real", "agreement", "confusion",
+        "beside-real", "agreement", "confusion", "recall",
     }  # fmt: skip
 
 

@@ -84,10 +84,15 @@ def test_rows_are_found_by_their_ids(digits_set: Any, small_rows: Any) -> None:
     assert find(data, []) == {}
 
 
-def test_samples_that_a_finding_names_are_shown_beside_it(digits_set: Any, small_rows: Any) -> None:
+def test_samples_that_findings_and_copies_name_are_shown(digits_set: Any, small_rows: Any) -> None:
     (one, *_), (other, *_), _ = small_rows.values()
     report = audit(digits_set.uri).to_json()
     said = f"sample {one.sample_id} (real) and sample {other.sample_id}, sample {'0' * 32}"
+    report["quality"] = {"quarantine": [], "figures": [], "labels": [], "copies": [
+        {"of": "train", "twins": [],
+         "copies": [{"sample_id": one.sample_id, "real_id": other.sample_id},
+                    {"sample_id": one.sample_id, "real_id": "gone"}]},
+    ]}  # fmt: skip
     report["findings"] = [
         {"check": "a", "text": "nobody", "n": 1, "warns": False},
         {"check": "b", "text": said, "n": 1, "warns": True},
@@ -96,6 +101,9 @@ def test_samples_that_a_finding_names_are_shown_beside_it(digits_set: Any, small
     assert {n: [p.sample_id for p in some] for n, some in found.named.items()} == {
         1: [one.sample_id, other.sample_id]
     }
+    assert [[p.sample_id for p in pair] for pair in found.pairs["train"]] == [
+        [one.sample_id, other.sample_id]
+    ]
     assert [(p.class_name, p.origin) for p in found.named[1]] == [("0", "real"), ("1", "real")]
 
 

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from augment.audit.findings import Finding
-from augment.audit.report.blocks import Chart, Code, Command, Mark, Section, Table, Text
+from augment.audit.report.blocks import (
+    Chart,
+    Code,
+    Command,
+    Gallery,
+    Mark,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
 from augment.audit.report.judged import sentence
 from augment.audit.report.origins import Origins, provenance
 from augment.audit.report.sections import Pictures, sections
@@ -80,9 +90,29 @@ def test_what_nothing_measured_says_so_without_a_chart() -> None:
     found = value(names(2))
     assert "no study ran" in texts(of(found, "utility"))
     assert "Near copies" in texts(of(found, "copies"))
+    assert "augment audit /data/set --version 3 --quality --copies" in texts(of(found, "copies"))
     assert "No figure here proves privacy" in texts(of(found, "copies"))
     assert not charts(of(found, "utility"))
     assert not charts(of(found, "copies"))
+
+
+def test_copies_say_how_well_they_are_found_and_what_was_found() -> None:
+    found = value(names(2), copies=True)
+    pair = (Picture("a", "generated", None, "made"), Picture("a", "real", None, "own"))
+    pictures = Pictures(pairs={"train": [pair]}, twins={"train": [pair]})
+    (section,) = (s for s in sections(found, Origins(), pictures, "0") if s.name == "copies")
+    assert "Least is found of warped: 61 %." in charts(section)["recall"].about
+    said = texts(section)
+    assert "Beside 90 of 100 real images of their own split: an image is called a copy" in said
+    assert "2 of 60 generated images are called copies." in said
+    assert "equal pixels alone were looked for, n < 100; 2 of 60" in said
+    assert "No figure here proves privacy" in said
+    rows = table(section, "copies-train").rows
+    assert [row.cells[5] for row in rows] == ["equal", "mirrored"]
+    galleries = [b.name for b in section.blocks if isinstance(b, Gallery)]
+    assert galleries == ["pairs-train", "twins-train"]
+    commands = {row.cells[0]: row.cells[1] for row in table(of(found, "method"), "commands").rows}
+    assert "--quality --copies --seed 0" in str(commands["Copies and leaks"])
 
 
 def test_composition_counts_every_cell_and_the_whole() -> None:

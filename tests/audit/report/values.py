@@ -6,11 +6,14 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from augment.audit.copies import Calibration, NotCalibrated, Recall, Threshold
 from augment.audit.findings import Check, Finding
 from augment.audit.judge import AuditReport
 from augment.audit.limits import LimitResult
 from augment.audit.measures import Figure, Interval
+from augment.audit.measures.shares import clopper_pearson
 from augment.audit.quality.comparing import Compared, Draws
+from augment.audit.quality.copied import Copy, Searched
 from augment.audit.quality.gathering import AUGMENTED, Group
 from augment.audit.quality.labels import Agreement, Doubt
 from augment.audit.quality.report import Extractor, Quality
@@ -33,6 +36,7 @@ def report(
     classes: Sequence[str],
     *,
     quality: bool = True,
+    copies: bool = False,
     uri: str = "/data/set",
     maker: str = "gan",
     findings: Sequence[Finding] = (),
@@ -56,7 +60,7 @@ def report(
         limits_from="recorded",
         checks=(Check("log", True, "counts agree"), Check("marks", None, "marks: not judged")),
         findings=tuple(findings), left_out=(),
-        quality=_quality(classes, maker, rng) if quality else None,
+        quality=_quality(classes, maker, rng, copies) if quality else None,
     )  # fmt: skip
 
 
@@ -75,7 +79,26 @@ def _limit(name: str, broken: bool) -> LimitResult:
                        0.4 if broken else 0.0, text, "job-1")  # fmt: skip
 
 
-def _quality(classes: Sequence[str], maker: str, rng: random.Random) -> Quality:
+def _searched(groups: Sequence[Group]) -> tuple[Searched, ...]:
+    """Of train: calibrated, with two copies; of the holdout: too few images to calibrate on."""
+    two = tuple(
+        Copy(f"{n:032x}", groups[0], f"{n + 500:032x}", "train", 0.5 - n, n == 0, n == 1)
+        for n in range(2)
+    )
+    recall = tuple(
+        Recall(kind, 100, found, found, clopper_pearson(found, 100))
+        for kind, found in (("exact", 100), ("warped", 61))
+    )
+    looked = {groups[0]: (60, 2), groups[0]._replace(class_name=None): (60, 2)}
+    known = Calibration(0.005, Threshold(-1.0, 200, 0.01, ()), {})
+    unknown = Calibration(0.005, NotCalibrated("n < 100", 30), {})
+    return (
+        Searched("train", 90, 100, known, recall, looked, two, (("a" * 32, "b" * 32, -1.0),)),
+        Searched("holdout", 30, 30, unknown, (), {**looked}, (), ()),
+    )
+
+
+def _quality(classes: Sequence[str], maker: str, rng: random.Random, copies: bool) -> Quality:
     groups = [Group("train", name, who) for name in classes for who in (VAE, AUGMENTED)]
     compared = [
         Compared(group, extractor, Figure(measure, rng.random(), 30, 30), "train", "halves", 0.8,
@@ -100,7 +123,8 @@ def _quality(classes: Sequence[str], maker: str, rng: random.Random) -> Quality:
                     Extractor("clip", {}, "no images")),
         makers={VAE: maker}, lost=1, compared=tuple(compared),
         repeats=dict.fromkeys(groups, (40, 39)), agreements=tuple(agreements),
-        quarantine=tuple(doubts), checks=(), findings=(),
+        quarantine=tuple(doubts), searched=_searched(groups) if copies else None, checks=(),
+        findings=(),
     )  # fmt: skip
 
 
