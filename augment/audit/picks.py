@@ -85,8 +85,10 @@ def find(data: DataSet, ids: Collection[str]) -> dict[str, Pick]:
     return found
 
 
-def read_rows(data: DataSet, picks: Collection[Pick]) -> dict[Pick, Shown]:
-    """What is shown of the picks, one row group at a time.
+def read_rows(
+    data: DataSet, picks: Collection[Pick], *, without_images: bool = False
+) -> dict[Pick, Shown]:
+    """What is shown of the picks, one row group at a time. without_images: shards may have none.
 
     Raises:
         RequestError: a shard has no images. StorageError: it cannot be read.
@@ -95,7 +97,7 @@ def read_rows(data: DataSet, picks: Collection[Pick]) -> dict[Pick, Shown]:
     for shard in data.shards:
         wanted = [pick for pick in picks if pick.shard == shard.path]
         if wanted:
-            rows |= _read_shard(data, shard, wanted)
+            rows |= _read_shard(data, shard, wanted, without_images)
     return rows
 
 
@@ -148,25 +150,28 @@ def _with_ids(facts: Facts, wanted: pa.Array) -> Iterator[tuple[str, int, Key]]:
         yield ids[row].as_py(), row, (facts.rows["label_name"][row].as_py(), kinds[row].as_py())
 
 
-def _read_shard(data: DataSet, shard: Shard, wanted: list[Pick]) -> dict[Pick, Shown]:
+def _read_shard(
+    data: DataSet, shard: Shard, wanted: list[Pick], without_images: bool
+) -> dict[Pick, Shown]:
     rows: dict[Pick, Shown] = {}
     start = 0
     with open_shard(data, shard) as file:
         have = file.schema_arrow.names
-        if "image" not in have:
+        if "image" not in have and not without_images:
             raise RequestError(f"{data.name}: shard {shard.path} has no column image to show")
         names = [name for name in ("sample_id", "generator") if name in have]
+        image = ["image"] if "image" in have else []
         for group in range(file.num_row_groups):
             stop = start + file.metadata.row_group(group).num_rows
             here = [pick for pick in wanted if start <= pick.row < stop]
             if here:
-                images = file.read_row_group(group, columns=["image"])["image"]
+                images = file.read_row_group(group, columns=image)
                 narrow = file.read_row_group(group, columns=names).combine_chunks()
                 for pick in here:
                     at = pick.row - start
+                    encoded = image_bytes(images["image"][at].as_py()) if image else b""
                     ids = [_text(narrow, name, at) for name in ("sample_id", "generator.id")]
-                    image = image_bytes(images[at].as_py())
-                    rows[pick] = Shown(image, pick.class_name, pick.kind, *ids)
+                    rows[pick] = Shown(encoded, pick.class_name, pick.kind, *ids)
             start = stop
     return rows
 

@@ -29,12 +29,13 @@ _SIDES = {
     "train": "real images of their own split",
     "holdout": "real images of splits that nothing may be made of",
 }
-_EQUAL = ("splits", "one_class", "real_pictures", "different", "copies", "protected")
+_EQUAL = ("splits", "one_class", "real_pictures", "different", "copies", "descent", "protected")
 
 
 def copies(report: Json, command: str, pairs: Pairs, twins: Pairs) -> Section:
     """What was looked for, how well copies are found on this very data set, and what was found.
-    pairs, twins: `train` or `holdout` -> (made or held-out image, real image) of its list."""
+    pairs, twins: `train` or `holdout` -> (made or held-out image, real image) of its list; the
+    leaks among pairs."""
     blocks: list[Block] = []
     equal = tuple(Row((checked(o), o["text"])) for o in report["checks"] if o["name"] in _EQUAL)
     if equal:
@@ -52,6 +53,8 @@ def copies(report: Json, command: str, pairs: Pairs, twins: Pairs) -> Section:
         blocks += _recall(searched)
         for one in searched:
             blocks += _side(one, report["quality"]["makers"], pairs, twins)
+    if (leaks := (report["quality"] or {}).get("leaks")) is not None:
+        blocks += _leaks(leaks, pairs)
     return Section("copies", "Copies and leaks", (*blocks, Text(PRIVACY)))
 
 
@@ -96,6 +99,23 @@ def _side(one: Json, makers: Json, pairs: Pairs, twins: Pairs) -> Iterator[Block
         yield _gallery(f"twins-{one['of']}", title, shown)
     if one["copies"]:
         yield _listed(one, makers)
+
+
+def _leaks(leaks: Json, pairs: Pairs) -> Iterator[Block]:
+    """Real images of one split in another: what people act on."""
+    if leaks["not_judged"] is not None:
+        yield Text(
+            f"Whether a split repeats images of train was not judged: {leaks['not_judged']}."
+        )
+        return
+    for split, one in leaks["splits"].items():
+        part = f"{one['found'] / one['n']:.1%}" if one["n"] else "nothing"
+        yield Text(
+            f"{part} of split {split} is in train: {one['found']} of {one['n']} real images repeat "
+            f"one of it; chance explains {leaks['rate']:.1%} at most."
+        )
+    if shown := pairs.get("leaks", ()):
+        yield _gallery("leaks", "Real images of one split and of train that look the same", shown)
 
 
 def _gallery(name: str, title: str, pairs: Sequence[tuple[Picture, Picture]]) -> Gallery:

@@ -42,7 +42,7 @@ def take_pictures(data: DataSet, report: Json, budget: int = BUDGET) -> Pictures
     """Pictures of the classes that are shown, and of the first rows of the quarantine list.
 
     Raises:
-        RequestError: a shard has no images. StorageError: it cannot be read.
+        StorageError: a shard cannot be read.
     """
     split = _split(report)
     if split is None:
@@ -55,7 +55,7 @@ def take_pictures(data: DataSet, report: Json, budget: int = BUDGET) -> Pictures
     ids = ids.union(*(pair for side in (pairs, twins) for some in side.values() for pair in some))
     places = find(data, ids)
     wanted = [pick for key, some in picks.items() if key[0] in names for pick in some]
-    rows = read_rows(data, {*wanted, *places.values()})
+    rows = read_rows(data, {*wanted, *places.values()}, without_images=True)
     found = {name: rows[pick] for name, pick in places.items()}
     doubtful = _doubtful(report, found)
     named = {
@@ -149,6 +149,8 @@ def _pairs(report: Json) -> tuple[_Pairs, _Pairs]:
         one["of"]: [(copy["sample_id"], copy["real_id"]) for copy in one["copies"][:_NAMED]]
         for one in sides
     }
+    leaks = ((report["quality"] or {}).get("leaks") or {}).get("leaks", ())
+    copies["leaks"] = [(leak["sample_id"], leak["train_id"]) for leak in leaks[:_NAMED]]
     twins = {
         one["of"]: [(twin["id"], twin["real_id"]) for twin in one["twins"][:_TWINS]]
         for one in sides

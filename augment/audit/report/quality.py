@@ -191,7 +191,8 @@ def _per_class(quality: Json) -> Table:
         rows.append(
             Row(
                 (group.split, "all" if group.class_name is None else group.class_name,
-                 maker_name(group.maker, quality["makers"]), apart.get(group, Mark("-", "none")),
+                 maker_name(group.maker, quality["makers"]),
+                 apart.get(group, Mark("not computed", "none")),
                  str(ns[group]), *(_two(one) for one in figures)),
                 maker_name(group.maker, quality["makers"]), n not in shown,
             )

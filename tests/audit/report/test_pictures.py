@@ -88,7 +88,8 @@ def test_samples_that_findings_and_copies_name_are_shown(digits_set: Any, small_
     (one, *_), (other, *_), _ = small_rows.values()
     report = audit(digits_set.uri).to_json()
     said = f"sample {one.sample_id} (real) and sample {other.sample_id}, sample {'0' * 32}"
-    report["quality"] = {"quarantine": [], "figures": [], "labels": [], "copies": [
+    report["quality"] = {"quarantine": [], "figures": [], "labels": [],
+        "leaks": {"leaks": [{"sample_id": other.sample_id, "train_id": one.sample_id}]}, "copies": [
         {"of": "train", "twins": [],
          "copies": [{"sample_id": one.sample_id, "real_id": other.sample_id},
                     {"sample_id": one.sample_id, "real_id": "gone"}]},
@@ -104,6 +105,9 @@ def test_samples_that_findings_and_copies_name_are_shown(digits_set: Any, small_
     assert [[p.sample_id for p in pair] for pair in found.pairs["train"]] == [
         [one.sample_id, other.sample_id]
     ]
+    assert [[p.sample_id for p in pair] for pair in found.pairs["leaks"]] == [
+        [other.sample_id, one.sample_id]
+    ]
     assert [(p.class_name, p.origin) for p in found.named[1]] == [("0", "real"), ("1", "real")]
 
 
@@ -115,3 +119,14 @@ def test_rows_without_ids_are_shown_without_a_trace(builder: Any, small_rows: An
     assert found.traced() == {}
     (kinds,) = found.of.values()
     assert {one.sample_id for some in kinds.values() for one in some} == {None}
+
+
+def test_a_data_set_without_images_has_a_report_without_pictures(
+    builder: Any, small_rows: Any
+) -> None:
+    (path, rows), *_ = small_rows.items()
+    table = sample_table(rows, Stamp(JOB)).drop_columns(["image"])
+    builder.commit([builder.shard(path, table, cube=False)])
+    found = taken(builder.uri).traced()
+    assert len(found) == 9
+    assert {one.image for one in found.values()} == {None}

@@ -99,18 +99,19 @@ def test_what_nothing_measured_says_so_without_a_chart() -> None:
 def test_copies_say_how_well_they_are_found_and_what_was_found() -> None:
     found = value(names(2), copies=True)
     pair = (Picture("a", "generated", None, "made"), Picture("a", "real", None, "own"))
-    pictures = Pictures(pairs={"train": [pair]}, twins={"train": [pair]})
+    pictures = Pictures(pairs={"train": [pair], "leaks": [pair]}, twins={"train": [pair]})
     (section,) = (s for s in sections(found, Origins(), pictures, "0") if s.name == "copies")
     assert "Least is found of warped: 61 %." in charts(section)["recall"].about
     said = texts(section)
     assert "Beside 90 of 100 real images of their own split: an image is called a copy" in said
     assert "2 of 60 generated images are called copies." in said
     assert "equal pixels alone were looked for, n < 100; 2 of 60" in said
+    assert "7.5% of split test is in train: 3 of 40 real images repeat one of it" in said
     assert "No figure here proves privacy" in said
     rows = table(section, "copies-train").rows
     assert [row.cells[5] for row in rows] == ["equal", "mirrored"]
     galleries = [b.name for b in section.blocks if isinstance(b, Gallery)]
-    assert galleries == ["pairs-train", "twins-train"]
+    assert galleries == ["pairs-train", "twins-train", "leaks"]
     commands = {row.cells[0]: row.cells[1] for row in table(of(found, "method"), "commands").rows}
     assert "--quality --copies --seed 0" in str(commands["Copies and leaks"])
 

@@ -13,7 +13,7 @@ from augment.audit.limits import LimitResult
 from augment.audit.measures import Figure, Interval
 from augment.audit.measures.shares import clopper_pearson
 from augment.audit.quality.comparing import Compared, Draws
-from augment.audit.quality.copied import Copy, Searched
+from augment.audit.quality.copied import Copy, Leak, Leaks, Searched
 from augment.audit.quality.gathering import AUGMENTED, Group
 from augment.audit.quality.labels import Agreement, Doubt
 from augment.audit.quality.report import Extractor, Quality
@@ -79,6 +79,9 @@ def _limit(name: str, broken: bool) -> LimitResult:
                        0.4 if broken else 0.0, text, "job-1")  # fmt: skip
 
 
+_LEAKS = Leaks({"test": (40, 3)}, 0.005, (Leak("e" * 32, "test", "f" * 32, 1.0, True),))
+
+
 def _searched(groups: Sequence[Group]) -> tuple[Searched, ...]:
     """Of train: calibrated, with two copies; of the holdout: too few images to calibrate on."""
     two = tuple(
@@ -123,7 +126,8 @@ def _quality(classes: Sequence[str], maker: str, rng: random.Random, copies: boo
                     Extractor("clip", {}, "no images")),
         makers={VAE: maker}, lost=1, compared=tuple(compared),
         repeats=dict.fromkeys(groups, (40, 39)), agreements=tuple(agreements),
-        quarantine=tuple(doubts), searched=_searched(groups) if copies else None, checks=(),
+        quarantine=tuple(doubts), searched=_searched(groups) if copies else None,
+        leaks=_LEAKS if copies else None, checks=(),
         findings=(),
     )  # fmt: skip
 
