@@ -5,6 +5,7 @@ imports are inside.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,10 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
                      help="write audit.html, a page to look at, and audit.json")  # fmt: skip
     audit.add_argument("--markdown", action="store_true",
                      help="print the report as Markdown, for a pull request")  # fmt: skip
+    audit.add_argument("--github", action="store_true",
+                       help="print findings as annotations of GitHub Actions")  # fmt: skip
+    audit.add_argument("--junit", metavar="FILE.xml",
+                       help="write checks and limits as JUnit tests")  # fmt: skip
     _judging(audit)
     foldable(audit)
     _reading(audit)
@@ -90,6 +95,10 @@ def _audit(arguments: argparse.Namespace) -> int:
         from augment.audit.report import render_markdown
 
         streams.hand_over(render_markdown(report.to_json()))
+    elif arguments.github:
+        from augment.audit.report import render_annotations
+
+        streams.say(*render_annotations(report.to_json()))
     else:
         streams.say(*audit.render(report, everything=arguments.all).split("\n"))
         if arguments.sheet:
@@ -106,8 +115,9 @@ def _check_output(arguments: argparse.Namespace) -> None:
     """
     from augment.errors import RequestError
 
-    if arguments.json and arguments.markdown:
-        raise RequestError("--markdown: got it with --json; expected one of them")
+    kinds = [name for name in ("json", "markdown", "github") if getattr(arguments, name)]
+    if len(kinds) > 1:
+        raise RequestError(f"--{kinds[1]}: got it with --{kinds[0]}; expected one of them")
     if arguments.report is not None:
         from augment.audit.report import check_folder
 
@@ -115,13 +125,21 @@ def _check_output(arguments: argparse.Namespace) -> None:
 
 
 def _written(report: AuditReport, arguments: argparse.Namespace, options: Any) -> list[str]:
-    """Writes the page and its JSON where they were asked for; what is said of them."""
-    if arguments.report is None:
-        return []
-    from augment.audit.report import write_report
+    """Writes the files that were asked for; what is said of them."""
+    said = []
+    if arguments.junit is not None:
+        from augment.audit.report import render_junit
+        from augment.storage import Folder
 
-    written = write_report(report, arguments.report, options)
-    return [f"report: {written.page}", f"report: {written.value}"]
+        place, name = os.path.split(os.path.abspath(arguments.junit))
+        Folder(place).replace(name, render_junit(report.to_json()).encode())
+        said.append(f"junit: {arguments.junit}")
+    if arguments.report is not None:
+        from augment.audit.report import write_report
+
+        written = write_report(report, arguments.report, options)
+        said += [f"report: {written.page}", f"report: {written.value}"]
+    return said
 
 
 def _asked(arguments: argparse.Namespace) -> Asked | None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import jsonschema
 import pyarrow.parquet as pq
@@ -719,6 +720,28 @@ def test_a_report_without_its_libraries_says_what_to_install(done: Path, tmp_pat
     assert "vl_convert is not installed" in ran.stderr
     assert "pip install 'augment-vision[report]'" in ran.stderr
     assert not (tmp_path / "report").exists()
+
+
+def test_audit_as_continuous_integration_reads_it(
+    done: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    file = tmp_path / "audit.xml"
+    code, said, _ = call(capfd, "audit", str(done / "out"), "--junit", str(file))
+    assert code == 0
+    assert said.endswith(f"junit: {file}\n")
+    root = ElementTree.fromstring(file.read_text())
+    assert [suite.get("failures") for suite in root] == ["0", "0"]
+    assert sum(int(suite.get("tests", "0")) for suite in root) > 20
+    code, said, _ = call(capfd, "audit", str(done / "out"), "--github")
+    assert code == 0
+    assert all(text.startswith("::") for text in said.splitlines())
+    assert said.endswith(f"::notice title=augment audit::verdict: ok, {done / 'out'}\n")
+    code, said, err = call(capfd, "audit", str(done / "out"), "--github", "--json")
+    assert code == 2
+    assert "--github: got it with --json; expected one of them" in said + err
+    code, said, err = call(capfd, "audit", str(done / "out"), "--junit", "/proc/nowhere/a.xml")
+    assert code == 3
+    assert "/proc/nowhere" in said + err
 
 
 def test_audit_as_markdown(done: Path, capfd: Capture) -> None:

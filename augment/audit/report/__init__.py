@@ -8,6 +8,7 @@
 | `pictures` | a few rows of every class as small pictures |
 | `page` | sections -> one HTML text that asks nothing of any network |
 | `markdown` | sections -> Markdown for a pull request |
+| `gates` | the verdict as JUnit XML and as annotations of GitHub Actions |
 | `writing` | both files into a folder |
 
 Everything but `pictures` and `writing` is a function of values; the same report and pictures give
@@ -15,7 +16,15 @@ the same bytes. Texts from outside (names of classes, files and generators) are 
 `markdown`, once and everywhere.
 """  # noqa: E501
 
+from augment.audit.report.gates import render_annotations, render_junit
 from augment.audit.report.markdown import render_markdown
 from augment.audit.report.writing import Written, check_folder, write_report
 
-__all__ = ["Written", "check_folder", "render_markdown", "write_report"]
+__all__ = [
+    "Written",
+    "check_folder",
+    "render_annotations",
+    "render_junit",
+    "render_markdown",
+    "write_report",
+]
