@@ -34,7 +34,7 @@ from augment.audit.copies import KINDS as CHANGED
 Image = np.ndarray
 Rng = np.random.Generator
 TRAIN, TEST, MADE, PLANTED = 80, 70, 40, 12
-CELL, CROP, EACH = 48, 40, 4
+CELL, CROP, EACH, CONTRAST = 48, 40, 4, 15.0
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,21 @@ def photographs(rng: Rng) -> Data:
     from skimage import data
     from sklearn.datasets import load_sample_images
 
-    china, flower = load_sample_images().images
+    china, _ = load_sample_images().images
     pictures = {
         "astronaut": data.astronaut(),
         "coffee": data.coffee(),
-        "rocket": data.rocket(),
+        "motorcycle": data.stereo_motorcycle()[0],
         "temple": china,
-        "flower": flower,
+        "cat": data.chelsea(),
         "tissue": data.immunohistochemistry(),
     }
-    cells = {name: [_crops(picture[y : y + CELL, x : x + CELL], rng)
-                    for y in range(0, picture.shape[0] - CELL + 1, CELL)
-                    for x in range(0, picture.shape[1] - CELL + 1, CELL)]
-             for name, picture in ((n, coloured(p)) for n, p in pictures.items())}  # fmt: skip
+    cells: dict[str, list[list[Image]]] = {}
+    for name, picture in ((n, coloured(p)) for n, p in pictures.items()):
+        high, wide = picture.shape[0] - CELL + 1, picture.shape[1] - CELL + 1
+        places = [(y, x) for y in range(0, high, CELL) for x in range(0, wide, CELL)]
+        some = [picture[y : y + CELL, x : x + CELL] for y, x in places]
+        cells[name] = [_crops(cell, rng) for cell in filter(_holds_something, some)]
     return _parted(cells, rng, EACH)
 
 
@@ -90,6 +92,11 @@ SETS: dict[str, Callable[[Rng], Data]] = {"digits": digits, "photographs": photo
 def _enlarged(scan: Image) -> Image:
     large = Pillow.fromarray(scan).resize((32, 32), Pillow.Resampling.BICUBIC)
     return coloured(np.asarray(large))
+
+
+def _holds_something(cell: Image) -> bool:
+    """Not a piece of sky, which is like every other."""
+    return float(cell.mean(axis=2).std()) >= CONTRAST
 
 
 def _crops(cell: Image, rng: Rng) -> list[Image]:

@@ -108,31 +108,56 @@ def mislabelled(
     """Classes of a maker that show something else, in the eyes of the task's classifier."""
     every = list(agreements)
     usual, doubted = _of_real(every, holdout)
-    found = []
-    for one in every:
+    found: dict[Group, Finding] = {}
+    for one in every:  # classes stand before all of them
         name = one.group.class_name
-        if one.group.maker is None or name is None or one.share is None or not usual.get(name):
-            continue
-        ratio, high = one.share / usual[name], one.share
-        if one.interval is not None:
-            high = one.interval.high
-        shown = ", ".join(f"{other} {n}" for other, n in one.shown.items()) or "nothing else"
-        if high / usual[name] < at.agreement_warn:
-            text = (
-                f"{where(one.group, makers)}: a classifier fit on real train names the class of "
-                f"{one.share:.2f} of {one.n} images, of {usual[name]:.2f} of real ones; it sees "
-                f"{shown}: look at them, and quarantine or relabel"
-            )
-            n = round((1 - one.share) * one.n)
-            found.append(Finding("labels", text, n, warns=ratio >= at.agreement_fail))
-        elif _more_doubtful(one, doubted, at.doubtful_warn):
-            text = (
-                f"{where(one.group, makers)}: {one.doubtful} of {one.n} images show little of "
-                f"their class to a classifier fit on real train ({doubted:.3f} of the real ones "
-                f"do); it sees {shown}: look at the quarantine list"
-            )
-            found.append(Finding("labels", text, one.doubtful, warns=True))
-    return found
+        known = one.group.maker is not None and one.share is not None
+        if known and name is not None and usual.get(name):
+            shown = _another_class(one, usual[name], makers, at)
+            shown = shown or _doubtful(one, doubted, makers, at)
+        elif known and name is None and usual:
+            told = any(group._replace(class_name=None) == one.group for group in found)
+            shown = None if told else _doubtful(one, doubted, makers, at)
+        else:
+            shown = None
+        if shown is not None:
+            found[one.group] = shown
+    return list(found.values())
+
+
+def _another_class(
+    one: Agreement, usual: float, makers: Mapping[str, str], at: Thresholds
+) -> Finding | None:
+    """A class whose images are named as others more often than real ones are."""
+    share = one.share or 0.0
+    high = share if one.interval is None else one.interval.high
+    if high / usual >= at.agreement_warn:
+        return None
+    text = (
+        f"{where(one.group, makers)}: a classifier fit on real train names the class of "
+        f"{share:.2f} of {one.n} images, of {usual:.2f} of real ones; it sees {_seen(one)}: look "
+        "at them, and quarantine or relabel"
+    )
+    warns = share / usual >= at.agreement_fail
+    return Finding("labels", text, round((1 - share) * one.n), warns=warns)
+
+
+def _doubtful(
+    one: Agreement, doubted: float, makers: Mapping[str, str], at: Thresholds
+) -> Finding | None:
+    """A group with more images that show little of their class than real images have."""
+    if not _more_doubtful(one, doubted, at.doubtful_warn):
+        return None
+    text = (
+        f"{where(one.group, makers)}: {one.doubtful} of {one.n} images show little of their class "
+        f"to a classifier fit on real train ({doubted:.3f} of the real ones do); it sees "
+        f"{_seen(one)}: look at the quarantine list"
+    )
+    return Finding("labels", text, one.doubtful, warns=True)
+
+
+def _seen(one: Agreement) -> str:
+    return ", ".join(f"{other} {n}" for other, n in one.shown.items()) or "nothing else"
 
 
 def _more_doubtful(one: Agreement, doubted: float, beyond: float) -> bool:

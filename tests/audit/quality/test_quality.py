@@ -248,6 +248,19 @@ def test_a_tenth_of_wrong_labels_warns_and_is_listed(seed: int) -> None:
     assert found.checks[1].passed is True
 
 
+def test_a_few_wrong_labels_in_every_class_are_seen_over_all() -> None:
+    """Four of forty are no proof in one class."""
+    rng, labels = np.random.default_rng(3), Labels(CLASSES, 0)
+    for name, other in zip(CLASSES, CLASSES[1:] + CLASSES[:1], strict=True):
+        labels.add(rows_of("test", name, None, 60), answers(rng, [name] * 60), np.arange(60))
+        shown = [other] * 4 + [name] * 36
+        labels.add(rows_of("train", name, "g", 40), answers(rng, shown), np.arange(40))
+    (finding,) = [one for one in quality(0, {"g": real}, labels=labels).findings
+                  if one.check == "labels"]  # fmt: skip
+    assert "all classes, generator name of g: 12 of 120 images show little of their" in finding.text
+    assert (finding.n, finding.warns) == (12, True)
+
+
 def test_right_labels_raise_nothing_and_rows_of_other_classes_are_not_asked() -> None:
     labels = labels_of(0.0, 0)
     labels.add(rows_of("train", "zebra", "g", 30), answers(np.random.default_rng(0), ["a"] * 30),

@@ -14,7 +14,10 @@ from PIL import Image, ImageOps
 
 from augment.api import audit
 from augment.audit import AuditReport, audit_schema, render
-from augment.audit.quality.copied import Leak, Leaks, leaked
+from augment.audit.copies import Calibration, Recall, Threshold
+from augment.audit.measures import Interval
+from augment.audit.quality import Group
+from augment.audit.quality.copied import Leak, Leaks, Searched, copied, leaked
 from augment.audit.table import open_data_set
 from augment.cli import main
 from augment.run import LocalEngine, Silent
@@ -129,6 +132,27 @@ def test_a_split_that_is_in_train_in_part_is_told(tmp_path: Path) -> None:
     (finding,) = findings
     assert not finding.warns
     assert f"{leaks.n['val'][1] / 20:.1%} of split 'val' is in train" in finding.text
+
+
+def searched_with(found: int, copies: int = 0) -> Searched:
+    """Ten kinds of which `found` of 100 planted copies are found, among 200 generated images."""
+    half = Interval(0.0, 1.0, 0.95)
+    recall = [Recall("exact", 100, 100, 100, half)]
+    recall += [Recall(f"kind {n}", 100, found, found, half) for n in range(9)]
+    group = Group("train", None, "g")
+    calibration = Calibration(0.005, Threshold(1.0, 300, 0.01, ()))
+    return Searched("train", 300, 300, calibration, tuple(recall), {group: (200, copies)}, (), ())
+
+
+def test_a_detector_that_would_find_little_has_no_verdict_but_for_what_it_finds() -> None:
+    ((check,), findings) = copied([searched_with(90)], {})
+    assert (check.passed, findings) == (True, [])
+    ((check,), findings) = copied([searched_with(3)], {})
+    assert (check.passed, findings) == (None, [])
+    assert "not judged, of copies that were planted in this data set it finds 0.03" in check.text
+    ((check,), findings) = copied([searched_with(3, copies=20)], {})
+    assert check.passed is True, "copies of train warn"
+    assert [finding.n for finding in findings] == [20]
 
 
 def test_chance_is_no_leak_and_too_few_images_are_no_verdict() -> None:
