@@ -18,10 +18,13 @@ from benchmarks.floors import Failed, Floor, FloorsError, judge, measure, read
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
-HELPERS = {"floors.py", "host_networks.py", "host_plain.py", "mix_peers.py", "scale_pool.py"}
+HELPERS = {"copies_sets.py", "floors.py", "host_networks.py", "host_plain.py", "mix_peers.py",
+           "scale_pool.py"}  # fmt: skip
 """What is in benchmarks/ and measures nothing by itself."""
 GPU = {path.name for path in BENCHMARKS.glob("gpu*.py")}
 """What needs a GPU: `make bench` runs on machines without one."""
+TABLES = {"copies.py", "planted.py"}
+"""What counts what an audit finds, for docs/audit.md: no speed, and no ratio to a peer."""
 
 ENTRY = """
 [[floor]]
@@ -41,7 +44,7 @@ def floor(kind: str = "at_least", bound: float = 0.8) -> Floor:
 
 
 def test_every_script_has_a_floor() -> None:
-    scripts = {path.name for path in BENCHMARKS.glob("*.py")} - HELPERS - GPU
+    scripts = {path.name for path in BENCHMARKS.glob("*.py")} - HELPERS - GPU - TABLES
     assert {f.command[0] for f in read(BENCHMARKS / "floors.toml")} == scripts
 
 
