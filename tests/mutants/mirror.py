@@ -27,6 +27,8 @@ def stages_of(root: Path, file: str) -> list[tuple[str, ...]]:
     inside = path.parts[1:-1]
     package = inside[0] if inside else path.stem
     folder = PurePosixPath("tests", *inside)
+    while len(folder.parts) > 2 and not (root / folder).exists():
+        folder = folder.parent  # a folder of data beside code has the tests of that code
     nearest = _nearest(root, folder, path.stem)
     also = tuple(one for one in ALSO.get(package, ()) if (root / one).exists())
     whole = (folder.as_posix(), *also) if inside else (*nearest, *also)
