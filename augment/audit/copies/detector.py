@@ -92,7 +92,7 @@ class Detector:
     def fit(
         cls, protected: ImageSet, holdout: ImageSet, *, seed: int,
         extractors: Mapping[str, Extract] | None = None, same_class: bool = False,
-        false_positives: float = FALSE_POSITIVES, measure: bool = True,
+        false_positives: float = FALSE_POSITIVES, measured: int = MEASURED,
     ) -> Detector:  # fmt: skip
         """A detector of copies of the protected images.
 
@@ -100,7 +100,8 @@ class Detector:
         are left out and told. extractors: each adds a space in which candidates are looked for.
         same_class: an image is compared with protected images of its own label alone.
         false_positives: share of real images that may be called copies, above 0 and below 1.
-        measure: whether recall is measured, which takes about half of the time.
+        measured: images that copies of every kind are planted of to measure recall, at most half of
+        the protected ones; 0: it is not measured, which takes about half of the time.
 
         Raises:
             ValueError: no protected images, a share outside of 0 and 1, or images, labels or
@@ -115,16 +116,16 @@ class Detector:
         protected.check("protected")
         if same_class and protected.labels is None:
             raise ValueError("protected.labels: got None; expected a label an image (same_class)")
-        measured, learn = _parts(len(protected), stream(seed, "copies/parts"))
+        aside, learn = _parts(len(protected), measured, stream(seed, "copies/parts"))
         search = Search(protected, extractors or {}, learn, stream(seed, "copies/projections"),
                         same_class=same_class)  # fmt: skip
         enough = len(protected) >= LEAST_PROTECTED
         verify = _learned(search, protected, learn, seed) if enough else verifier.unlearned()
         found = cls(search, verify, Calibration(false_positives, NotCalibrated("", 0)))
         found = cls(search, verify, found._calibrated(holdout, false_positives, enough))
-        if not measure or not isinstance(found.calibration.overall, Threshold):
+        if not measured or not isinstance(found.calibration.overall, Threshold):
             return found
-        return cls(search, verify, found.calibration, found._measured(protected, measured, seed))
+        return cls(search, verify, found.calibration, found._measured(protected, aside, seed))
 
     def search(self, images: ImageSet) -> list[Match]:
         """The nearest protected image of each, in order. Every image is looked at.
@@ -179,12 +180,12 @@ def planted(protected: ImageSet, rows: Array, kind: str, rng: np.random.Generato
     return ImageSet(copies, labels)
 
 
-def _parts(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def _parts(n: int, measured: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Rows to measure on, and rows to learn from: all others, or all where there are too few."""
     if n < LEAST_PROTECTED:
         return np.arange(0), np.arange(n)
-    measured = some_rows(min(MEASURED, n // 2), n, rng)
-    return measured, np.setdiff1d(np.arange(n), measured)
+    aside = some_rows(min(measured, n // 2), n, rng)
+    return aside, np.setdiff1d(np.arange(n), aside)
 
 
 def _learned(search: Search, protected: ImageSet, learn: Array, seed: int) -> Verifier:

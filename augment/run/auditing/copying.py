@@ -81,7 +81,7 @@ RowsOf = Callable[[Shard], Rows]
 
 
 def search_copies(
-    data: DataSet, found: Extraction, rows_of: RowsOf, seed: int, reporter: Reporter
+    data: DataSet, found: Extraction, rows_of: RowsOf, seed: int, planted: int, reporter: Reporter
 ) -> tuple[tuple[Searched, ...], Leaks]:
     """Generated images beside the real ones of their splits, and beside those of the other splits;
     and the real ones of the other splits beside those of their splits.
@@ -108,7 +108,7 @@ def search_copies(
     for of, other in _SIDES:
         if sides[of].ids:
             reporter.doing(f"calibrating on {len(sides[other].ids)} real images")
-            searches.append(_Search(of, sides[of], real[of], sides[other], found, seed))
+            searches.append(_Search(of, sides[of], real[of], sides[other], found, seed, planted))
     looked = 0
     for some in _pictures(data, found, rows_of, lambda path, n, maker: _generated(maker)):
         for search in searches:
@@ -136,7 +136,7 @@ def search_leaks(
             return Leaks({}, rate, why="train has fewer than 2 real images")
         extractors = {name: found.extractor(name) for name in half.vectors}
         detector = Detector.fit(
-            half.images(), other.images(), seed=seed, extractors=extractors, measure=False
+            half.images(), other.images(), seed=seed, extractors=extractors, measured=0
         )
         if isinstance(overall := detector.calibration.overall, NotCalibrated):
             return Leaks({}, rate, why=f"{overall.reason}, of a half of train")
@@ -187,11 +187,16 @@ class _Search:
         holdout: Pictures,
         found: Extraction,
         seed: int,
+        planted: int,
     ) -> None:
         self._of, self._protected, self._real, self._holdout = of, protected, real, holdout
         extractors = {name: found.extractor(name) for name in protected.vectors}
         self._detector = Detector.fit(
-            protected.images(), holdout.images(), seed=seed, extractors=extractors
+            protected.images(),
+            holdout.images(),
+            seed=seed,
+            extractors=extractors,
+            measured=planted,
         )
         self._looked: dict[Group, tuple[int, int]] = {}
         self._copies: list[Copy] = []

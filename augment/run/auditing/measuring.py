@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from augment.audit import AuditReport
+from augment.audit.copies.detector import MEASURED
 from augment.audit.facts import read_facts
 from augment.audit.quality import AUGMENTED, Gathered, Quality, Rows, Thresholds, judged
 from augment.audit.quality.copied import Leaks, Searched
@@ -35,11 +36,13 @@ _TASK = "task"
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What is judged. extractors: as `features.asked` has them. seed: of every draw. cache,
-    workers: see `extraction.How`. copies: also look for real images that generated ones repeat."""
+    workers: see `extraction.How`. copies: also look for real images that generated ones repeat;
+    planted: images that copies of each kind are planted of, to measure what would be found."""
 
     extractors: Sequence[str] = DEFAULT
     seed: int = 0
     copies: bool = False
+    planted: int = MEASURED
     cache: str | None = None
     workers: int | None = None
     thresholds: Thresholds | None = None
@@ -98,7 +101,12 @@ def _judged(
     searched: tuple[tuple[Searched, ...], Leaks] | None = None
     if asked.copies:
         searched = search_copies(
-            data, found, lambda shard: _rows(data, shard, named), asked.seed, reporter
+            data,
+            found,
+            lambda shard: _rows(data, shard, named),
+            asked.seed,
+            asked.planted,
+            reporter,
         )
     reporter.stage("judge", None)
     extractors = [Extractor(info.name, {**asdict(info), "digest": info.digest})

@@ -21,6 +21,7 @@ from augment.audit.quality.copied import Leak, Leaks, Searched, copied, leaked
 from augment.audit.table import open_data_set
 from augment.cli import main
 from augment.run import LocalEngine, Silent
+from augment.run.auditing import Asked, measure_quality
 from augment.run.auditing.copying import Pictures, search_leaks
 from augment.run.extraction.extracting import extract
 from augment.write.marks import add_xmp
@@ -64,7 +65,8 @@ def data_set(folder: Path, copies: Sequence[bytes] = ()) -> str:
 
 
 def searched(uri: str) -> AuditReport:
-    return audit(uri, quality=True, copies=True, extractors=["random"], engine="local")
+    asked = Asked(extractors=("random",), copies=True, planted=20)
+    return measure_quality(audit(uri), asked, LocalEngine())
 
 
 def test_copies_of_train_warn_copies_of_test_fail_and_others_are_none(tmp_path: Path) -> None:
