@@ -118,6 +118,11 @@ def _check_output(arguments: argparse.Namespace) -> None:
     kinds = [name for name in ("json", "markdown", "github") if getattr(arguments, name)]
     if len(kinds) > 1:
         raise RequestError(f"--{kinds[1]}: got it with --{kinds[0]}; expected one of them")
+    if arguments.junit is not None:
+        from augment.audit.report import check_outside
+
+        place = os.path.dirname(os.path.abspath(arguments.junit))
+        check_outside("junit", place, arguments.dataset)
     if arguments.report is not None:
         from augment.audit.report import check_folder
 

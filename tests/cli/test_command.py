@@ -739,6 +739,11 @@ def test_audit_as_continuous_integration_reads_it(
     code, said, err = call(capfd, "audit", str(done / "out"), "--github", "--json")
     assert code == 2
     assert "--github: got it with --json; expected one of them" in said + err
+    inside = done / "out" / "data" / "a.xml"
+    code, said, err = call(capfd, "audit", str(done / "out"), "--junit", str(inside))
+    assert code == 2
+    assert "junit: got the folder" in said + err
+    assert not inside.exists()
     code, said, err = call(capfd, "audit", str(done / "out"), "--junit", "/proc/nowhere/a.xml")
     assert code == 3
     assert "/proc/nowhere" in said + err

@@ -65,11 +65,20 @@ def check_folder(folder: str, dataset: str) -> None:
         RequestError: the folder is no place, or the data set's own; or the extra is not installed.
     """
     check_installed()
+    check_outside("report", folder, dataset)
+
+
+def check_outside(what: str, folder: str, dataset: str) -> None:
+    """what: is to be written there.
+
+    Raises:
+        RequestError: the folder is no place, or the data set's own.
+    """
     place, own = Folder(folder), Folder(dataset)
     inside, outside = _plain(place), _plain(own)
     if inside == outside or inside.startswith(f"{outside}/"):
         raise RequestError(
-            f"report: got the folder {place.uri}, which is the data set's own; expected one "
+            f"{what}: got the folder {place.uri}, which is the data set's own; expected one "
             f"outside of {own.uri}, whose files are the table's alone"
         )
 
