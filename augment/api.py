@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from augment.run.upkeep.states import Status
     from augment.spec.execution import EngineName
     from augment.spec.models import Limits
+    from augment.study import Study
 
 __all__ = [
     "Job",
@@ -41,6 +42,7 @@ __all__ = [
     "retry",
     "run",
     "status",
+    "study",
     "validate",
     "write_report",
 ]
@@ -196,6 +198,55 @@ def audit(
     asked = Asked(extractors=tuple(extractors or DEFAULT), seed=seed, cache=cache, copies=copies)
     with engine_for(Execution(), engine) as chosen:
         return measure_quality(report, asked, chosen, options=options, reporter=reporter)
+
+
+def study(
+    job: Job,
+    *,
+    shares: Sequence[float] = (0.25, 0.5, 0.75),
+    draws: int = 3,
+    seeds: int = 5,
+    steps: int = 300,
+    seed: int = 0,
+    network: str = "small",
+    size: int | None = None,
+    weights: str | None = None,
+    each_generator: bool = False,
+    validation: str | None = None,
+    test: str | None = None,
+    corrupted: bool = True,
+    audit: str | None = None,
+    version: int | None = None,
+    engine: EngineName | Engine | None = None,
+    reporter: Reporter | None = None,
+) -> Study:
+    """Train classifiers on the job's committed output, on real images alone and with what was made
+    (docs/study.md). Trainings that are done are not done again.
+
+    shares: of synthetic images in a batch. draws: of what is left out of train. seeds: trainings of
+    each arm in a draw. steps: batches of each training. network: `small`, or `torchvision:` and a
+    classifier; size: side of its input in px, None: by the images; weights: place of a file of its
+    trained weights, from which all arms are trained too. each_generator: also arms of one
+    generator. validation, test: splits. corrupted: also under common corruptions. audit: place of
+    an audit.json of the same version. version: of the output, None: the newest.
+
+    Raises:
+        RequestError: there is no such version or split, nothing to compare, or torch is missing.
+        CheckpointError: the weights. StorageError, InterruptedRun: calling again goes on.
+    """
+    from augment.run.studying import How
+    from augment.run.studying import study as carry_out
+    from augment.study import Asked
+
+    asked = Asked(
+        shares=tuple(shares), draws=draws, seeds=seeds, steps=steps, seed=seed, network=network,
+        size=size, weights=weights, each_generator=each_generator, validation=validation,
+        test=test, corrupted=corrupted,
+    )  # fmt: skip
+    how = How(version=version, audit=audit, reporter=reporter)
+    options = job.spec.execution.storage_options
+    with open_engine(job, engine) as chosen:
+        return carry_out(job.spec.output.uri, asked, chosen, how, options)
 
 
 def write_report(report: AuditReport, folder: str, *, options: Options | None = None) -> Written:

@@ -10,18 +10,20 @@ from augment.storage import Folder
 
 
 def published() -> dict[str, str]:
-    """name -> text of each published schema: job, policy and audit as JSON Schema, manifest
+    """name -> text of each published schema: job, policy, audit and study as JSON Schema, manifest
     and sample as the columns of their Arrow schema."""
     from augment.audit import audit_schema
     from augment.policy import policy_schema
     from augment.sample import MANIFEST_SCHEMA, SAMPLE_SCHEMA
     from augment.spec import job_schema
+    from augment.study import study_schema
 
     return {
         "job": _text(job_schema()),
         "manifest": _text(_columns("augment manifest", MANIFEST_SCHEMA)),
         "sample": _text(_columns("augment sample row", SAMPLE_SCHEMA)),
         "audit": _text(audit_schema()),
+        "study": _text(study_schema()),
         "policy": _text(policy_schema()),
     }
 

@@ -78,7 +78,7 @@ RAY = {
     ("library", "where"),
     [
         ("ray", RAY),
-        ("torch", {"generators", "features"}),
+        ("torch", {"generators", "features", "study"}),
         ("albumentations", {"transforms"}),
         ("fsspec", {"storage"}),
         ("prometheus_client", {"run/watch/exporter.py"}),

@@ -4,6 +4,7 @@
 |---|---|
 | `blocks` | what a page is made of: sections of texts, tables, charts and pictures |
 | `sections` | a report as JSON -> sections, verdict first; below it `composition`, `limits`, `judged`, `quality`, `labels`, `copies`, `origins`, `method` |
+| `utility` | a study as JSON -> sections of its own page |
 | `charts` | Vega-Lite specifications |
 | `pictures` | a few rows of every class as small pictures |
 | `page` | sections -> one HTML text that asks nothing of any network |

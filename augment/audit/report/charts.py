@@ -271,3 +271,35 @@ def confusion(cells: Sequence[tuple[str, str, int]], names: Sequence[str]) -> Sp
         "encoding": {**axes, "text": {"field": "n", "type": "quantitative"}},
     }
     return _spec(values, 26 * len(names), layer=[cell, text])
+
+
+def utility_curve(values: Values) -> Spec:
+    """Accuracy by share, with intervals; a reader picks test and generator. values: s (share), v,
+    lo, hi (of 100), m (with copies or without), t (test), g (generator and start), n."""
+    series = list(dict.fromkeys(one["m"] for one in values))
+    tests = list(dict.fromkeys(one["t"] for one in values))
+    makers = list(dict.fromkeys(one["g"] for one in values))
+    x = _number("s", "share of synthetic images in a batch", scale={"domainMin": 0})
+    y = _number("v", "accuracy, mean over classes, %", scale={"zero": False})
+    colour = _colours("m", series, (BLUE, ORANGE)[: len(series)])
+    line = {"mark": {"type": "line", "strokeWidth": 2},
+            "encoding": {"x": x, "y": y, "color": colour}}  # fmt: skip
+    interval = {
+        "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.55},
+        "encoding": {"x": x, "y": _number("lo", y["title"], scale={"zero": False}),
+                     "y2": {"field": "hi"}, "color": colour},
+    }  # fmt: skip
+    point = {
+        "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
+        "encoding": {
+            "x": x, "y": y, "color": colour, "shape": _nominal("m", scale={"domain": series}),
+            "tooltip": _tooltip(("s", "share", "q"), ("v", "accuracy", "q"), ("lo", "from", "q"),
+                                ("hi", "to", "q"), ("m", "trained", "n"), ("n", "trainings", "q")),
+        },
+    }  # fmt: skip
+    return _spec(
+        values, 280,
+        params=[_picked("test", tests), _picked("generator", makers)],
+        transform=[{"filter": "datum.t === test && datum.g === generator"}],
+        layer=[line, interval, point],
+    )  # fmt: skip

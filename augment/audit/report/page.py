@@ -27,9 +27,15 @@ _TEMPLATES = "augment.audit.report.templates"
 
 
 def render_page(
-    title: str, verdict: str, state: str, tiles: Tiles, sections: Sequence[Section]
+    title: str,
+    verdict: str,
+    state: str,
+    tiles: Tiles,
+    sections: Sequence[Section],
+    what: str = "Audit",
 ) -> str:
     """title: the data set's place. verdict: one sentence. state: `ok`, `failed` or `not judged`.
+    what: the page is, of the data set.
 
     Raises:
         RequestError: the libraries of the extra `report` are not installed.
@@ -43,6 +49,7 @@ def render_page(
         _environment()
         .get_template("page.html.j2")
         .render(
+            what=what,
             title=title,
             verdict=verdict,
             state=state.replace(" ", "-"),

@@ -1,0 +1,229 @@
+"""A utility study as JSON (schemas/study.schema.json) -> what a page shows of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from augment.audit.report.blocks import Block, Chart, Mark, Row, Section, State, Table, Text, Tiles
+from augment.audit.report.charts import utility_curve
+from augment.escaping import name as shown
+
+Json = Mapping[str, Any]
+_STATES: Mapping[str, State] = {
+    "helps": "ok", "hurts": "fail", "no evidence": "none", "not judged": "none",
+    "predicted": "ok",
+}  # fmt: skip
+_WORDS = {"real": "real", "classical": "real + classical", "synthetic": "real + synthetic",
+          "both": "real + both"}  # fmt: skip
+_ASIDE = (
+    "Small classifiers are trained on each set, equally long, every class equally frequent in "
+    "every batch. Arms share what is left out of train, first weights and random numbers, so differences "
+    "are of pairs. Intervals of all comparisons hold together at 95 %. No evidence is not the same "
+    "as no effect."
+)
+
+
+def sentence_of(study: Json) -> str:
+    """What the study says of synthetic images, of the shares that validation chose."""
+    chosen = [_key(one) for one in study["arms"] if one["chosen"] and one["share"]]
+    said = [
+        one for one in study["comparisons"]
+        if _key(one) in chosen and one["test"] == "clean" and one["against"]["arm"] == "real"
+    ]  # fmt: skip
+    if not said:
+        return "Whether synthetic images help is not judged."
+    verdicts = {one["verdict"] for one in said}
+    if verdicts <= {"no evidence", "not judged"}:
+        return "No evidence that synthetic images help or hurt on clean test images."
+    parts = [f"{_called(one, study)} {one['verdict']}" for one in said
+             if one["verdict"] in ("helps", "hurts")]  # fmt: skip
+    return f"On clean test images {' and '.join(parts)}, against real images alone."
+
+
+def state_of(study: Json) -> str:
+    """As `render_page` takes it."""
+    said = sentence_of(study)
+    return "ok" if " helps" in said else "failed" if " hurts" in said else "not judged"
+
+
+def tiles_of(study: Json) -> Tiles:
+    """What was done, in six figures."""
+    asked, arms = study["asked"], study["arms"]
+    figures = (
+        (str(len(arms)), "arms"),
+        (str(asked["draws"]), "draws"),
+        (str(asked["seeds"]), "seeds in each"),
+        (str(sum(one["trainings"] for one in arms)), "trainings"),
+        (str(asked["steps"]), "steps each"),
+        (str(sum(one["test"] for one in study["classes"])), "test images"),
+    )
+    return Tiles(figures)
+
+
+def sections_of(study: Json) -> list[Section]:
+    """In the order of reading."""
+    return [_differences(study), _accuracies(study), _classes(study), _predicted(study),
+            _method(study)]  # fmt: skip
+
+
+def _differences(study: Json) -> Section:
+    rows = tuple(
+        Row(
+            (Mark(one["verdict"], _STATES[one["verdict"]]), _called(one, study),
+             _called(one["against"], study), one["test"], _points(one["difference"]),
+             _range(one["interval"]), str(one["pairs"])),
+            one["test"],
+        )
+        for one in study["comparisons"]
+    )  # fmt: skip
+    head = ("", "trained on", "against", "test images", "points", "interval", "pairs")
+    table = Table("differences", "Differences of accuracy", head, rows, 4, "test images")
+    return Section("differences", "Does it help?", (Text(_ASIDE, aside=True), table))
+
+
+def _accuracies(study: Json) -> Section:
+    tests = [one["test"] for one in study["arms"][0]["tests"]]
+    rows = tuple(
+        Row((
+            _called(one, study),
+            *(f"{100 * test['accuracy']:.1f} ({_plain(test['interval'])})"
+              for test in one["tests"]),
+            "-" if one["validation"] is None else f"{100 * one['validation']:.1f}",
+            "chosen" if one["chosen"] and one["share"] else "", str(one["trainings"]),
+        ))
+        for one in study["arms"]
+    )  # fmt: skip
+    head = ("trained on", *tests, "validation", "share", "trainings")
+    table = Table("accuracies", "Accuracy, the mean over classes", head, rows, 1)
+    blocks: list[Block] = [table]
+    if any(one["share"] for one in study["arms"]):
+        about = (
+            "Accuracy by the share of synthetic images in a batch; at 0 the same arm without them. "
+            "Bars are 95 % intervals, each alone."
+        )
+        blocks.insert(
+            0, Chart("utility-curve", "Utility curve", about, utility_curve(_dots(study)))
+        )
+    return Section("accuracies", "Accuracy by share", tuple(blocks))
+
+
+def _dots(study: Json) -> list[dict[str, Any]]:
+    """A point for every arm, test and maker; arms without synthetic images begin each line."""
+    found = []
+    for one in study["arms"]:
+        for test in one["tests"]:
+            interval = test["interval"] or {"low": test["accuracy"], "high": test["accuracy"]}
+            copies = one["arm"] in ("classical", "both")
+            series = "with classical copies" if copies else "without copies"
+            maker = _maker(one, study)
+            makers = [maker] if one["share"] else sorted({_maker(other, study)
+                      for other in study["arms"] if other["share"]}) or [maker]  # fmt: skip
+            found += [
+                {"s": one["share"], "v": 100 * test["accuracy"], "lo": 100 * interval["low"],
+                 "hi": 100 * interval["high"], "m": series, "t": test["test"],
+                 "g": f"{each}, {one['start']}", "n": one["trainings"]}
+                for each in makers
+            ]  # fmt: skip
+    return found
+
+
+def _maker(one: Json, study: Json) -> str:
+    maker = one["maker"]
+    return "all generators" if maker is None else shown(study["makers"].get(maker, maker[:12]))
+
+
+def _classes(study: Json) -> Section:
+    arms = study["arms"]
+    rows = tuple(
+        Row((
+            one["class"], *(str(one[key]) for key in ("real", "copies", "synthetic", "test")),
+            *(f"{100 * arm['by_class'][one['class']]:.0f}" for arm in arms),
+        ))
+        for one in study["classes"]
+    )  # fmt: skip
+    head = ("class", "real", "copies", "synthetic", "test", *(_called(arm, study) for arm in arms))
+    text = "Rows of train, test images, and the mean recall of each arm on clean test images."
+    table = Table("classes", "Recall of each class", head, rows, 1)
+    return Section("classes", "Classes", (Text(text, aside=True), table))
+
+
+def _predicted(study: Json) -> Section:
+    title = "Did measures of the audit predict the gains?"
+    if study["predicted"] is None:
+        return Section("predicted", title, (Text(f"Not judged: {study['not_predicted']}."),))
+    rows = tuple(
+        Row((
+            Mark(one["verdict"], _STATES[one["verdict"]]), one["measure"], one["not_judged"] or "",
+            str(one["groups"]),
+            "-" if one["correlation"] is None else f"{one['correlation']:+.2f}",
+            "-" if one["interval"] is None
+            else f"{one['interval']['low']:+.2f} to {one['interval']['high']:+.2f}",
+        ))
+        for one in study["predicted"]
+    )  # fmt: skip
+    text = (
+        "Rank correlation of a measure of what a generator made of a class with the gain in that "
+        "class's recall, once share and amount of synthetic images are controlled for."
+    )
+    head = ("", "measure", "why not", "groups", "correlation", "interval")
+    return Section("predicted", title, (Text(text, aside=True), Table("predictions", "Measures",
+                                                                     head, rows, 3)))  # fmt: skip
+
+
+def _method(study: Json) -> Section:
+    asked, splits = study["asked"], study["splits"]
+    validation = splits["validation"]
+    held = (
+        f"split {shown(validation)}"
+        if validation
+        else "a fifth of real train, left out by each draw"
+    )
+    texts = [
+        f"Network {asked['network']} at {study['side']} px, {asked['steps']} batches of "
+        f"{asked['batch']}, AdamW with one cycle up to {asked['rate']:g}; seed {asked['seed']}. "
+        f"Validation: {held}; it chooses the share, nothing else. Test: split "
+        f"{shown(splits['test'])}, which chooses nothing.",
+        "It says how these classifiers learn from this version. Larger networks, longer training "
+        "or augmentation during training may gain more, less, or nothing.",
+    ]
+    if study["corruptions"]:
+        names = ", ".join(one["name"] for one in study["corruptions"])
+        texts.append(f"Corruptions, each at severities 1, 3 and 5: {names}.")
+    for n, what in ((study["left_out"], "were left out of a large set: a seeded sample was used"),
+                    (study["lost"], "have an image that could not be decoded")):  # fmt: skip
+        if n:
+            texts.append(f"{n} rows {what}.")
+    versions = ", ".join(f"{name} {version}" for name, version in study["libraries"].items())
+    texts.append(f"Trained by {versions}. Records of all trainings: _studies/{study['id'][:32]}/ "
+                 f"in {shlex.quote(study['uri'])}.")  # fmt: skip
+    return Section("method", "Method and limits", tuple(Text(text) for text in texts))
+
+
+def _key(one: Json) -> tuple[Any, ...]:
+    return one["start"], one["arm"], one["share"], one["maker"]
+
+
+def _called(one: Json, study: Json) -> str:
+    text = _WORDS[one["arm"]] + (f" {one['share']:g}" if one["share"] else "")
+    if one["maker"] is not None:
+        text += f" of {_maker(one, study)}"
+    return f"{text}, pretrained" if one["start"] == "pretrained" else text
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _range(interval: Json | None) -> str:
+    if interval is None:
+        return "-"
+    return f"{_points(interval['low'])} to {_points(interval['high'])}"
+
+
+def _plain(interval: Json | None) -> str:
+    if interval is None:
+        return "-"
+    ends: Sequence[float] = interval["low"], interval["high"]
+    return " to ".join(f"{100 * end:.1f}" for end in ends)
