@@ -60,12 +60,14 @@ def add_verb(verbs: Any, job_verb: Verb) -> None:
 
 def _study(arguments: argparse.Namespace) -> int:
     from augment.api import open_engine
+    from augment.audit.table import open_data_set
     from augment.cli.show import session as terminal
     from augment.run.studying import How, check_report, study, write_report
     from augment.study.render import render
 
     asked, job = _asked(arguments), load(arguments)
     output, options = job.spec.output.uri, job.spec.execution.storage_options
+    open_data_set(output, arguments.version, options)  # before a log is written beside it
     if arguments.report is not None:
         check_report(arguments.report, output)
     with (

@@ -1,7 +1,7 @@
 """Student's t and Fisher's F from the incomplete beta function, and ranks. Numbers only.
 
 Source: Press et al., "Numerical Recipes", 3rd ed. 2007, 6.4 and 6.14: a continued fraction by
-Lentz's method; quantiles by halving. Tests hold them to scipy within 1e-9.
+Lentz's method; quantiles by halving. Tests hold them to scipy within 1e-8.
 """
 
 from __future__ import annotations

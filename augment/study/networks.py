@@ -84,13 +84,13 @@ def _small(classes: int, side: int, seed: str) -> torch.nn.Module:
 
     layers: list[nn.Module] = []
     before, width, stride = 3, WIDTH, 1 if side <= _SMALL_SIDE else 2
-    while side > _LAST_SIDE or not layers:
-        layers += [nn.Conv2d(before, width, 3, stride=stride, padding=1, bias=False),
-                   nn.BatchNorm2d(width), nn.ReLU()]  # fmt: skip
-        side, before, width, stride = -(-side // stride), width, min(2 * width, WIDEST), 2
-    layers += [nn.AdaptiveAvgPool2d(_POOLED), nn.Flatten(),
-               nn.Linear(before * _POOLED**2, classes)]  # fmt: skip
     with seeded(seed):
+        while side > _LAST_SIDE or not layers:
+            layers += [nn.Conv2d(before, width, 3, stride=stride, padding=1, bias=False),
+                       nn.BatchNorm2d(width), nn.ReLU()]  # fmt: skip
+            side, before, width, stride = -(-side // stride), width, min(2 * width, WIDEST), 2
+        layers += [nn.AdaptiveAvgPool2d(_POOLED), nn.Flatten(),
+                   nn.Linear(before * _POOLED**2, classes)]  # fmt: skip
         found = nn.Sequential(*layers)
     _fill(found, seed)
     return found

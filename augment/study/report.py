@@ -14,7 +14,7 @@ from augment.study.corruptions import CORRUPTIONS, SEVERITIES, parameter
 from augment.study.plan import Arm, Asked, Training
 from augment.study.prediction import Gain, Measures, Predicted, predicted
 from augment.study.rows import Splits
-from augment.study.statistics import Estimate, estimate, weights_of
+from augment.study.statistics import Estimate, estimate
 from augment.study.training import BATCH, RATE, TUNED_RATE, Outcome
 
 CLEAN, CORRUPTED = "clean", "corrupted"
@@ -262,8 +262,8 @@ def _against(arm: Arm) -> list[Arm]:
 
 
 def _by_class(right_N: np.ndarray, labels_N: np.ndarray, classes: int) -> np.ndarray:
-    weights = weights_of(labels_N, classes) * classes
-    return np.bincount(labels_N, weights=right_N * weights, minlength=classes)
+    right = np.bincount(labels_N, weights=right_N, minlength=classes)
+    return np.asarray(right / np.bincount(labels_N, minlength=classes))
 
 
 def _gains(trained: Sequence[Trained], about: About) -> list[Gain]:

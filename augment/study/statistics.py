@@ -67,7 +67,7 @@ def estimate(
     if n < LEAST_PAIRS:
         return Estimate(value, n, draws, None, f"n < {LEAST_PAIRS}")
     of_trainings = _of_trainings(own)
-    of_images = _of_images(values_DRN.mean((0, 1)), labels_N, classes)
+    of_images = _of_images(values_DRN.mean((0, 1)), labels_N, classes, least)
     if of_images is None:
         return Estimate(value, n, draws, None, "no class has 2 test images")
     interval = _interval(value, [of_trainings, of_images], family)
@@ -92,16 +92,19 @@ def _of_trainings(own_DR: np.ndarray) -> tuple[float, float]:
 
 
 def _of_images(
-    means_N: np.ndarray, labels_N: np.ndarray, classes: int
+    means_N: np.ndarray, labels_N: np.ndarray, classes: int, least: float
 ) -> tuple[float, float] | None:
     """(variance of the mean over classes, its degrees of freedom); None where no class has two
-    images. A class of one image has the mean variance of the others."""
+    images. A class of one image has the mean variance of the others. One image more, half of it at
+    each end of the range, is spread over the classes: that all images agreed does not prove that
+    the next one will (Agresti and Min, "Simple improved confidence intervals for comparing matched
+    proportions", Statistics in Medicine 2005)."""
     parts = [means_N[labels_N == label] for label in range(classes)]
-    known = [float(part.var(ddof=1)) for part in parts if len(part) > 1]
+    known = [_variance(part, least, classes) for part in parts if len(part) > 1]
     if not known:
         return None
     variances = [
-        (float(part.var(ddof=1)) if len(part) > 1 else float(np.mean(known)), len(part))
+        (_variance(part, least, classes) if len(part) > 1 else float(np.mean(known)), len(part))
         for part in parts
     ]
     terms = [variance / (size * classes**2) for variance, size in variances]
@@ -111,10 +114,14 @@ def _of_images(
     return total, total**2 / squares if squares else math.inf
 
 
+def _variance(part_N: np.ndarray, least: float, classes: int) -> float:
+    mean = float(part_N.mean())
+    more = ((1.0 - mean) ** 2 + (least - mean) ** 2) / (2 * classes)
+    return (float(((part_N - mean) ** 2).sum()) + more) / (len(part_N) - 1)
+
+
 def _interval(value: float, parts: list[tuple[float, float]], family: int) -> Interval:
     total = sum(variance for variance, _ in parts)
-    if total == 0.0:
-        return Interval(value, value)
     df = total**2 / sum(variance**2 / df for variance, df in parts if variance)
     reach = t_quantile(1 - (1 - LEVEL) / (2 * family), min(df, 1e7)) * math.sqrt(total)
     return Interval(value - reach, value + reach)

@@ -19,9 +19,9 @@ _WORDS = {"real": "real", "classical": "real + classical", "synthetic": "real + 
           "both": "real + both"}  # fmt: skip
 _ASIDE = (
     "Small classifiers are trained on each set, equally long, every class equally frequent in "
-    "every batch. Arms share what is left out of train, first weights and random numbers, so differences "
-    "are of pairs. Intervals of all comparisons hold together at 95 %. No evidence is not the same "
-    "as no effect."
+    "every batch. Arms share what is left out of train, first weights and random numbers, so "
+    "differences are of pairs. Intervals of all comparisons hold together at 95 %. No evidence is "
+    "not the same as no effect."
 )
 
 

@@ -1,0 +1,134 @@
+"""Records of trainings -> verdicts, the chosen share, JSON as the schema says, and lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from augment.study import Arm, Asked, Study, Training, arms_of, study_schema, trainings_of
+from augment.study.render import render
+from augment.study.report import VIEWS, About, reported
+from augment.study.rows import Splits
+from augment.study.training import Outcome
+
+VAE, GAN = "ae" * 32, "ba" * 32
+LABELS = np.arange(200) % 4
+CLASSES = ("a", "b", "c", "d")
+ASKED = Asked(shares=(0.25, 0.5), draws=5, seeds=4)
+COUNTS = {"real": 9, "copies": 9, "synthetic": 40, "validation": 0, "test": 50}
+
+
+def studied(
+    accuracy: Mapping[str, float],
+    *,
+    validation: Mapping[float, float] | None = None,
+    makers: Mapping[str, str] | None = None,
+    asked: Asked = ASKED,
+    **more: Any,
+) -> Study:
+    """accuracy: by kind of arm, of all test images alike. validation: by share."""
+    makers = {VAE: "vae"} if makers is None else makers
+    rng, outcomes = np.random.default_rng(4), {}
+    trainings = trainings_of(arms_of(asked, sorted(makers), copies=True), asked)
+    for one in trainings:
+        right = rng.random(len(LABELS)) < accuracy[one.arm.kind]
+        views = rng.binomial(VIEWS, accuracy[one.arm.kind] / 2, len(LABELS)).astype(np.uint8)
+        good = round(100 * (validation or {}).get(one.arm.share, 0.5))
+        held = np.tile(np.array([[good, 100]], np.int64), (4, 1))
+        outcomes[one] = Outcome(right, views, held)
+    about = About(
+        "out/x", 3, "ab" * 32, asked, Splits("train", None, "test"), 32, CLASSES,
+        dict.fromkeys(CLASSES, COUNTS), makers,
+    )  # fmt: skip
+    amounts = {one: (30, 20, 0, 10) if one.arm.share else (0,) * 4 for one in trainings}
+    return reported(about, LABELS, outcomes, amounts, libraries={"torch": "2"}, **more)
+
+
+FLAT = {"real": 0.7, "classical": 0.7, "synthetic": 0.7, "both": 0.7}
+
+
+def verdicts(study: Study, test: str = "clean", against: str = "real") -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for one in study.comparisons:
+        if (one.test, one.against.kind) == (test, against):
+            found.setdefault(one.arm.kind, set()).add(one.verdict)
+    return found
+
+
+def test_what_helps_hurts_or_does_neither_is_called_so() -> None:
+    study = studied({"real": 0.6, "classical": 0.6, "synthetic": 0.3, "both": 0.9})
+    wanted = {"classical": {"no evidence"}, "synthetic": {"hurts"}, "both": {"helps"}}
+    assert verdicts(study) == wanted
+    assert verdicts(study, "corrupted") == wanted
+    assert verdicts(study, against="classical") == {"both": {"helps"}}
+    assert study.family == len(study.comparisons) == 14
+    assert {one.difference.n for one in study.comparisons} == {20}
+
+
+def test_validation_chooses_the_share_whatever_the_test_says() -> None:
+    study = studied({**FLAT, "synthetic": 0.9}, validation={0.0: 0.9, 0.25: 0.8, 0.5: 0.6})
+    chosen = {(one.arm.kind, one.arm.share) for one in study.arms if one.chosen and one.arm.share}
+    assert chosen == {("synthetic", 0.25), ("both", 0.25)}
+    equal = studied(FLAT)
+    assert {one.arm.share for one in equal.arms if one.chosen} == {0.0, 0.25}, "the least of equal"
+
+
+@pytest.mark.parametrize("measures", [None, {"coverage": {("a", VAE): 0.5}}])
+def test_json_is_as_the_schema_says(measures: Any) -> None:
+    study = studied(FLAT, measures=measures, audit=None if measures is None else "audit.json")
+    found = json.loads(json.dumps(study.to_json(), allow_nan=False))
+    jsonschema.validate(found, study_schema())
+    assert [one["trainings"] for one in found["arms"]] == [20] * 6
+    assert (found["predicted"] is None) == (measures is None)
+
+
+def test_the_gains_are_of_classes_with_made_images_and_of_one_maker() -> None:
+    measures = {"coverage": {(name, VAE): 0.1 * n for n, name in enumerate(CLASSES)}}
+    (found,) = studied(FLAT, measures=measures, audit="a").predicted or ()
+    assert (found.groups, found.rows) == (3, 12), "class c has no made images"
+    two = studied(FLAT, makers={VAE: "vae", GAN: "gan"}, measures=measures, audit="a")
+    assert two.predicted is None
+    assert "ask for --each-generator" in (two.why or "")
+    each = Asked(shares=(0.25,), draws=5, seeds=4, each_generator=True)
+    (of_vae,) = studied(FLAT, makers={VAE: "vae", GAN: "gan"}, asked=each, measures=measures,
+                        audit="a").predicted or ()  # fmt: skip
+    assert (of_vae.groups, of_vae.rows) == (3, 6)
+
+
+def test_lines_say_each_verdict_in_a_sentence() -> None:
+    study = studied({"real": 0.6, "classical": 0.6, "synthetic": 0.3, "both": 0.9})
+    text = render(study, everything=True)
+    assert "real + synthetic 0.5 hurts on clean test images: -" in text
+    assert "20 pairs in 5 draws against real)" in text
+    assert "real + classical: no evidence that it helps or hurts on clean test images" in text
+    assert "real + both 0.25 helps on corrupted test images" in text
+    assert "not judged, no audit was given: `augment audit DATASET --quality" in text
+    short = render(study)
+    assert "real + both 0.5 helps" not in short, "validation chose the other share"
+    assert "more, of other shares; --all shows everything" in short
+
+
+def test_one_training_is_no_pair_of_many() -> None:
+    asked = Asked(shares=(0.5,), draws=1, seeds=1, corrupted=False)
+    study = studied(FLAT, asked=asked)
+    assert {one.verdict for one in study.comparisons} == {"not judged"}
+    text = render(study)
+    assert "real + classical against real on clean test images: not judged, n < 3" in text
+    assert "of one draw: another one may say otherwise" in text
+    assert set(verdicts(study, "corrupted")) == set()
+
+
+def test_generators_are_called_by_their_names() -> None:
+    each = Asked(shares=(0.5,), draws=2, seeds=2, each_generator=True)
+    text = render(studied(FLAT, makers={VAE: "vae", GAN: "g\x1b[31m"}, asked=each), everything=True)
+    assert "real + synthetic 0.5 of vae" in text
+    assert "\x1b" not in text
+
+
+def test_the_same_training_has_one_outcome() -> None:
+    assert Training(Arm(), 0, 0) == Training(Arm("scratch", False, 0.0, None), 0, 0)
