@@ -57,15 +57,6 @@ def trace_command(report: Json, sample_id: str) -> str:
     return shlex.join(["augment", "trace", report["uri"], sample_id, *dataset_of(report)[1:]])
 
 
-def utility(_report: Json) -> Section:
-    """Nothing measures it yet."""
-    text = (
-        "Whether training with this data set helps was not measured: no study ran. Figures of "
-        "fidelity and diversity do not predict it."
-    )
-    return Section("utility", "Utility", (Text(text),))
-
-
 def method(report: Json, version: str) -> Section:
     """Commands and where in audit.json each figure stands, extractors, and what figures cannot say.
     version: of the program."""

@@ -18,10 +18,10 @@ from augment.audit.report.method import (
     method,
     quality_command,
     trace_command,
-    utility,
 )
 from augment.audit.report.origins import Origins, provenance
 from augment.audit.report.quality import diversity, fidelity, maker_name
+from augment.audit.report.utility import utility
 from augment.sample import KINDS
 
 Json = Mapping[str, Any]
@@ -51,8 +51,10 @@ class Pictures:
         return {one.sample_id: one for one in every if one.sample_id}
 
 
-def sections(report: Json, origins: Origins, pictures: Pictures, version: str) -> list[Section]:
-    """report: as `AuditReport.to_json`. version: of the program."""
+def sections(
+    report: Json, origins: Origins, pictures: Pictures, version: str, studies: Sequence[Json] = ()
+) -> list[Section]:
+    """report: as `AuditReport.to_json`. version: of the program. studies: of this one, as JSON."""
     command = quality_command(report)
     search = audit_command(report, "--quality", "--copies")
     return [
@@ -65,7 +67,7 @@ def sections(report: Json, origins: Origins, pictures: Pictures, version: str) -
         diversity(report, command),
         labels(report, command, pictures.doubtful),
         copies(report, search, pictures.pairs, pictures.twins),
-        utility(report),
+        utility(studies, "augment study JOB"),
         provenance(report, origins),
         method(report, version),
         *_traces(report, pictures),

@@ -1,4 +1,4 @@
-"""A utility study as JSON (schemas/study.schema.json) -> what a page shows of it."""
+"""Utility studies as JSON (schemas/study.schema.json) -> what pages show of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from augment.audit.report.blocks import Block, Chart, Mark, Row, Section, State, Table, Text, Tiles
+from augment.audit.report.blocks import (
+    Block,
+    Chart,
+    Command,
+    Mark,
+    Row,
+    Section,
+    State,
+    Table,
+    Text,
+    Tiles,
+)
 from augment.audit.report.charts import utility_curve
 from augment.escaping import name as shown
 
@@ -23,6 +34,37 @@ _ASIDE = (
     "differences are of pairs. Intervals of all comparisons hold together at 95 %. No evidence is "
     "not the same as no effect."
 )
+
+
+def utility(studies: Sequence[Json], command: str) -> Section:
+    """The section of an audit's page. studies: all that stand beside the version. command: studies
+    it."""
+    title = "Utility"
+    if not studies:
+        text = (
+            "Whether training with this data set helps was not measured: no study ran. Figures of "
+            "fidelity and diversity do not predict it. A study trains classifiers with and without "
+            "the made images:"
+        )
+        return Section("utility", title, (Text(text), Command(command)))
+    blocks: list[Block] = []
+    if len(studies) > 1:
+        blocks.append(Text(f"{len(studies)} studies of this version stand beside it: read them "
+                           "all, for one of several finds something by chance."))  # fmt: skip
+    for n, study in enumerate(studies):
+        blocks += _in_short(study, n)
+    blocks.append(Text(_ASIDE, aside=True))
+    return Section("utility", title, tuple(blocks))
+
+
+def _in_short(study: Json, n: int) -> list[Block]:
+    asked = study["asked"]
+    about = (
+        f"{sentence_of(study)} {len(study['arms'])} arms, {asked['draws']} draws, "
+        f"{asked['seeds']} seeds, {asked['steps']} steps of {asked['network']}; study "
+        f"{study['id'][:16]}."
+    )
+    return [Text(about), *_curve(study, n), _difference_table(study, n)]
 
 
 def sentence_of(study: Json) -> str:
@@ -69,6 +111,11 @@ def sections_of(study: Json) -> list[Section]:
 
 
 def _differences(study: Json) -> Section:
+    blocks = (Text(_ASIDE, aside=True), _difference_table(study))
+    return Section("differences", "Does it help?", blocks)
+
+
+def _difference_table(study: Json, n: int = 0) -> Table:
     rows = tuple(
         Row(
             (Mark(one["verdict"], _STATES[one["verdict"]]), _called(one, study),
@@ -79,8 +126,7 @@ def _differences(study: Json) -> Section:
         for one in study["comparisons"]
     )  # fmt: skip
     head = ("", "trained on", "against", "test images", "points", "interval", "pairs")
-    table = Table("differences", "Differences of accuracy", head, rows, 4, "test images")
-    return Section("differences", "Does it help?", (Text(_ASIDE, aside=True), table))
+    return Table(f"differences-{n}", "Differences of accuracy", head, rows, 4, "test images")
 
 
 def _accuracies(study: Json) -> Section:
@@ -97,16 +143,18 @@ def _accuracies(study: Json) -> Section:
     )  # fmt: skip
     head = ("trained on", *tests, "validation", "share", "trainings")
     table = Table("accuracies", "Accuracy, the mean over classes", head, rows, 1)
-    blocks: list[Block] = [table]
-    if any(one["share"] for one in study["arms"]):
-        about = (
-            "Accuracy by the share of synthetic images in a batch; at 0 the same arm without them. "
-            "Bars are 95 % intervals, each alone."
-        )
-        blocks.insert(
-            0, Chart("utility-curve", "Utility curve", about, utility_curve(_dots(study)))
-        )
-    return Section("accuracies", "Accuracy by share", tuple(blocks))
+    return Section("accuracies", "Accuracy by share", (*_curve(study), table))
+
+
+def _curve(study: Json, n: int = 0) -> list[Block]:
+    if not any(one["share"] for one in study["arms"]):
+        return []
+    about = (
+        "Accuracy by the share of synthetic images in a batch; at 0 the same arm without them. "
+        "Bars are 95 % intervals, each alone."
+    )
+    spec = utility_curve(_dots(study))
+    return [Chart(f"utility-curve-{n}", "Utility curve", about, spec)]
 
 
 def _dots(study: Json) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from augment.audit.report.origins import Origins
 from augment.audit.report.page import check_installed, render_page
 from augment.audit.report.pictures import take_pictures
 from augment.audit.report.sections import sections
+from augment.audit.report.studies import read_studies
 from augment.audit.table import DataSet, open_data_set, read_jobs
 from augment.errors import RequestError
 from augment.escaping import to_json
@@ -54,7 +55,8 @@ def write_report(report: AuditReport, folder: str, options: Options | None = Non
 def html_of(value: Mapping[str, Any], data: DataSet) -> str:
     """The page of a report as `AuditReport.to_json` has it, of this data set."""
     origins = Origins.of(read_jobs(data) if data.version is not None else {})
-    found = sections(value, origins, take_pictures(data, value), __version__)
+    studies = read_studies(data)
+    found = sections(value, origins, take_pictures(data, value), __version__, studies)
     return render_page(data.name, sentence(value), value["verdict"], tiles(value), found)
 
 

@@ -3,6 +3,7 @@ request gives the same bytes."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -13,13 +14,15 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+import torch
 
 from augment.cli import main
-from augment.errors import InterruptedRun, RequestError
+from augment.errors import AugmentError, InterruptedRun, RequestError
 from augment.run import LocalEngine, ProcessEngine, Resources, Task
 from augment.run.studying import How, study, write_report
 from augment.sample import SampleRow
 from augment.study import Asked, Study, study_schema
+from augment.study.networks import network
 from augment.study.render import render
 from augment.write.marks import add_xmp
 from tests.audit.conftest import CLASSES, DIGITS, JOB, TableBuilder, copy_of, png, real, synthetic
@@ -191,6 +194,27 @@ def test_without_made_images_there_is_nothing_to_study(tmp_path: Path) -> None:
 def test_only_copies_are_compared_where_nothing_was_generated(tmp_path: Path) -> None:
     found = study(data_set(tmp_path / "set", None, copies=True), QUICK, LocalEngine())
     assert [one.arm.kind for one in found.arms] == ["real", "classical"]
+
+
+def test_a_weights_file_doubles_the_arms(helpful: tuple[str, Study], tmp_path: Path) -> None:
+    name = "torchvision:shufflenet_v2_x0_5"
+    file = tmp_path / "weights.pth"
+    torch.save(network(name, 10, 32, "somewhere else").state_dict(), file)
+    asked = replace(QUICK, network=name, weights=str(file), size=32, steps=1, corrupted=False)
+    engine = Counting()
+    found = study(helpful[0], asked, engine)
+    assert [(one.arm.start, one.arm.kind) for one in found.arms] == [
+        (start, kind) for start in ("scratch", "pretrained") for kind in ("real", "synthetic")
+    ]  # fmt: skip
+    assert engine.units == 4
+    assert {one.against.start for one in found.comparisons} == {"scratch", "pretrained"}
+    assert all(one.arm.start == one.against.start for one in found.comparisons)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert found.about.weights_sha256 == sha256
+    assert "torchvision" in found.libraries
+    (tmp_path / "other.pth").write_bytes(b"no weights")
+    with pytest.raises(AugmentError, match=r"other\.pth: got a file of the kind"):
+        study(helpful[0], replace(asked, weights=str(tmp_path / "other.pth")), LocalEngine())
 
 
 def audit_json(place: Path, **changes: Any) -> str:
