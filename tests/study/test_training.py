@@ -36,22 +36,36 @@ def pool(label: int, real: Sequence[int], made: Sequence[int] = ()) -> Pool:
 
 def run(
     training: Training, made: Sequence[int] = (), recipe: Recipe = RECIPE,
-    train: Images = TRAIN, views: Sequence[np.ndarray] = (),
+    train: Images = TRAIN, views: Sequence[np.ndarray] = (), test: Images = TEST,
 ) -> Outcome:  # fmt: skip
     pools = [pool(label, range(10), made) for label in (0, 1)]
-    return trained(train, pools, HELD, TEST, views, recipe, training)
+    return trained(train, pools, HELD, test, views, recipe, training)
 
 
 def test_it_learns_and_is_the_same_every_time() -> None:
-    state, threads = torch.get_rng_state(), torch.get_num_threads()
-    first, again = (run(Training(Arm(), 0, 0), views=[TEST.x_NSS3, TEST.x_NSS3]) for _ in range(2))
+    state, before = torch.get_rng_state(), torch.get_num_threads()
+    torch.set_num_threads(2)
+    views = [TEST.x_NSS3, TEST.x_NSS3]
+    first, again = (run(Training(Arm(), 0, 0), views=views) for _ in range(2))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(before)
     assert first.right.mean() > 0.9
     np.testing.assert_array_equal(first.right, again.right)
     np.testing.assert_array_equal(first.views_right, 2 * first.right)
     np.testing.assert_array_equal(first.validation, again.validation)
     np.testing.assert_array_equal(first.validation[:, 1], [5, 5])
     assert torch.equal(torch.get_rng_state(), state), "nobody else's random numbers change"
-    assert torch.get_num_threads() == threads
+    assert threads == 2
+
+
+def test_what_an_image_is_named_depends_on_no_other_image() -> None:
+    """Also of noise, which could be either."""
+    noise = np.random.default_rng(2).integers(0, 256, TEST.x_NSS3.shape, np.uint8)
+    some = Images(TEST.x_NSS3[:9], TEST.y_N[:9])
+    whole = run(Training(Arm(), 0, 0), views=[noise])
+    part = run(Training(Arm(), 0, 0), test=some, views=[noise[:9]])
+    np.testing.assert_array_equal(part.right, whole.right[:9])
+    np.testing.assert_array_equal(part.views_right, whole.views_right[:9])
 
 
 def test_wrong_made_images_spoil_it_at_their_share() -> None:

@@ -20,10 +20,12 @@ from augment.cli import main
 from augment.errors import AugmentError, InterruptedRun, RequestError
 from augment.run import LocalEngine, ProcessEngine, Resources, Task
 from augment.run.studying import How, study, write_report
+from augment.run.studying.recording import Record, packed, unpacked
 from augment.sample import SampleRow
-from augment.study import Asked, Study, study_schema
+from augment.study import Arm, Asked, Study, Training, study_schema
 from augment.study.networks import network
 from augment.study.render import render
+from augment.study.training import Outcome
 from augment.write.marks import add_xmp
 from tests.audit.conftest import CLASSES, DIGITS, JOB, TableBuilder, copy_of, png, real, synthetic
 
@@ -160,6 +162,21 @@ def test_a_damaged_record_is_trained_again(helpful: tuple[str, Study], damage: b
     study(uri, QUICK, engine)
     assert engine.units == 1
     assert path.read_bytes() == whole
+
+
+def test_a_record_under_another_name_is_none() -> None:
+    record = Record(
+        Outcome(np.ones(9, bool), np.arange(9, dtype=np.uint8), np.array([[1, 2], [0, 3]])),
+        ("lost",), (4, 0), {"torch": "2"},
+    )  # fmt: skip
+    one, other = Training(Arm(), 0, 0), Training(Arm(), 0, 1)
+    found = unpacked(packed(one, record), one)
+    assert found is not None
+    np.testing.assert_array_equal(found.outcome.right, record.outcome.right)
+    np.testing.assert_array_equal(found.outcome.views_right, record.outcome.views_right)
+    np.testing.assert_array_equal(found.outcome.validation, record.outcome.validation)
+    assert (found.lost, found.amounts, found.libraries) == (("lost",), (4, 0), {"torch": "2"})
+    assert unpacked(packed(one, record), other) is None
 
 
 def test_other_settings_are_another_study(helpful: tuple[str, Study]) -> None:
