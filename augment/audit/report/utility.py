@@ -69,19 +69,25 @@ def _in_short(study: Json, n: int) -> list[Block]:
 
 def sentence_of(study: Json) -> str:
     """What the study says of synthetic images, of the shares that validation chose."""
-    chosen = [_key(one) for one in study["arms"] if one["chosen"] and one["share"]]
-    said = [
-        one for one in study["comparisons"]
-        if _key(one) in chosen and one["test"] == "clean" and one["against"]["arm"] == "real"
-    ]  # fmt: skip
+    said = [text for test in ("clean", "corrupted") if (text := _said(study, test))]
     if not said:
         return "Whether synthetic images help is not judged."
-    verdicts = {one["verdict"] for one in said}
-    if verdicts <= {"no evidence", "not judged"}:
-        return "No evidence that synthetic images help or hurt on clean test images."
-    parts = [f"{_called(one, study)} {one['verdict']}" for one in said
+    whole = "; ".join(said)
+    return f"{whole[0].upper()}{whole[1:]}."
+
+
+def _said(study: Json, test: str) -> str:
+    chosen = [_key(one) for one in study["arms"] if one["chosen"] and one["share"]]
+    found = [
+        one for one in study["comparisons"]
+        if _key(one) in chosen and one["test"] == test and one["against"]["arm"] == "real"
+        and one["verdict"] != "not judged"
+    ]  # fmt: skip
+    parts = [f"{_called(one, study)} {one['verdict']}" for one in found
              if one["verdict"] in ("helps", "hurts")]  # fmt: skip
-    return f"On clean test images {' and '.join(parts)}, against real images alone."
+    if parts:
+        return f"on {test} test images {' and '.join(parts)}"
+    return f"no evidence that synthetic images help or hurt on {test} test images" if found else ""
 
 
 def state_of(study: Json) -> str:

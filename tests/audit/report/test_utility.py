@@ -38,12 +38,13 @@ def texts(section: Section) -> str:
 
 def test_the_sentence_says_what_the_chosen_shares_did_on_clean_images() -> None:
     assert sentence_of(json_of()) == (
-        "No evidence that synthetic images help or hurt on clean test images."
+        "No evidence that synthetic images help or hurt on clean test images; no evidence that "
+        "synthetic images help or hurt on corrupted test images."
     )
     mixed = json_of(MIXED)
     assert sentence_of(mixed) == (
-        "On clean test images real + synthetic 0.25 hurts and real + both 0.25 helps, against real "
-        "images alone."
+        "On clean test images real + synthetic 0.25 hurts and real + both 0.25 helps; on corrupted "
+        "test images real + synthetic 0.25 hurts and real + both 0.25 helps."
     )
     states = [state_of(json_of(x)) for x in (FLAT, MIXED, {**FLAT, "synthetic": 0.2})]
     assert states == ["not judged", "ok", "failed"]

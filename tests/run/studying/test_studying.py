@@ -285,7 +285,7 @@ def test_the_page_and_the_same_as_json(helpful: tuple[str, Study], tmp_path: Pat
     assert json.loads(Path(value).read_text()) == json.loads(json.dumps(found.to_json()))
     text = Path(page).read_text()
     assert "<title>Utility study of" in text
-    assert "real + synthetic 0.75 helps, against real images alone." in text
+    assert "On clean test images real + synthetic 0.75 helps." in text
     with pytest.raises(RequestError, match="which is the data set's own"):
         write_report(found, f"{uri}/report")
 
