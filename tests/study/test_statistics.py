@@ -63,7 +63,7 @@ def test_draws_that_differ_widen_it() -> None:
     apart = estimate(values, LABELS, CLASSES, 1, -1.0).interval
     assert alike is not None
     assert apart is not None
-    assert apart.high > 0.2 > 0.03 > alike.high
+    assert apart.high > 0.2 > 0.05 > alike.high
 
 
 def test_more_comparisons_widen_it() -> None:
