@@ -127,6 +127,26 @@ def test_what_is_trained_is_not_trained_again_and_more_trains_what_lacks(
     assert {one.n for one in more.arms} == {6}
 
 
+def asked_in_validation(uri: str) -> set[tuple[int, ...]]:
+    """Images of each class that choices were made by, of all records."""
+    found = [json.loads(data)["validation"] for data in records(uri).values()]
+    return {tuple(n for _, n in one) for one in found}
+
+
+def test_choices_are_made_by_the_validation_split_or_what_a_draw_leaves_out(
+    helpful: tuple[str, Study], tmp_path: Path
+) -> None:
+    assert asked_in_validation(helpful[0]) == {(1, 1, 1)}, "a fifth of three"
+    path = Path(data_set(tmp_path / "set"))
+    builder = TableBuilder(path)
+    held = [real(n, label, "val") for label in CLASSES for n in scans(label)[-4:]]
+    builder.commit([builder.shard(f"data/val/{JOB}/val-00000-cccccccccccc.parquet", held)])
+    found = study(str(path), QUICK, LocalEngine())
+    assert found.about.splits == ("train", "val", "test")
+    assert asked_in_validation(str(path)) == {(4, 4, 4)}
+    assert [one["validation"] for one in found.to_json()["classes"]] == [4, 4, 4]
+
+
 def test_a_study_that_broke_goes_on(tmp_path: Path) -> None:
     uri = data_set(tmp_path / "set", copies=True)
     first = Counting(most=3)
