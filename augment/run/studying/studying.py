@@ -108,6 +108,11 @@ class _Study:
                 f"{data.name}: train has neither copies nor synthetic rows, so there is nothing to "
                 "compare with real images; expected a version with made images"
             )
+        if asked.each_generator and len(makers) < 2:
+            raise RequestError(
+                f"each_generator: got it for {data.name}, whose train has rows of {len(makers)} "
+                "generators, so it has no effect; expected several, or leave it out"
+            )
         self._trainings: Sequence[Training] = trainings_of(arms, asked)
         self.id = self._digest(side)
         self.folder: Folder = data.folder.child(f"{FOLDER}/{self.id[:32]}")
@@ -267,6 +272,7 @@ def _measures(place: str, data: DataSet, asked: Asked, options: Options | None) 
     try:
         report = json.loads(Folder(above, options).read(name))
         version, quality = report["version"], report["quality"]
+        size = int(report["rows"]), int(report["shards"])
         if report["schema_version"] != 1 or not isinstance(report["uri"], str):
             raise ValueError("another schema")
         found = {} if quality is None else measures_of(quality, asked.train)
@@ -280,5 +286,11 @@ def _measures(place: str, data: DataSet, asked: Asked, options: Options | None) 
         raise RequestError(
             f"audit: {place}: got the report of version {version}; expected one of version "
             f"{data.version}: audit that, or study the other with --version"
+        )
+    own = sum(shard.rows or 0 for shard in data.shards), len(data.shards)
+    if size != own:
+        raise RequestError(
+            f"audit: {place}: got the report of {report['uri']} with {size[0]} rows in {size[1]} "
+            f"shards; expected that of {data.name}, which has {own[0]} in {own[1]}"
         )
     return found

@@ -228,6 +228,11 @@ def test_without_made_images_there_is_nothing_to_study(tmp_path: Path) -> None:
         study(data_set(tmp_path / "set", None), QUICK, LocalEngine())
 
 
+def test_arms_of_the_only_generator_have_no_effect(helpful: tuple[str, Study]) -> None:
+    with pytest.raises(RequestError, match="rows of 1 generators, so it has no effect"):
+        study(helpful[0], replace(SHOWN, each_generator=True), Counting(0))
+
+
 def test_only_copies_are_compared_where_nothing_was_generated(tmp_path: Path) -> None:
     found = study(data_set(tmp_path / "set", None, copies=True), QUICK, LocalEngine())
     assert [one.arm.kind for one in found.arms] == ["real", "classical"]
@@ -258,7 +263,9 @@ def audit_json(place: Path, **changes: Any) -> str:
     figure = {"measure": "coverage", "split": "train", "maker": "ae" * 32}
     quality = {"figures": [figure | {"class": name, "ratio": 0.2 * n}
                            for n, name in enumerate(CLASSES)], "labels": []}  # fmt: skip
-    value = {"schema_version": 1, "uri": "x", "version": 0, "quality": quality, **changes}
+    rows = len(CLASSES) * (REAL + MADE + TEST)
+    value = {"schema_version": 1, "uri": "x", "version": 0, "rows": rows, "shards": 6,
+             "quality": quality, **changes}  # fmt: skip
     place.write_text(json.dumps(value))
     return str(place)
 
@@ -276,6 +283,7 @@ def test_an_audit_of_the_same_version_is_asked(helpful: tuple[str, Study], tmp_p
     ("changes", "text"),
     [
         ({"version": 4}, "got the report of version 4; expected one of version 0"),
+        ({"rows": 7}, "got the report of x with 7 rows in 6 shards; expected that of"),
         ({"schema_version": 2}, "is no audit report"),
         ({"quality": {"figures": 1}}, "is no audit report"),
     ],
