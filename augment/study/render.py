@@ -75,6 +75,11 @@ def render(study: Study, *, everything: bool = False) -> str:
     lines += ["", *_predictions(study)]
     if about.left_out:
         lines.append(f"{about.left_out} rows were left out: a seeded sample of the others was used")
+    if about.unused:
+        lines.append(
+            f"{about.unused} more trainings of this study stand beside these and are not in it: "
+            "who asks for more, or less, until something helps finds something by chance"
+        )
     if about.lost:
         lines.append(f"{about.lost} rows have an image that could not be decoded")
     return "\n".join(lines)

@@ -31,7 +31,8 @@ class About:
     """What was studied. uri, version: of the table. id: digest of what decides a training. side: px
     of the network's input. weights_sha256: of pretrained arms. counts: class -> rows of train by
     kind, and of the validation and test splits. makers: generator's id -> its name in its job.
-    left_out: rows beyond what a worker holds; lost: rows whose image could not be decoded."""
+    left_out: rows beyond what a worker holds; lost: rows whose image could not be decoded.
+    unused: trainings with the same id that stand there and were not asked for now."""
 
     uri: str
     version: int
@@ -45,6 +46,7 @@ class About:
     weights_sha256: str | None = None
     left_out: int = 0
     lost: int = 0
+    unused: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class Study:
             "makers": dict(about.makers),
             "left_out": about.left_out,
             "lost": about.lost,
+            "unused": about.unused,
             "corruptions": [
                 {"name": kind, "parameters": {str(one): parameter(kind, one, about.side)
                                               for one in SEVERITIES}}

@@ -132,6 +132,7 @@ def study_schema() -> dict[str, Any]:
             "makers": _by_name(_TEXT, description="generator.id -> name in the job"),
             "left_out": {**_COUNT, "description": "rows beyond what a worker holds"},
             "lost": {**_COUNT, "description": "rows whose image could not be decoded"},
+            "unused": {**_COUNT, "description": "trainings that stand there, not asked for now"},
             "corruptions": _list(
                 _object({"name": _TEXT, "parameters": _by_name(_NUMBER)}),
                 description="severity -> parameter; empty: nobody asked",

@@ -19,7 +19,7 @@ from augment.places import place_of
 from augment.run.engines.engine import Engine, Resources
 from augment.run.progress import Reporter, Silent
 from augment.run.studying.gathering import read_rows, side_of
-from augment.run.studying.recording import FOLDER, RESULT, Record, kept, recorded
+from augment.run.studying.recording import FOLDER, RESULT, Record, kept, path_of, recorded
 from augment.run.studying.study_unit import (
     StudyTask,
     labels_of,
@@ -196,6 +196,12 @@ class _Study:
             libraries=_versions(list(records.values())) or libraries(self._asked.network),
         )
 
+    def _unused(self) -> int:
+        """Records that stand there and are not of these trainings."""
+        asked = {path_of(one) for one in self._trainings}
+        return sum(file.path.endswith(".json") and file.path not in asked
+                   for file in self.folder.files("units"))  # fmt: skip
+
     def _about(self, rows: Rows, classes: tuple[str, ...], lost: int) -> About:
         data, splits = self._data, self._splits
         names = generator_names(read_jobs(data))
@@ -213,7 +219,7 @@ class _Study:
         makers = {own: names.get(own, own[:12]) for own in _ids_in_train(rows, splits)}
         return About(
             data.folder.uri, data.version, self.id, self._asked, splits, self._task.side, classes,
-            counts, makers, _sha256(self._weights), self._left_out, lost,
+            counts, makers, _sha256(self._weights), self._left_out, lost, self._unused(),
         )  # fmt: skip
 
 
