@@ -250,9 +250,10 @@ def _method(study: Json) -> Section:
         if n:
             texts.append(f"{n} rows {what}.")
     if study["unused"]:
-        texts.append(f"{study['unused']} more trainings of this study stand beside these and are "
-                     "not in it: who asks for more, or less, until something helps finds something by "
-                     "chance.")  # fmt: skip
+        texts.append(
+            f"{study['unused']} more trainings of this study stand beside these and are not in it: "
+            "who asks for more, or less, until something helps finds something by chance."
+        )
     versions = ", ".join(f"{name} {version}" for name, version in study["libraries"].items())
     texts.append(f"Trained by {versions}. Records of all trainings: _studies/{study['id'][:32]}/ "
                  f"in {shlex.quote(study['uri'])}.")  # fmt: skip
