@@ -124,7 +124,7 @@ def test_a_split_that_is_in_train_in_part_is_told(tmp_path: Path) -> None:
         leaks = search_leaks(train, holdout, none, 0, Silent())
     assert leaks.why is None
     assert leaks.n["test"][0] == 60
-    assert leaks.n["test"][1] <= 2, "chance explains one in a hundred, and two of these are hardly more"
+    assert leaks.n["test"][1] <= 2, "chance explains one in a hundred"
     assert leaks.n["val"][1] >= 18
     named = {one.sample_id.split("-")[1]: one.train_id.split("-")[1]
              for one in leaks.leaks if one.split == "val"}  # fmt: skip
