@@ -39,7 +39,7 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
                        help="print findings as annotations of GitHub Actions")  # fmt: skip
     audit.add_argument("--junit", metavar="FILE.xml",
                        help="write checks and limits as JUnit tests")  # fmt: skip
-    _judging(audit)
+    add_judging(audit)
     foldable(audit)
     _reading(audit)
     trace = verb(verbs, "trace", _trace, "the whole ancestry of one row")
@@ -48,7 +48,7 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
     _reading(trace)
 
 
-def _judging(sub: argparse.ArgumentParser) -> None:
+def add_judging(sub: argparse.ArgumentParser) -> None:
     """How the made part is judged; each of the rest asks for `--quality` too."""
     sub.add_argument("--quality", action="store_true",
                      help="also judge how good, diverse and well labelled the made images are: "
@@ -79,13 +79,13 @@ def _audit(arguments: argparse.Namespace) -> int:
 
     limits = load_limits(arguments.limits) if arguments.limits else None
     opened = _opened(arguments)
-    asked = _asked(arguments)
+    asked = asked_of(arguments)
     _check_output(arguments)
     report = audit.audit(
         arguments.dataset, limits=limits, by=arguments.by, deep=arguments.verify, **opened
     )
     if asked is not None:
-        report = _with_quality(report, asked, arguments, opened["options"])
+        report = with_quality(report, asked, arguments, opened["options"])
     if arguments.sheet:
         audit.contact_sheet(arguments.dataset, arguments.sheet, **opened)
     written = _written(report, arguments, opened["options"])
@@ -147,7 +147,7 @@ def _written(report: AuditReport, arguments: argparse.Namespace, options: Any) -
     return said
 
 
-def _asked(arguments: argparse.Namespace) -> Asked | None:
+def asked_of(arguments: argparse.Namespace) -> Asked | None:
     """What is judged beside counts; None: nothing.
 
     Raises:
@@ -171,9 +171,10 @@ def _asked(arguments: argparse.Namespace) -> Asked | None:
                  copies=arguments.copies)  # fmt: skip
 
 
-def _with_quality(
+def with_quality(
     report: AuditReport, asked: Asked, arguments: argparse.Namespace, options: Any
 ) -> AuditReport:
+    """The report with what the options of `add_judging` ask for."""
     from augment.cli.show.session import reporting
     from augment.run.auditing import measure_quality
     from augment.run.extraction.extracting import engine_for

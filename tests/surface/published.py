@@ -17,7 +17,7 @@ from tests.surface.items import PARTS, Facts, Items, Unjudged
 
 ROOT = Path(__file__).parents[2]
 READ, WRITTEN = "read", "written"
-DIRECTIONS = {"job": READ, "policy": READ, "audit": WRITTEN}
+DIRECTIONS = {"job": READ, "policy": READ, "audit": WRITTEN, "comparison": WRITTEN}
 """Whether augment reads documents of a schema, or writes them for others."""
 DEVELOPERS = ("demo", "fuzz", "test")
 """Extras that are of use in this repository only."""
