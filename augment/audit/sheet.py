@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from augment import escaping
+from augment.audit.outside import check_outside
 from augment.audit.picks import COLUMNS, Key, choose, read_rows, small
 from augment.audit.table import Options, open_data_set
 from augment.errors import RequestError
@@ -44,9 +45,10 @@ def contact_sheet(
 
     Raises:
         RequestError: no data set, nothing to show, a bad name or size, a path that cannot
-            be written. StorageError: a shard cannot be read.
+            be written or lies in the data set. StorageError: a shard cannot be read.
     """
     _check(path, per_class, tile, columns)
+    check_outside("sheet", os.path.dirname(os.path.abspath(path)), uri)
     data = open_data_set(uri, version, options)
     picks, known = choose(data, split, per_class)
     names = list(known[:_MOST] if classes is None else classes)

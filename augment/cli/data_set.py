@@ -98,7 +98,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     elif arguments.github:
         from augment.audit.report import render_annotations
 
-        streams.say(*render_annotations(report.to_json()))
+        streams.command(*render_annotations(report.to_json()))
     else:
         streams.say(*audit.render(report, everything=arguments.all).split("\n"))
         if arguments.sheet:
@@ -111,18 +111,18 @@ def _check_output(arguments: argparse.Namespace) -> None:
     """Before anything is read.
 
     Raises:
-        RequestError: two kinds of output, or no folder for a report.
+        RequestError: two kinds of output, or a place for one that is none or the data set's own.
     """
     from augment.errors import RequestError
 
     kinds = [name for name in ("json", "markdown", "github") if getattr(arguments, name)]
     if len(kinds) > 1:
         raise RequestError(f"--{kinds[1]}: got it with --{kinds[0]}; expected one of them")
-    if arguments.junit is not None:
-        from augment.audit.report import check_outside
+    for name in ("junit", "sheet"):
+        if (file := getattr(arguments, name)) is not None:
+            from augment.audit.outside import check_outside
 
-        place = os.path.dirname(os.path.abspath(arguments.junit))
-        check_outside("junit", place, arguments.dataset)
+            check_outside(name, os.path.dirname(os.path.abspath(file)), arguments.dataset)
     if arguments.report is not None:
         from augment.audit.report import check_folder
 

@@ -100,3 +100,10 @@ def test_errors_name_what_is_wrong(digits_set: Any, tmp_path: Path) -> None:
         f"sheet: {tmp_path}/no/a.png cannot be written (No such file or directory); "
         "name a file in a folder that exists"
     )
+
+
+def test_it_does_not_stand_in_the_data_set(digits_set: Any, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(digits_set.uri)
+    for folder in (Path(digits_set.uri) / "data", tmp_path / "link"):
+        assert "sheet: got the folder" in told(digits_set.uri, folder / "a.png")
+        assert not (folder / "a.png").exists()

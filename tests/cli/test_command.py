@@ -744,6 +744,10 @@ def test_audit_as_continuous_integration_reads_it(
     assert code == 2
     assert "junit: got the folder" in said + err
     assert not inside.exists()
+    inside = done / "out" / "data" / "a.png"
+    code, said, err = call(capfd, "audit", str(done / "out"), "--sheet", str(inside))
+    assert code == 2
+    assert "sheet: got the folder" in said + err
     code, said, err = call(capfd, "audit", str(done / "out"), "--junit", "/proc/nowhere/a.xml")
     assert code == 3
     assert "/proc/nowhere" in said + err

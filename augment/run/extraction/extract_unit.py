@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from augment import codec
+from augment.audit.sizes import most_pixels
 from augment.audit.table import DataSet, Shard, image_bytes, open_shard
 from augment.errors import RequestError, SampleError, UnitFailed
 from augment.features import Extractor, ExtractorInfo, build
@@ -25,7 +26,6 @@ from augment.features.asked import Asked
 from augment.features.kept import TRIES, Bytes, Kept, Lost, Shelf, shard_name
 from augment.run.engines.ending import Ending
 from augment.run.engines.suspects import Stage, Trail, Watch
-from augment.spec.models import Errors
 from augment.write import Attempt, Work
 
 _COLUMNS = ("sample_id", "image", "width", "height")
@@ -263,13 +263,7 @@ def image_of(line: dict[str, Any]) -> np.ndarray:
     data = image_bytes(line.get("image"))
     if not data:
         raise SampleError("empty", "the row holds no image bytes")
-    # what a job let in may be larger than the default bound, and its row says so
-    declared = _number(line.get("width")) * _number(line.get("height"))
-    return codec.decode(data, max(declared, Errors().max_pixels))
-
-
-def _number(said: object) -> int:
-    return said if isinstance(said, int) and said > 0 else 0
+    return codec.decode(data, most_pixels(line.get("width"), line.get("height")))
 
 
 def _text(said: object) -> str:
