@@ -5,7 +5,6 @@ imports are inside.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -120,9 +119,9 @@ def _check_output(arguments: argparse.Namespace) -> None:
         raise RequestError(f"--{kinds[1]}: got it with --{kinds[0]}; expected one of them")
     for name in ("junit", "sheet"):
         if (file := getattr(arguments, name)) is not None:
-            from augment.audit.outside import check_outside
+            from augment.audit.outside import check_file
 
-            check_outside(name, os.path.dirname(os.path.abspath(file)), arguments.dataset)
+            check_file(name, file, arguments.dataset)
     if arguments.report is not None:
         from augment.audit.report import check_folder
 
@@ -133,12 +132,14 @@ def _written(report: AuditReport, arguments: argparse.Namespace, options: Any) -
     """Writes the files that were asked for; what is said of them."""
     said = []
     if arguments.junit is not None:
+        from augment.audit.outside import check_file
         from augment.audit.report import render_junit
         from augment.storage import Folder
 
-        place, name = os.path.split(os.path.abspath(arguments.junit))
-        Folder(place).replace(name, render_junit(report.to_json()).encode())
-        said.append(f"junit: {arguments.junit}")
+        above, name = check_file("junit", arguments.junit, arguments.dataset)
+        folder = Folder(above, options)
+        folder.replace(name, render_junit(report.to_json()).encode())
+        said.append(f"junit: {folder.url(name)}")
     if arguments.report is not None:
         from augment.audit.report import write_report
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from augment.audit.outside import check_outside
+from augment.audit.outside import check_file, check_outside
 from augment.errors import RequestError
 
 
@@ -28,3 +28,15 @@ def test_names_of_one_store_are_one_place() -> None:
         with pytest.raises(RequestError, match="which is the data set's own"):
             check_outside("report", folder, own)
     check_outside("report", "s3://other/set", "s3://b/set")
+
+
+def test_a_file_is_named_as_any_place(tmp_path: Path) -> None:
+    own = str(tmp_path / "set")
+    assert check_file("junit", f"file://{tmp_path}/a%20b.xml", own) == (str(tmp_path), "a b.xml")
+    assert check_file("junit", "s3://b/out/a.xml", own) == ("s3://b/out", "a.xml")
+    for file in ("s3://KEY:SECRET@b/a.xml", "https://h/a.xml?sig=SECRET", "hf://o/a.xml", "a\x1b"):
+        with pytest.raises(RequestError, match="junit: got") as error:
+            check_file("junit", file, own)
+        assert "SECRET" not in str(error.value)
+    with pytest.raises(RequestError, match="which is the data set's own"):
+        check_file("junit", f"{own}/a.xml", own)
