@@ -4,10 +4,14 @@ when a job is planned, and nothing of it is shown."""
 from __future__ import annotations
 
 import base64
+import gzip
+import io
+import pickle
 import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -137,6 +141,29 @@ def test_what_is_no_path_is_known_from_one_value(tmp_path: Path, value: Any, tex
     assert len(said) < 500
     shown = value if isinstance(value, str) else value.decode()
     assert shown[4:24] not in said.replace("https://", "").replace("/somewhere/", "")
+
+
+def _npy() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.zeros((2, 2, 3), np.uint8))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (_npy(), "NumPy arrays (.npy)"),
+        *((pickle.dumps(np.zeros(9), protocol=n), "pickled objects") for n in (2, 3, 4, 5)),
+        (pickle.dumps({"a": 1}, protocol=2), "pickled objects"),
+        (gzip.compress(A), "gzip streams"),
+    ],
+)
+def test_files_of_another_kind_are_no_images(tmp_path: Path, value: bytes, text: str) -> None:
+    write(tmp_path / "x.parquet", pa.array([value] * 3, pa.binary()))
+    said = refused(str(tmp_path))
+    assert said.startswith(f"sources.d.columns.image: got {text} in x.parquet; expected binary")
+    write(tmp_path / "x.parquet", pa.array([value, A], pa.binary()))  # one costs itself
+    assert read(str(tmp_path)) == [value, A]
 
 
 def test_a_struct_without_bytes_is_looked_at_as_well(tmp_path: Path) -> None:

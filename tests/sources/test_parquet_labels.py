@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from augment.errors import PlanError
+from augment.errors import PlanError, Problem
 from augment.sources import Census, take_census
 from augment.sources.left_out import Cause
+from augment.sources.parquet import look_at_parquet
 from augment.sources.parquet_labels import texts_of
 from augment.spec import Job, JobSpec
+from augment.spec.models import ParquetSource
 from tests.sources.test_parquet import png
 
 ONE = "sources.d.columns.label: got "
@@ -50,6 +52,14 @@ def refused(folder: Path, **source: Any) -> list[str]:
     with pytest.raises(PlanError) as caught:
         census(folder, **source)
     return [str(p) for p in caught.value.problems]
+
+
+def looked_at(folder: Path, **source: Any) -> list[Problem]:
+    """What `validate` says of the source."""
+    spec = job(folder, **source).spec.sources["d"]
+    assert isinstance(spec, ParquetSource)
+    seen = look_at_parquet(spec, str(folder)).problems
+    return [Problem(".".join(map(str, s.path)), s.found, s.expected, s.hint) for s in seen]
 
 
 def counts(found: Census) -> dict[str, int]:
@@ -113,6 +123,21 @@ def test_labels_that_are_none(tmp_path: Path, labels: pa.Array, text: str) -> No
     write(tmp_path / "x.parquet", labels)
     (found,) = refused(tmp_path)
     assert found.startswith(f"{ONE}{text}; expected strings or whole numbers")
+    assert [str(p) for p in looked_at(tmp_path)] == [found.replace("sources.d.", "")]
+
+
+def test_a_column_without_any_label(tmp_path: Path) -> None:
+    """Of one file among others it is no mistake."""
+    write(tmp_path / "x.parquet", pa.nulls(3))
+    assert [str(p) for p in looked_at(tmp_path)] == [
+        "columns.label: got 'label' of type null in x.parquet: no row has a label; "
+        "expected strings or whole numbers"
+    ]
+    with pytest.raises(PlanError, match="no image with a class"):
+        census(tmp_path)
+    write(tmp_path / "y.parquet", pa.array(["a", None]))
+    assert looked_at(tmp_path) == []
+    assert counts(census(tmp_path)) == {"a": 1}
 
 
 def test_a_column_of_texts_that_name_no_class(tmp_path: Path) -> None:
