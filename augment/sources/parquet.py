@@ -22,7 +22,7 @@ from augment.sources.listing import Listing, ListingBuilder, SoFar, nobody
 from augment.sources.parquet_columns import check_columns, check_images
 from augment.sources.parquet_file import one_array, open_parquet, rows_at_once, said
 from augment.sources.parquet_files import partition, tables_of
-from augment.sources.parquet_images import plain_type
+from augment.sources.parquet_images import holds_paths, plain_type
 from augment.sources.parquet_labels import EXPECTED, Agreement, Labels, labels_of, texts_of
 from augment.sources.parquet_reading import ParquetReader
 from augment.spec.look import Looked, Seen, missing
@@ -35,6 +35,7 @@ _LOOKED_AT = 100
 _READ = 8  # files whose first labels `validate` reads
 _LABELS = 8192  # rows
 _NONE = pa.array([], pa.string())
+_NAME = 64  # characters
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -170,12 +171,14 @@ class _Source:
             raise self._unreadable(info, error) from error
 
     def _check(self, info: FileInfo, schema: pa.Schema) -> None:
-        """The columns of a file; the first images of a file whose column is of a new type."""
+        """The columns of a file; the first images of a file whose column is of a new type, or of
+        texts: what they are differs from file to file, and a look costs little."""
         given = self.spec.columns.model_dump()
         named = {k: c for k, c in given.items() if c and self._folded(info, k) is None}
         check_columns(self.place, named, info.path, schema)
-        kind = str(schema.field(self.spec.columns.image).type)
-        if kind not in self._looked_at:
+        image = schema.field(self.spec.columns.image).type
+        kind = str(image)
+        if kind not in self._looked_at or holds_paths(image):
             place = f"{self.place}.columns.image"
             if check_images(place, self.spec.columns.image, self.folder, info.path):
                 self._looked_at.add(kind)
@@ -240,13 +243,20 @@ class _Source:
             Problem(
                 f"{self.place}.splits.{split}",
                 f"{text!r}, a value that no row of column {column!r} has",
-                "one of the other values it holds: "
-                f"{', '.join(shown(h).strip(chr(39)) for h in held[:20]) or '(none)'}",
+                f"one of the other values it holds: {_listed(held)}",
                 nearest(text, held),
             )
             for split, text in self.spec.splits.items()
             if isinstance(text, str) and split not in there
         ]
+
+
+def _listed(values: Sequence[str]) -> str:
+    """Names of splits; texts that are longer than a name are not shown."""
+    longest = max(map(len, values), default=0)
+    if longest > _NAME:
+        return f"(texts of up to {longest} characters)"
+    return ", ".join(shown(v).strip("'") for v in values[:20]) or "(none)"
 
 
 def _add_rows(

@@ -207,6 +207,37 @@ def test_a_bad_path_beside_good_ones_costs_its_row(tmp_path: Path) -> None:
     assert TEXT[:20] not in str(others[0])
 
 
+OTHERS = (
+    "/9j/" * 60,  # no name in it is too long for a path
+    base64.b64encode(png(1)).decode(),
+    png(1).hex(),
+    repr(png(1)),
+    "https://example.org/1.png?token=secret",
+)
+
+
+@pytest.mark.parametrize("value", OTHERS)
+def test_a_later_file_of_texts_is_looked_at_as_well(tmp_path: Path, value: str) -> None:
+    """Its column has the type that the first one has, and means something else."""
+    (tmp_path / "1.png").write_bytes(A)
+    write(tmp_path / "a.parquet", pa.array(["1.png"]))
+    write(tmp_path / "b.parquet", pa.array([value]))
+    assert " in b.parquet; expected binary" in refused(str(tmp_path))
+
+
+@pytest.mark.parametrize("value", OTHERS)
+def test_a_text_that_is_no_path_is_not_shown_for_its_row(tmp_path: Path, value: str) -> None:
+    (tmp_path / "1.png").write_bytes(A)
+    write(tmp_path / "a.parquet", pa.array(["1.png", value, "x y/" * 300]))
+    first, coded, long = read(str(tmp_path))
+    assert first == A
+    assert str(coded).startswith("unreadable: ")
+    assert f" of {len(value)} characters" in str(coded)
+    assert str(coded).endswith("no path")
+    assert value[8:16] not in str(coded).replace("https://", "")
+    assert str(long) == f"vanished: {'x y/' * 50}... is no longer there"
+
+
 def test_a_name_that_could_be_base64_is_a_file_where_it_is_one(tmp_path: Path) -> None:
     name = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" * 2
     (tmp_path / name).write_bytes(A)

@@ -212,6 +212,15 @@ def test_files_that_disagree_on_names(
     assert f"{ONE}{text}; {BOTH}" in refused(tmp_path)
 
 
+def test_a_file_that_disagrees_is_told_once(tmp_path: Path) -> None:
+    """Not once for each of its row groups."""
+    write(tmp_path / "train-0.parquet", pa.array([0, 1]), ["cat", "dog"])
+    write(tmp_path / "train-1.parquet", pa.array([0, 1]), ["dog", "cat"])
+    table = pq.read_table(tmp_path / "train-1.parquet")
+    pq.write_table(table, tmp_path / "train-1.parquet", row_group_size=1)
+    assert len(refused(tmp_path)) == 1
+
+
 def test_the_order_of_the_files_does_not_matter(tmp_path: Path) -> None:
     write(tmp_path / "train-0.parquet", pa.array([0, 1]))
     write(tmp_path / "train-1.parquet", pa.array([0, 1]), ["cat", "dog"])
@@ -297,6 +306,15 @@ def test_a_file_of_very_many_columns_is_answered_on_a_line(tmp_path: Path) -> No
     columns = {f"column number {n}": pa.array([1]) for n in range(2000)}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     assert all(len(text) < 1000 for text in refused(tmp_path))
+
+
+def test_a_split_column_that_holds_something_else_is_not_shown(tmp_path: Path) -> None:
+    captions = pa.array([f"a photo of {n} " + "animals " * 20 for n in range(12)])
+    write(tmp_path / "x.parquet", pa.array(["a"] * 12), split=captions)
+    (found,) = refused(tmp_path, splits={"train": "train"}, columns={"split": "split"})
+    assert found.endswith(
+        "expected one of the other values it holds: (texts of up to 174 characters)"
+    )
 
 
 def test_split_columns_of_other_types(tmp_path: Path) -> None:
