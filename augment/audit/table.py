@@ -18,6 +18,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from augment.audit.shard_file import ShardFile
 from augment.errors import RequestError, StorageError
 from augment.storage import FileInfo, Folder, Odd, Reach
 
@@ -220,7 +221,7 @@ def open_shard(data: DataSet, shard: Shard) -> Iterator[pq.ParquetFile]:
         StorageError: the shard vanished or is damaged.
     """
     try:
-        with data.folder.open(shard.path) as raw, pq.ParquetFile(raw) as file:
+        with data.folder.open(shard.path) as raw, ShardFile(raw) as file:
             yield file
     except FileNotFoundError as error:
         raise StorageError(
