@@ -53,7 +53,7 @@ def check_job(asked: Asked, draft: Draft, policy: Policy, look: Look | None = No
     check_measured_names(asked, draft.limits.measures or (), known, classes)
     _check_errors(asked, draft, classes)
     _check_execution(asked, draft)
-    check_reach(asked, draft, policy)
+    check_reach(asked, draft, policy, looked=look is not None)
     check_policy_limits(asked, draft, policy)
 
 
