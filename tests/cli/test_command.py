@@ -878,7 +878,7 @@ def test_trace_of_a_made_image_tells_generator_seed_and_sampling(
 
 
 def test_schema_prints_one_or_writes_all(tmp_path: Path, capsys: Capture) -> None:
-    for name in ("job", "manifest", "sample", "audit", "policy"):
+    for name in ("job", "manifest", "sample", "audit", "comparison", "policy"):
         assert main(["schema", name]) == 0
         (tmp_path / f"{name}.txt").write_text(capsys.readouterr().out)
     folder = tmp_path / "schemas"
