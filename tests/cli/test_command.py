@@ -96,7 +96,7 @@ WRONG = {
     "audit out --version one": r"audit: argument --version: invalid int value: 'one'",
     "trace out": r"trace: the following arguments are required: SAMPLE_ID",
     "": r"the following arguments are required: COMMAND",
-    "schema": r"schema: got no name; expected one of job, .*, audit, comparison, policy, keys, or --write",
+    "schema": r"schema: got no name; expected one of job, .*, comparison, policy, keys, or --write",
     "generators lst": r"generators: argument ACTION: got 'lst'; .*Did you mean 'list'\?",
     "generators check": r"generators check: the following arguments are required: PACKAGE",
 }
