@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow.dataset as pads
 
     from augment.audit import AuditReport
+    from augment.audit.compare import Comparison
     from augment.audit.report import Written
     from augment.plan import Plan
     from augment.run import Engine, Reporter, RunResult
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Job",
     "audit",
+    "compare",
     "load_spec",
     "open_dataset",
     "open_engine",
@@ -198,6 +200,14 @@ def audit(
     asked = Asked(extractors=tuple(extractors or DEFAULT), seed=seed, cache=cache, copies=copies)
     with engine_for(Execution(), engine) as chosen:
         return measure_quality(report, asked, chosen, options=options, reporter=reporter)
+
+
+def compare(before: AuditReport, after: AuditReport) -> Comparison:
+    """What two audits say differently, of versions or of any two data sets: rows of every cell,
+    verdicts of limits, findings, and figures of the made part that both measured."""
+    from augment.audit.compare import compared
+
+    return compared(before.to_json(), after.to_json())
 
 
 def study(

@@ -21,6 +21,10 @@ LONGEST_LINE = 2000
 """Characters of any line for people: more than a screen is read by nobody."""
 
 _MOST_MARKS = 6  # on one letter; Tibetan and Hebrew need as many, floods have dozens
+_AZURE = re.compile(r"##(?=[A-Za-z]*\[)")
+"""Anywhere in a line: a command to Azure Pipelines, TeamCity and, of old, to GitHub's runner."""
+_COMMAND = re.compile(r"^(\s*):(?=:)")
+_CALLS = re.compile(r"(@(?=\w)|(?<!&)#(?=\d)|\bGH-(?=\d))", re.IGNORECASE)
 _CODE = re.compile(r"[\w./+=:@,-]+( [\w./+=:@,-]+)*")
 _LINE_BREAK = re.compile(r"\r\n|\n")
 
@@ -38,7 +42,7 @@ _PICTURES = "\u203c\u2049\u3030\u303d"  # as emoji, and no symbols by their cate
 
 def line(value: object) -> str:
     """The text as one line without anything but what is seen."""
-    text = str(value)
+    text = _AZURE.sub(r"\\x23#", str(value))
     if text.isprintable() and text.isascii():
         return text
     shown: list[str] = []
@@ -55,6 +59,12 @@ def lines(text: str) -> list[str]:
     """A text of several lines, each as `line` has it; without an empty one at its end."""
     found = [line(each) for each in _LINE_BREAK.split(text)]
     return found[:-1] if found[-1] == "" else found
+
+
+def unobeyed(text: str) -> str:
+    """A line, as `line` has it, that begins no command to GitHub's runner (`::error::`), which
+    obeys what a step prints."""
+    return _COMMAND.sub(r"\1\\x3a", text)
 
 
 def name(value: object, most: int = LONGEST_NAME) -> str:
@@ -82,12 +92,13 @@ def html(value: object) -> str:
 
 def markdown(value: object) -> str:
     """As text within a line of Markdown, or as a cell of a table there: no HTML, link, emphasis,
-    code, formula or heading comes of it."""
+    code, formula or heading comes of it, and on GitHub nobody is called and no issue is named."""
     text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", line(value))
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)  # not inside a word
     text = re.sub(r"^(\s*)([-+=#]|\d+(?=\.))", _at_the_beginning, text)
     text = re.sub(r":(?=//)", "&#58;", _html.escape(text, quote=False))
-    return re.sub(r"(?i)\b(www)\.", r"\1&#46;", text)
+    text = re.sub(r"(?i)\b(www)\.", r"\1&#46;", text)
+    return _CALLS.sub(r"\1<!-- -->", text)  # they are looked for in what is shown: no entity helps
 
 
 def code(value: object) -> str:
@@ -100,7 +111,7 @@ def to_json(document: Any) -> str:
     """One line of JSON in ASCII: nothing in it does anything to a terminal, and every stream can
     write it. Halves of characters that file names may hold, which no strict reader of JSON takes,
     stand in it as texts such as `\\udc80`."""
-    text = json.dumps(document, ensure_ascii=False)
+    text = json.dumps(document, ensure_ascii=False).replace("##", r"#\u0023")  # see _AZURE
     return text if text.isascii() and text.isprintable() else _NOT_ASCII.sub(_in_json, text)
 
 

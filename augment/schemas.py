@@ -10,9 +10,10 @@ from augment.storage import Folder
 
 
 def published() -> dict[str, str]:
-    """name -> text of each published schema: job, policy, audit and study as JSON Schema, manifest
-    and sample as the columns of their Arrow schema."""
+    """name -> text of each published schema: job, policy, audit, comparison and study as JSON
+    Schema, manifest and sample as the columns of their Arrow schema."""
     from augment.audit import audit_schema
+    from augment.audit.compare import comparison_schema
     from augment.policy import policy_schema
     from augment.sample import MANIFEST_SCHEMA, SAMPLE_SCHEMA
     from augment.spec import job_schema
@@ -23,6 +24,7 @@ def published() -> dict[str, str]:
         "manifest": _text(_columns("augment manifest", MANIFEST_SCHEMA)),
         "sample": _text(_columns("augment sample row", SAMPLE_SCHEMA)),
         "audit": _text(audit_schema()),
+        "comparison": _text(comparison_schema()),
         "study": _text(study_schema()),
         "policy": _text(policy_schema()),
     }

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
-from augment.escaping import LONGEST_LINE, cut, line, lines, to_json
+from augment.escaping import LONGEST_LINE, cut, line, lines, to_json, unobeyed
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BREAK = re.compile(r"\r\n|\r|\n")
@@ -98,7 +98,7 @@ class Plainly(io.TextIOBase):
         return self._stream.fileno()
 
     def _tell(self, text: str) -> None:
-        self._stream.write(line(self._clean(_COLOUR.sub("", text))) + "\n")
+        self._stream.write(unobeyed(line(self._clean(_COLOUR.sub("", text)))) + "\n")
 
 
 # ---- writing -------------------------------------------------------------------------
@@ -107,6 +107,11 @@ class Plainly(io.TextIOBase):
 def say(*texts: str) -> None:
     """Each text as one line on standard output, for people."""
     _of("stdout").write(_as_lines(texts))
+
+
+def command(*texts: str) -> None:
+    """Each text as one line on standard output, which whoever runs the step may obey."""
+    _of("stdout").write("".join(f"{cut(line(text), LONGEST_LINE)}\n" for text in texts))
 
 
 def note(*texts: str) -> None:
@@ -122,7 +127,7 @@ def tell(document: Any) -> None:
 def hand_over(text: str, *, aside: bool = False) -> None:
     """A text of several lines as it is but for what a terminal obeys: a file's, a log's. aside:
     on standard error."""
-    shown = "".join(f"{each}\n" for each in lines(text))
+    shown = "".join(f"{unobeyed(each)}\n" for each in lines(text))
     _of("stderr" if aside else "stdout").write(shown)
 
 
@@ -142,7 +147,7 @@ def lost() -> Exception | None:
 
 def as_line(text: str) -> str:
     """A text as one line for people, not longer than a screen."""
-    return cut(line(text), LONGEST_LINE)
+    return unobeyed(cut(line(text), LONGEST_LINE))
 
 
 def _as_lines(texts: tuple[str, ...]) -> str:

@@ -20,6 +20,15 @@ EPOCH = "SOURCE_DATE_EPOCH"
 _ALLOCATOR = re.compile(r"PYTORCH_(?:CUDA_|HIP_)?ALLOC_CONF")
 _THREADS = "TOKIO_WORKER_THREADS"
 """Threads of delta-rs: it panics where this is no number, and makes as many as it says."""
+_NUMBERS = {
+    "OPENCV_FOR_THREADS_NUM": ("[0-9]{1,9}", "a number of threads"),
+    "GOMP_CPU_AFFINITY": (
+        r"[\s,]*([0-9]+(-[0-9]+(:[0-9]+)?)?([\s,]+|$))*",
+        "CPUs as libgomp lists them, for example 0-3 6",
+    ),
+}
+"""Read by native code long after it is imported: OpenCV throws in a worker, and libgomp looks for
+the end of a list that is none for ever."""
 SILENT = {
     "albumentations": ("NO_ALBUMENTATIONS_UPDATE", "1"),  # asks an index for a newer version
     "onnxruntime": ("ORT_DISABLE_TELEMETRY", "1"),  # tells its maker of every model, and keeps an
@@ -43,6 +52,9 @@ def check(env: Mapping[str, str]) -> None:
     threads = env.get(_THREADS, "1")
     if not re.fullmatch("0*[1-9][0-9]{0,3}", threads):
         raise _refused(_THREADS, threads, "a number of threads, 1 to 9999")
+    for name, (numbers, expected) in _NUMBERS.items():
+        if not re.fullmatch(numbers, text := env.get(name, "0")):
+            raise _refused(name, text, expected)
     refuse_unimportable("cv2", "OPENCV_[A-Z0-9_]+", env)
 
 

@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LACKING = ("annotated-types", "diffusers", "importlib-metadata", "prometheus-client",
-           "pydantic", "pydantic-core", "rich", "simplejpeg", "typing-inspection", "xxhash",
-           "zipp")  # fmt: skip
+LACKING = ("annotated-types", "diffusers", "httpcore2", "httpx2", "importlib-metadata",
+           "prometheus-client", "pydantic", "pydantic-core", "rich", "simplejpeg", "truststore",
+           "typing-inspection", "xxhash", "zipp")  # fmt: skip
 """What `benchmarks/gpu.py` imports, of that which an image for networks does not have."""
 MIB = 60.0
 _LIBCS = (39, 36, 35, 34, 31, 28, 27, 24, 17)

@@ -2,16 +2,19 @@
 
 copies: float32 images to this machine's memory, GB/s of pageable memory, of pinned memory, and how
 much of a copy's time is hidden where it runs on a stream of its own beside the next batch's
-arithmetic. PNG and JPEG: images a second that so many threads encode, of smooth noise: what a
-device may sample before it waits for them.
+arithmetic. files: images a second that so many threads encode, of smooth noise: what a device may
+sample before it waits for them. finishing: images a second that become files with scores beside a
+process that is busy in Python, as one is that starts a device's kernels, by threads of that process
+and by processes of their own; and what that process keeps of its speed.
 """
 
 from __future__ import annotations
 
-import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,9 @@ from gpu_report import Item, Row, Tell
 from PIL import Image
 
 from augment.codec import Style, encode, encode_pngs
-from augment.run.synthesis.pool_unit import encoders
+from augment.run.engines.cores import cores
+from augment.run.synthesis.finishers import finishers_beside
+from augment.run.synthesis.finishing import Finish, finished
 
 _ROUNDS = 5
 
@@ -30,6 +35,7 @@ def items(machine: Machine) -> list[Item]:
     return [
         Item("encode", "copies", 5.0, lambda tell: _copies(machine, tell)),
         Item("encode", "files", 15.0, lambda tell: _files(machine, tell)),
+        Item("encode", "finishing", 15.0, lambda tell: _beside_python(machine, tell)),
     ]
 
 
@@ -106,15 +112,65 @@ def _files(machine: Machine, tell: Tell) -> None:
         "PNG": encode_pngs,
         "JPEG": lambda some: [encode(image, jpeg) for image in some],
     }
-    used = encoders(machine.device)
-    for threads in sorted({1, used, min(8, os.cpu_count() or 1)}):
+    for threads in sorted({1, min(2, cores()), min(8, cores())}):
         figures = {
             f"{name} images/s": rows / _encoded(way, images_NHWC, threads)
             for name, way in ways.items()
         }
-        told = " (a worker's)" if threads == used else ""
-        variant = f"{side} px, {threads} threads{told}"
-        tell(Row("encode", "files", variant, "measured", figures))
+        tell(Row("encode", "files", f"{side} px, {threads} threads", "measured", figures))
+
+
+def _beside_python(machine: Machine, tell: Tell) -> None:
+    """As beside a worker that starts a GPU's kernels, one after the other, from Python."""
+    side, rows = (64, 256) if machine.small else (1024, 32)
+    images_NHWC = np.tile(_smooth(side, min(rows, 16)), (max(1, rows // 16), 1, 1, 1))
+    images_NCHW = np.ascontiguousarray(images_NHWC.transpose(0, 3, 1, 2), np.float32) / 127.5 - 1
+    beside = finishers_beside("cuda")
+    assert beside is not None, "a GPU's worker has processes"
+    count = beside.count
+    alone = _turns_s(lambda: None)
+    ways: dict[str, Finish] = {"threads": finished, "processes": beside}
+    for name, way in ways.items():
+        took = [_finished_s(way, images_NCHW, count)]  # warms up
+        act = partial(_finished_s, way, images_NCHW, count)
+        turns = _turns_s(partial(_noted, took, act))
+        figures = {"images/s": rows / min(took[1:]), "Python keeps": turns / alone}
+        variant = f"{side} px, {count} {name} beside Python"
+        tell(Row("encode", "finishing", variant, "measured", figures))
+    beside.close()
+
+
+def _noted(took: list[float], act: Callable[[], float]) -> None:
+    took.append(act())
+
+
+def _finished_s(way: Finish, images_NCHW: np.ndarray, threads: int) -> float:
+    """Seconds until all are finished, a few at a time."""
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        for files in pool.map(way, np.array_split(images_NCHW, 4 * threads)):
+            assert all(one.data for one in files)
+    return time.perf_counter() - begun
+
+
+def _turns_s(act: Callable[[], object]) -> float:
+    """Turns a second of a loop in Python, for a second and until `act` has ended twice beside."""
+    ended = threading.Event()
+
+    def acting() -> None:
+        for _ in range(2):
+            act()
+        ended.set()
+
+    thread = threading.Thread(target=acting)
+    thread.start()
+    begun, turns = time.perf_counter(), 0
+    while not ended.is_set() or time.perf_counter() < begun + 1:
+        for _ in range(1000):
+            turns += 1
+    took = time.perf_counter() - begun
+    thread.join()
+    return turns / took
 
 
 def _encoded(

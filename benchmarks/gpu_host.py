@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from gpu_machine import Machine, Usage
 from gpu_networks import Network, networks
-from gpu_report import Act, Item, Row, Tell, judged, not_run
+from gpu_report import Item, Row, Tell, judged, not_run
 from host import LABEL, NAME, job, photographs
 from host_networks import Words, Workload
 from host_plain import Batch, OnDevice, on_device
@@ -52,43 +52,52 @@ class How:
         return f"{self.precision} {'compiled' if self.compiled else 'eager'}"
 
 
-def ways(network: Network, machine: Machine) -> list[How]:
-    """On a CPU, where nothing is judged, bf16 and compiling are tried with the networks that say
-    so, for they take long."""
-    if not machine.on_gpu:
-        return [How("fp32", False), *([How("bf16", True)] if network.tried else [])]
-    fp32 = [How("fp32", False)] if network.fp32 else []
-    return [*fp32, How("bf16", False), How("bf16", True)]
-
-
 def items(machine: Machine, folder: Path) -> list[Item]:
-    return [
-        Item("host", name, network.needs, _measured(name, network, machine, folder / name))
+    """Every network as it is, then compiled, which takes minutes: so that there is a figure of
+    each. On a CPU, where nothing is judged, compiling is tried with the networks that say so."""
+    every = {
+        name: Measured(name, network, machine, folder / name)
         for name, network in networks(machine.small, machine.device).items()
+    }
+    eager, compiled = How("bf16" if machine.on_gpu else "fp32", False), How("bf16", True)
+    some = [one for one in every.values() if machine.on_gpu or one.network.tried]
+    return [one.item(eager, one.network.eager_s) for one in every.values()] + [
+        one.item(compiled, one.network.compiled_s) for one in some
     ]
 
 
-def _measured(name: str, network: Network, machine: Machine, folder: Path) -> Act:
-    def act(tell: Tell) -> None:
-        if network.diffusers and (why := machine.lacking.get("diffusers")):
-            tell(not_run("host", name, why))
-            return
-        rounds = 3 if machine.judges else 1
-        load = network.load
-        folder.mkdir(parents=True)
-        words = load.write(folder / "checkpoint")
-        count = load.batch * load.batches * (rounds + 1)
-        rows: Batch = photographs(folder, load.source, count) if load.source else [None] * count
-        for number, how in enumerate(ways(network, machine)):
-            own = folder / f"variant-{number}"  # with a pool of its own: nothing is there before
-            peers = Peers(folder, own, words, load, how, machine, rows)
-            with Usage(machine) as usage:
-                found = peers.rounds(rounds)
-            tell(_row(name, network, machine, how, {**found, **usage.figures()}))
-            del peers
-            _given_back(machine)
+class Measured:
+    """One network, whose checkpoint is written once for all its variants."""
 
-    return act
+    def __init__(self, name: str, network: Network, machine: Machine, folder: Path) -> None:
+        self._name, self.network, self._machine, self._folder = name, network, machine, folder
+        self._rounds = 3 if machine.judges else 1
+        self._made: tuple[Words, Batch] | None = None
+
+    def item(self, how: How, needs: float) -> Item:
+        return Item("host", self._name, needs, lambda tell: self._measure(how, tell))
+
+    def _measure(self, how: How, tell: Tell) -> None:
+        if self.network.diffusers and (why := self._machine.lacking.get("diffusers")):
+            tell(not_run("host", self._name, why))
+            return
+        words, rows = self._made = self._made or self._written()
+        own = self._folder / str(how).replace(" ", "-")  # a pool of its own: nothing is there yet
+        peers = Peers(self._folder, own, words, self.network.load, how, self._machine, rows)
+        with Usage(self._machine) as usage:
+            found = peers.rounds(self._rounds)
+        tell(_row(self._name, self.network, self._machine, how, {**found, **usage.figures()}))
+        del peers
+        _given_back(self._machine)
+
+    def _written(self) -> tuple[Words, Batch]:
+        load = self.network.load
+        self._folder.mkdir(parents=True)
+        words = load.write(self._folder / "checkpoint")
+        count = load.batch * load.batches * (self._rounds + 1)
+        return words, photographs(self._folder, load.source, count) if load.source else [
+            None
+        ] * count
 
 
 def _given_back(machine: Machine) -> None:

@@ -43,7 +43,7 @@ from augment.generators import Placement
 from augment.plan import PoolUnit
 from augment.run.engines.engine import settle
 from augment.run.prepare import freeze, prepare
-from augment.run.synthesis.pool_unit import PoolTask, PoolWorker, encoders
+from augment.run.synthesis.pool_unit import PoolTask, PoolWorker
 from augment.sample import Stamp
 
 NAME = "generator"
@@ -119,7 +119,7 @@ def bare(
     folder: Path, sample: Sampler, channels: int, batches: Sequence[Batch], png: Png
 ) -> Callable[[], None]:
     """The same network in a plain loop; the next batch is sampled while the last is encoded."""
-    count = encoders("cpu")
+    count = 1  # as a run has it beside a network on the CPU
 
     def once() -> None:
         done: list[bytes] = []

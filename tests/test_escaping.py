@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augment.errors import AugmentError, PlanError, Problem, SampleError
-from augment.escaping import code, cut, html, line, lines, markdown, name, to_json
+from augment.escaping import code, cut, html, line, lines, markdown, name, to_json, unobeyed
 
 TEXTS = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
 """Of any characters, halves of characters among them."""
@@ -187,3 +188,43 @@ def test_problems_are_a_line_each_and_not_longer_than_a_screen() -> None:
     assert len(problem.expected) == 800
     text = str(PlanError([problem, problem]))
     assert len(text.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("##[error]x", r"\x23#[error]x"),
+        ("a ##vso[task.setvariable x]", r"a \x23#vso[task.setvariable x]"),
+        ("##teamcity[x]", r"\x23#teamcity[x]"),
+        ("## heading", "## heading"),
+        ("C##", "C##"),
+    ],
+)
+def test_no_line_holds_a_command_to_what_runs_a_pipeline(text: str, shown: str) -> None:
+    assert line(text) == line(shown) == shown
+    document = to_json({"class": text})
+    assert "##" not in document
+    assert json.loads(document) == {"class": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("::error::x", r"\x3a:error::x"),
+        ("  ::add-mask::a", r"  \x3a:add-mask::a"),
+        ("std::vector", "std::vector"),
+        (": x", ": x"),
+    ],
+)
+def test_no_line_begins_with_a_command_to_githubs_runner(text: str, shown: str) -> None:
+    assert unobeyed(text) == unobeyed(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["@octocat", "a (@org/team)", "see #12", "o/r#7", "GH-3", "a@b.org"]
+)
+def test_markdown_calls_nobody_and_names_no_issue(text: str) -> None:
+    apart = re.split("<!-- -->", markdown(text))
+    assert len(apart) == 2
+    assert apart[0].endswith(("@", "#", "GH-"))
+    assert "".join(apart) == text

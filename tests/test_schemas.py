@@ -31,7 +31,7 @@ def test_what_is_published_is_what_the_code_says() -> None:
     assert files == right, "schemas/ is not what the code says: run `make schemas`"
 
 
-@pytest.mark.parametrize("name", ["job", "audit", "policy", "study"])
+@pytest.mark.parametrize("name", ["job", "audit", "comparison", "policy", "study"])
 def test_a_json_schema_is_valid(name: str) -> None:
     document = schema(name)
     assert document["$schema"] == DRAFT

@@ -140,3 +140,16 @@ def test_standard_error_is_plain_while_a_command_runs(capsys: Capture) -> None:
         assert streams.lost() is None
     assert sys.stderr is before
     assert capsys.readouterr().err == "of a library: red \\x1b]0;x\\x07\nof ours\n"
+
+
+def test_a_line_is_no_command_to_what_runs_a_pipeline(capsys: Capture) -> None:
+    with streams.begun():
+        streams.say("::error::a", "##[error]b")
+        streams.hand_over("c\n  ::warning::d\n")
+        with streams.growing() as log:
+            log.write("::stop-commands::x\n")
+        streams.command("::error title=e::##[error]f")
+    assert capsys.readouterr().out.splitlines() == [
+        r"\x3a:error::a", r"\x23#[error]b", "c", r"  \x3a:warning::d", r"\x3a:stop-commands::x",
+        r"::error title=e::\x23#[error]f",
+    ]  # fmt: skip

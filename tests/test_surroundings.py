@@ -82,6 +82,24 @@ def test_threads_at_which_delta_panics_are_refused(text: str) -> None:
         check({"TOKIO_WORKER_THREADS": text})
 
 
+@pytest.mark.parametrize("text", ["", "0", "0-3", "0-14:2", "0 3 1-2", "3-1", "0,", " 1, 2 "])
+def test_cpus_as_libgomp_takes_them(text: str) -> None:
+    check({"GOMP_CPU_AFFINITY": text, "OPENCV_FOR_THREADS_NUM": "4"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("GOMP_CPU_AFFINITY", text) for text in ("x", "0 x", "0-", "all")),
+        *(("OPENCV_FOR_THREADS_NUM", text) for text in ("x", "-3", "", "1.5")),
+    ],
+)
+def test_what_native_code_reads_late_is_refused(name: str, text: str) -> None:
+    """libgomp never came back from it, OpenCV ended the workers of a run."""
+    with pytest.raises(RequestError, match=f"{name} in the environment: got "):
+        check({name: text})
+
+
 def test_a_panic_of_native_code_is_not_the_exit_code_of_a_limit(tmp_path: Path) -> None:
     """Stacks of threads as no machine has them: delta-rs panics, which is no `Exception`."""
     table = tmp_path / "table" / "_delta_log"

@@ -3,9 +3,8 @@
 Reads any committed data set and foreign Parquet folders; imports no sibling step.
 """
 
-from augment.audit.findings import Check, Finding
+from augment.audit.findings import Check, Finding, LimitResult
 from augment.audit.judge import AuditReport, audit
-from augment.audit.limits import LimitResult
 from augment.audit.read import open_dataset
 from augment.audit.render import render
 from augment.audit.render_trace import render_trace

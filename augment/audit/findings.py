@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,39 @@ class Check:
     name: str
     passed: bool | None
     text: str
+
+
+@dataclass(frozen=True)
+class LimitResult:
+    """One limit in one place. split None: in no place, for a version without rows. class_name
+    None: over all classes of the split. value None: infinite for a ratio, not known for
+    unique_real. ok None: not judged, for nothing can be said of no rows. by_how_much: how far
+    beyond the bound, 0 where it is kept, None where that is infinite or not known. job: that
+    left the limit with the table, None where it was given."""
+
+    limit: str
+    split: str | None
+    class_name: str | None
+    value: float | None
+    bound: float
+    ok: bool | None
+    by_how_much: float | None
+    text: str
+    job: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the report."""
+        return {
+            "limit": self.limit,
+            "job": self.job,
+            "split": self.split,
+            "class": self.class_name,
+            "value": self.value,
+            "bound": self.bound,
+            "ok": self.ok,
+            "by_how_much": self.by_how_much,
+            "text": self.text,
+        }
 
 
 def not_judged(name: str, asks: str, why: str) -> Check:

@@ -17,11 +17,11 @@ import pyarrow as pa
 
 from augment.audit.findings import NO_ROWS, Check, Finding, not_judged
 from augment.audit.patience import IMAGE_S, MOST_LATE, Patience
+from augment.audit.sizes import most_pixels
 from augment.audit.table import DataSet, Shard, image_bytes, open_shard
 from augment.codec import verify
 from augment.errors import SampleError
 from augment.sample import GENERATED_ORIGINS
-from augment.spec.models import Errors
 
 _BATCH = 64  # images that are held at once
 _COLUMNS = ("sample_id", "image", "sha256", "width", "height", "origin", "generated",
@@ -107,10 +107,8 @@ def _hash_fault(row: dict[str, Any], data: bytes) -> list[tuple[str, str]]:
 
 def _decode_fault(row: dict[str, Any], data: bytes) -> list[tuple[str, str]]:
     said = (row.get("width"), row.get("height"))
-    # what a job let in may be larger than the default bound, and its row says so
-    declared = (said[0] or 0) * (said[1] or 0)
     try:
-        header = verify(data, max(declared, Errors().max_pixels))
+        header = verify(data, most_pixels(*said))
     except SampleError as error:
         return [("decode", str(error))]
     if None not in said and said != (header.width, header.height):

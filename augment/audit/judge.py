@@ -18,16 +18,17 @@ from augment.audit.descent import check_descent
 from augment.audit.equal_made import check_made
 from augment.audit.equal_real import check_real
 from augment.audit.facts import Facts, read_facts
-from augment.audit.findings import NO_ROWS, Check, Finding, not_judged
+from augment.audit.findings import NO_ROWS, Check, Finding, LimitResult, not_judged
 from augment.audit.ids import repeated_ids
 from augment.audit.images import check_images
 from augment.audit.integrity import RowChecks
-from augment.audit.limits import LimitResult, judge_limits
+from augment.audit.limits import judge_limits
 from augment.audit.pictures import count_pictures
 from augment.audit.planned import check_planned
 from augment.audit.procedural import Procedural
 from augment.audit.promised import check_committed, live_jobs
 from augment.audit.quality import Quality
+from augment.audit.quality.limited import Left, not_measured
 from augment.audit.readers import check_readers
 from augment.audit.recorded import ToJudge, Where, to_judge
 from augment.audit.shares import GROUPS, RealImages, Share, parse_groups, shares
@@ -52,6 +53,7 @@ class AuditReport:
     their place, or "none". whole, splits, cells: composition over all, per split, per
     split and class (classes without rows in a split are left out). groups: composition as
     asked by `by`; () if not asked. quality: of the made part, None if nobody asked for it.
+    of_measures: bounds of measures, each with the job that left it, which `quality` judges.
     """
 
     uri: str
@@ -72,6 +74,7 @@ class AuditReport:
     findings: tuple[Finding, ...]
     left_out: tuple[tuple[str, LeftOut], ...]
     quality: Quality | None = None
+    of_measures: tuple[Left, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -146,6 +149,7 @@ def audit(
     counts = seen.counter.table()
     checks, findings = _check(data, seen, counts, jobs, deep)
     asked = to_judge(limits, jobs, live_jobs(counts))
+    of_measures = tuple((job, one) for job, limits in asked.limits for one in limits.measures or ())
     whole, splits, cells, groups = (
         tuple(shares(counts, seen.images, each)) for each in ((), ("split",), _CELL, words)
     )
@@ -162,15 +166,17 @@ def audit(
         cells=cells,
         by=words,
         groups=groups if words else (),
-        limits=tuple(_limits(asked, seen, splits, cells)),
+        limits=(*_limits(asked, seen, splits, cells), *not_measured(of_measures, _UNASKED)),
         limits_from=asked.where,
         checks=tuple(checks),
         findings=(*findings, *asked.findings),
         left_out=tuple((n, one) for n, job in sorted(jobs.items()) for one in read_left_out(job)),
+        of_measures=of_measures,
     )
 
 
 _CELL = ("split", "class")
+_UNASKED = "nobody measured it: ask with --quality"
 assert set(_CELL) <= set(GROUPS)
 
 

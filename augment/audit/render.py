@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from augment.audit.findings import LimitResult
 from augment.audit.judge import AuditReport
-from augment.audit.limits import LimitResult
 from augment.audit.quality.render import quality_lines
 from augment.audit.shares import Share
 from augment.escaping import line as one_line

@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from augment import escaping
+from augment.audit.outside import check_file
 from augment.audit.picks import COLUMNS, Key, choose, read_rows, small
 from augment.audit.table import Options, open_data_set
 from augment.errors import RequestError
+from augment.places import is_local, place_of
 from augment.storage import writing_file
 
 _PAPER, _INK, _EMPTY = (255, 255, 255), (60, 60, 60), (238, 238, 238)
@@ -44,9 +46,10 @@ def contact_sheet(
 
     Raises:
         RequestError: no data set, nothing to show, a bad name or size, a path that cannot
-            be written. StorageError: a shard cannot be read.
+            be written or lies in the data set. StorageError: a shard cannot be read.
     """
     _check(path, per_class, tile, columns)
+    _check_place(os.fspath(path), uri)
     data = open_data_set(uri, version, options)
     picks, known = choose(data, split, per_class)
     names = list(known[:_MOST] if classes is None else classes)
@@ -65,7 +68,7 @@ def contact_sheet(
     }
     sheet = _draw(tiles, names, shown, per_class, tile)
     try:
-        with writing_file(path) as file:
+        with writing_file(place_of(os.fspath(path), "sheet").uri) as file:
             sheet.save(file, format="PNG")
     except OSError as error:
         raise RequestError(
@@ -84,6 +87,12 @@ def _check(path: str | os.PathLike[str], per_class: int, tile: int, columns: Seq
     for name in columns:
         if name not in COLUMNS:
             raise RequestError(f"sheet: got column {name!r}; expected {', '.join(COLUMNS)}")
+
+
+def _check_place(path: str, uri: str) -> None:
+    above, _ = check_file("sheet", path, uri)
+    if not is_local(above):
+        raise RequestError(f"sheet: got {path}; expected a file of this machine: copy it there")
 
 
 def _draw(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from augment.audit.findings import LimitResult
 from augment.audit.judge import AuditReport
-from augment.audit.limits import LimitResult
 
 _SHOWN = 5
 

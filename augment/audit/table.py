@@ -8,6 +8,7 @@ Knows nothing of what the columns mean.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from augment.audit.shard_file import ShardFile
 from augment.errors import RequestError, StorageError
-from augment.storage import Folder
+from augment.storage import FileInfo, Folder, Odd, Reach
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -31,6 +33,10 @@ Got = TypeVar("Got")
 _READS = 3  # of a remote log, whose answer may break off
 _HINT = "_last_checkpoint"
 _MOST_SAID = 300  # characters of what a library says
+_OUTSIDE = (
+    "outside the data set; where you trust that, copy the data set with its links followed "
+    "(cp -rL) and audit the copy"
+)
 _BATCH = 1 << 16  # rows of narrow columns that are held at once
 
 
@@ -66,9 +72,10 @@ def open_data_set(uri: str, version: int | None = None, options: Options | None 
 
     Raises:
         RequestError: there is no data set, or not this version of it.
-        StorageError: its log cannot be read.
+        StorageError: its log cannot be read, or a file that is listed as a shard cannot. A shard
+            behind a link that leaves the data set is one when it is opened.
     """
-    folder = Folder(uri, options)
+    folder = _fenced(Folder(uri, options))
     beside = folder.folders()
     if "_delta_log" in beside:
         table = open_delta(folder, None)
@@ -94,7 +101,7 @@ def open_data_set(uri: str, version: int | None = None, options: Options | None 
         )
     shards = tuple(
         Shard(info.path, info.size)
-        for info in sorted(folder.files(), key=lambda info: info.path)
+        for info in sorted(_listed(folder), key=lambda info: info.path)
         if info.path.endswith(".parquet") and not _hidden(info.path)
     )
     if not shards:
@@ -103,6 +110,31 @@ def open_data_set(uri: str, version: int | None = None, options: Options | None 
             "files are there; give the folder that the job names as output.uri"
         )
     return DataSet(folder, None, shards)
+
+
+def _fenced(folder: Folder) -> Folder:
+    """Whoever wrote a data set could put a link to any file of this machine in a shard's place, and
+    a report would show it."""
+    if not folder.is_local:
+        return folder
+    return folder.within(Reach((os.path.realpath(folder.uri),), leaving=_OUTSIDE))
+
+
+def _listed(folder: Folder) -> Iterator[FileInfo]:
+    """Raises: StorageError where a shard may stand that cannot be read, so that nobody takes
+    the others for all."""
+    for found in folder.listed():
+        if isinstance(found, FileInfo):
+            yield found
+        elif not _hidden(found.path) and (
+            found.path.endswith(".parquet") or found.why in (Odd.LEAVES, Odd.UNREADABLE)
+        ):
+            why = (
+                _OUTSIDE if found.why is Odd.LEAVES else "restore what it stands for, or remove it"
+            )
+            raise StorageError(
+                f"{folder.url(found.path)} is not read ({found.why.replace('_', ' ')}): {why}"
+            )
 
 
 def open_delta(folder: Folder, version: int | None) -> DeltaTable:
@@ -189,7 +221,7 @@ def open_shard(data: DataSet, shard: Shard) -> Iterator[pq.ParquetFile]:
         StorageError: the shard vanished or is damaged.
     """
     try:
-        with data.folder.open(shard.path) as raw, pq.ParquetFile(raw) as file:
+        with data.folder.open(shard.path) as raw, ShardFile(raw) as file:
             yield file
     except FileNotFoundError as error:
         raise StorageError(

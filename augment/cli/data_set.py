@@ -5,7 +5,6 @@ imports are inside.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -39,7 +38,7 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
                        help="print findings as annotations of GitHub Actions")  # fmt: skip
     audit.add_argument("--junit", metavar="FILE.xml",
                        help="write checks and limits as JUnit tests")  # fmt: skip
-    _judging(audit)
+    add_judging(audit)
     foldable(audit)
     _reading(audit)
     trace = verb(verbs, "trace", _trace, "the whole ancestry of one row")
@@ -48,7 +47,7 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
     _reading(trace)
 
 
-def _judging(sub: argparse.ArgumentParser) -> None:
+def add_judging(sub: argparse.ArgumentParser) -> None:
     """How the made part is judged; each of the rest asks for `--quality` too."""
     sub.add_argument("--quality", action="store_true",
                      help="also judge how good, diverse and well labelled the made images are: "
@@ -79,13 +78,13 @@ def _audit(arguments: argparse.Namespace) -> int:
 
     limits = load_limits(arguments.limits) if arguments.limits else None
     opened = _opened(arguments)
-    asked = _asked(arguments)
+    asked = asked_of(arguments)
     _check_output(arguments)
     report = audit.audit(
         arguments.dataset, limits=limits, by=arguments.by, deep=arguments.verify, **opened
     )
     if asked is not None:
-        report = _with_quality(report, asked, arguments, opened["options"])
+        report = with_quality(report, asked, arguments, opened["options"])
     if arguments.sheet:
         audit.contact_sheet(arguments.dataset, arguments.sheet, **opened)
     written = _written(report, arguments, opened["options"])
@@ -98,7 +97,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     elif arguments.github:
         from augment.audit.report import render_annotations
 
-        streams.say(*render_annotations(report.to_json()))
+        streams.command(*render_annotations(report.to_json()))
     else:
         streams.say(*audit.render(report, everything=arguments.all).split("\n"))
         if arguments.sheet:
@@ -111,18 +110,18 @@ def _check_output(arguments: argparse.Namespace) -> None:
     """Before anything is read.
 
     Raises:
-        RequestError: two kinds of output, or no folder for a report.
+        RequestError: two kinds of output, or a place for one that is none or the data set's own.
     """
     from augment.errors import RequestError
 
     kinds = [name for name in ("json", "markdown", "github") if getattr(arguments, name)]
     if len(kinds) > 1:
         raise RequestError(f"--{kinds[1]}: got it with --{kinds[0]}; expected one of them")
-    if arguments.junit is not None:
-        from augment.audit.report import check_outside
+    for name in ("junit", "sheet"):
+        if (file := getattr(arguments, name)) is not None:
+            from augment.audit.outside import check_file
 
-        place = os.path.dirname(os.path.abspath(arguments.junit))
-        check_outside("junit", place, arguments.dataset)
+            check_file(name, file, arguments.dataset)
     if arguments.report is not None:
         from augment.audit.report import check_folder
 
@@ -133,12 +132,14 @@ def _written(report: AuditReport, arguments: argparse.Namespace, options: Any) -
     """Writes the files that were asked for; what is said of them."""
     said = []
     if arguments.junit is not None:
+        from augment.audit.outside import check_file
         from augment.audit.report import render_junit
         from augment.storage import Folder
 
-        place, name = os.path.split(os.path.abspath(arguments.junit))
-        Folder(place).replace(name, render_junit(report.to_json()).encode())
-        said.append(f"junit: {arguments.junit}")
+        above, name = check_file("junit", arguments.junit, arguments.dataset)
+        folder = Folder(above, options)
+        folder.replace(name, render_junit(report.to_json()).encode())
+        said.append(f"junit: {folder.url(name)}")
     if arguments.report is not None:
         from augment.audit.report import write_report
 
@@ -147,7 +148,7 @@ def _written(report: AuditReport, arguments: argparse.Namespace, options: Any) -
     return said
 
 
-def _asked(arguments: argparse.Namespace) -> Asked | None:
+def asked_of(arguments: argparse.Namespace) -> Asked | None:
     """What is judged beside counts; None: nothing.
 
     Raises:
@@ -171,9 +172,10 @@ def _asked(arguments: argparse.Namespace) -> Asked | None:
                  copies=arguments.copies)  # fmt: skip
 
 
-def _with_quality(
+def with_quality(
     report: AuditReport, asked: Asked, arguments: argparse.Namespace, options: Any
 ) -> AuditReport:
+    """The report with what the options of `add_judging` ask for."""
     from augment.cli.show.session import reporting
     from augment.run.auditing import measure_quality
     from augment.run.extraction.extracting import engine_for

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from augment import __version__
-from augment.cli import cluster, data_set, generators, plan, run, schema, state, study
+from augment.cli import cluster, compare, data_set, generators, plan, run, schema, state, study
 from augment.cli.common import Parser
 
 EXIT_CODES = "exit codes: 0 done, 1 a limit or gate failed, 2 the request is wrong, " \
@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     plan.add_verb(verbs, _job_verb)
     run.add_verbs(verbs, _job_verb)
     data_set.add_verbs(verbs, _verb)
+    compare.add_verb(verbs, _verb)
     study.add_verb(verbs, _job_verb)
     state.add_verbs(verbs, _verb)
     state.add_pool_actions(_group(verbs, "pool", "generated samples, shared by jobs"), _verb)

@@ -16,7 +16,7 @@ Verb = Callable[[Any, str, Callable[[argparse.Namespace], int], str], argparse.A
 def add_verb(verbs: Any, verb: Verb) -> None:
     """The verb, as a sub-parser of `augment`."""
     schema = verb(verbs, "schema", _schema, "the published schemas")
-    names = ("job", "manifest", "sample", "audit", "study", "policy", "keys")
+    names = ("job", "manifest", "sample", "audit", "comparison", "study", "policy", "keys")
     schema.add_argument("name", nargs="?", choices=names, help="keys: of a job file, as a page")
     schema.add_argument("--write", metavar="FOLDER", help="write all of them as files")
 
@@ -34,8 +34,8 @@ def _schema(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.name is None:
         raise RequestError(
-            "schema: got no name; expected one of job, manifest, sample, audit, study, policy, "
-            "keys, or --write FOLDER for all of them"
+            "schema: got no name; expected one of job, manifest, sample, audit, comparison, study, "
+            "policy, keys, or --write FOLDER for all of them"
         )
     if arguments.name == "keys":
         from augment.spec.reference import reference

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
+import time
 from types import FrameType
 
 from augment import streams
@@ -33,12 +35,28 @@ def heed_sigterm(grace_s: float = GRACE_S) -> None:
 
     def end(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough; a second interrupts cleaning
-        timer = threading.Timer(grace_s, _give_up)
-        timer.daemon = True
-        timer.start()
         raise Terminated
 
     signal.signal(signal.SIGTERM, end)
+    _watch(grace_s)
+
+
+def _watch(grace_s: float) -> None:
+    """A handler runs between two steps of Python, to which a library may never come back: so a
+    thread is told of the signal too."""
+    ours, pythons = socket.socketpair()
+    pythons.setblocking(False)
+    signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))  # not for its children
+
+    def wait() -> None:
+        with pythons:  # open as long as somebody listens
+            while signal.SIGTERM not in ours.recv(64):
+                pass
+            time.sleep(grace_s)
+            _give_up()
+
+    threading.Thread(target=wait, name="sigterm", daemon=True).start()
 
 
 def _give_up() -> None:

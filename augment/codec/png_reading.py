@@ -104,8 +104,9 @@ def _picture(data: bytes, beside: _Beside) -> bytes:
             if last in (0, whole.start):  # Pillow reads those that follow one another
                 last = whole.stop
         elif kind[0] & 0x20:
-            _take(kind, data[start:stop], data[stop : stop + 4], beside)
-        elif not _is_sound(kind, data[start:stop], data[stop : stop + 4]):
+            checksum = None if first else data[stop : stop + 4]
+            _take(kind, data[start:stop], checksum, beside)
+        elif not first and not _is_sound(kind, data[start:stop], data[stop : stop + 4]):
             raise SampleError(
                 "undecodable", f"a png file: the checksum of its chunk {_name(kind)} is wrong"
             )
@@ -148,9 +149,10 @@ def _name(kind: bytes) -> str:
     return kind.decode("latin-1") if _NAME.fullmatch(kind) else repr(kind)
 
 
-def _take(kind: bytes, body: bytes, checksum: bytes, beside: _Beside) -> None:
-    """One ancillary chunk."""
-    if not _is_sound(kind, body, checksum):
+def _take(kind: bytes, body: bytes, checksum: bytes | None, beside: _Beside) -> None:
+    """One ancillary chunk. checksum: None behind the picture, where Pillow does not look at it
+    and so shows the image as a damaged chunk says."""
+    if checksum is not None and not _is_sound(kind, body, checksum):
         beside.doubts.append(f"the checksum of its chunk {_name(kind)} is wrong")
     elif len(body) < _least(kind, beside.colours):
         beside.doubts.append(f"its chunk {_name(kind)} is cut short")
@@ -161,7 +163,8 @@ def _take(kind: bytes, body: bytes, checksum: bytes, beside: _Beside) -> None:
         if not beside.full:
             _take_profile(body, beside)
     elif kind == b"tRNS":
-        beside.transparency = b"".join((struct.pack(">I", len(body)), kind, body, checksum))
+        crc = struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))
+        beside.transparency = b"".join((struct.pack(">I", len(body)), kind, body, crc))
     else:
         _take_other(kind, body, beside)
 

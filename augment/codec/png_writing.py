@@ -17,7 +17,9 @@ import zlib
 import numpy as np
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_AT_ONCE = 32 << 10  # bytes of pixels: what is made of them stays in the processor's cache
+# bytes of pixels: what is made of them stays in the processor's cache
+_AT_ONCE = 32 << 10
+_BAND = 128 << 10  # of one large image: a shorter band costs its first row twice more often
 
 
 def encode_pngs(images_NHWC: np.ndarray) -> list[bytes]:
@@ -34,8 +36,22 @@ def encode_pngs(images_NHWC: np.ndarray) -> list[bytes]:
     return [
         b"".join((head, _chunk(b"IDAT", _deflated(rows)), end))
         for i in range(0, n, each)
-        for rows in filtered(images_NHWC[i : i + each])
+        for rows in _filtered_in_bands(images_NHWC[i : i + each])
     ]
+
+
+def _filtered_in_bands(images_NHWC: np.ndarray) -> np.ndarray:
+    """What `filtered` gives, some rows at a time: a filter knows its row and the one above."""
+    n, height, width, channels = images_NHWC.shape
+    rows = max(1, _BAND // max(1, n * width * channels))
+    if rows >= height:
+        return filtered(images_NHWC)
+    out = np.empty((n, height, 1 + width * channels), dtype=np.uint8)
+    for first in range(0, height, rows):
+        above = min(first, 1)
+        band = images_NHWC[:, first - above : first + rows]
+        out[:, first : first + rows] = filtered(band)[:, above:]
+    return out
 
 
 def filtered(images_NHWC: np.ndarray) -> np.ndarray:
@@ -64,13 +80,17 @@ def _average(left: np.ndarray, up: np.ndarray) -> np.ndarray:
 
 
 def _paeth(left: np.ndarray, up: np.ndarray, corner: np.ndarray) -> np.ndarray:
-    """Of the three neighbours, the one nearest to left + up - corner; ties in that order."""
-    a, b, c = left.astype(np.int16), up.astype(np.int16), corner.astype(np.int16)
-    b -= c  # what leads from `left`, and below from `up`, to the estimate
-    a -= c
-    to_left, to_up, to_corner = np.abs(b), np.abs(a), np.abs(a + b)
-    first = (to_left <= to_up) & (to_left <= to_corner)
-    chosen: np.ndarray = np.where(first, left, np.where(to_up <= to_corner, up, corner))
+    """Of the three neighbours, the one nearest to left + up - corner; ties in that order.
+
+    Without leaving uint8: the estimate is as far from `left` as `up` is from `corner`, as far
+    from `up` as `left` is from `corner`, and from `corner` the sum of both where `left` and `up`
+    lie on one side of it, else their difference."""
+    to_left = np.maximum(up, corner) - np.minimum(up, corner)
+    to_up = np.maximum(left, corner) - np.minimum(left, corner)
+    least, most = np.minimum(to_left, to_up), np.maximum(to_left, to_up)
+    beside = ((up >= corner) == (left >= corner)) | (least <= most - least)
+    nearer = np.where(to_left <= to_up, left, up)
+    chosen: np.ndarray = np.where(beside, nearer, corner)
     return chosen
 
 

@@ -37,6 +37,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes in a file's name that are not UTF-8."""
 _OTHER_TO_DELTA = re.compile(r"%[0-9A-Fa-f]{2}|\\")
 _PATTERN = re.compile(r"[*?\[\]]|::|\$\{?\w")
+_LONGEST_ASCII = 200
+_LONGEST_NAME = 100
+"""Bytes. The lock that `datasets` takes has some 140 more, and is shortened by its characters."""
 _SIGNED = re.compile(
     r"(?:x-(?:amz|goog)-(?:signature|credential|security-token)|awsaccesskeyid|googleaccessid)="
     r"|[?&;#](?:sig|signature|token|secret|password|credential|key)=",
@@ -115,6 +118,9 @@ def table_fault(place: Place, *, for_readers: bool, shown: str) -> Fault | None:
     """Why no table can stand at a place, None where it can. for_readers: it must open under this
     name in everything that reads data sets, not only in `augment`. shown: as it was written."""
     seen = shown
+    if "_delta_log" in place.uri.split("/"):
+        found = "a folder _delta_log, in which Delta looks for a log"
+        return _fault(seen, found, "a place that lies in none")
     if not place.is_local:
         inside = place.uri.partition("://")[2].split("/")[1:]
         if any(_ESCAPE.search(part) or set(part) & set("\\:#") for part in inside):
@@ -130,7 +136,18 @@ def table_fault(place: Place, *, for_readers: bool, shown: str) -> Fault | None:
         found = f"{odd[0]!r} in {quoted(place.uri)}, which readers take for a pattern"
         expected = "a place without * ? [ ] :: and $NAME, in the folders above it too"
         return _fault(seen, found, expected, "datasets, polars and duckdb would read other files")
-    return None
+    return _long_name(place, seen) if for_readers and place.is_local else None
+
+
+def _long_name(place: Place, seen: str) -> Fault | None:
+    """`datasets` names folders and locks of its cache after the folder that it reads."""
+    name = place.uri.rpartition("/")[2]
+    size, most = len(name.encode()), _LONGEST_ASCII if name.isascii() else _LONGEST_NAME
+    if size <= most:
+        return None
+    found = f"{quoted(seen)}: a folder whose name has {size} bytes"
+    expected = f"at most {_LONGEST_ASCII} bytes, {_LONGEST_NAME} of letters beyond ASCII"
+    return Fault(found, expected, "datasets makes longer names of it, which no file can have")
 
 
 def _fault(seen: str, why: str, expected: str, hint: str = "") -> Fault:

@@ -6,7 +6,7 @@ Where splits are texts: values of the split column if one is named; else the fil
 longest text that fits). Where they are shares: every Parquet file. Hidden files and
 folders, and those that begin with `_`, are left out. A column that stands in the names of
 folders alone (`label=cat/`) is read from them. Labels are read, pixels are not; a few images
-of the first file are, to see what they are.
+of the first file are, to see what they are. `validate` looks at the first labels of a few files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from augment.sources.listing import Listing, ListingBuilder, SoFar, nobody
 from augment.sources.parquet_columns import check_columns, check_images
 from augment.sources.parquet_file import one_array, open_parquet, rows_at_once, said
 from augment.sources.parquet_files import partition, tables_of
-from augment.sources.parquet_labels import Agreement, Labels, labels_of, texts_of
+from augment.sources.parquet_images import holds_paths, plain_type
+from augment.sources.parquet_labels import EXPECTED, Agreement, Labels, labels_of, texts_of
 from augment.sources.parquet_reading import ParquetReader
 from augment.spec.look import Looked, Seen, missing
 from augment.spec.models import ParquetSource
@@ -31,7 +32,10 @@ from augment.storage import FileInfo, Options
 
 __all__ = ["ParquetReader", "list_parquet", "look_at_parquet"]
 _LOOKED_AT = 100
+_READ = 8  # files whose first labels `validate` reads
 _LABELS = 8192  # rows
+_NONE = pa.array([], pa.string())
+_NAME = 64  # characters
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -94,23 +98,58 @@ class _Source:
         self._looked_at: set[str] = set()
 
     def look(self) -> tuple[str, ...] | None:
-        """The columns of the first files; the names of all labels, where those have them.
+        """The columns of the first files, and the first labels of some; the names of all labels,
+        where those have them.
 
         Raises: PlanError.
         """
-        nothing = pa.array([], pa.string())
+        bare: list[str] = []  # files whose label column has a type without values
+        looked = 0
         for info, _ in self.files[:_LOOKED_AT]:
             try:
                 with open_parquet(self.folder, info.path) as file:
                     if not file.metadata.num_rows:
                         continue
                     self._check(info, file.schema_arrow)
-                    self.agreement.add(info.path, self._labels(info, file.schema_arrow), nothing)
+                    labels = self._labels(info, file.schema_arrow)
+                    texts = self._first_labels(file, info, labels) if looked < _READ else _NONE
+                    self.agreement.add(info.path, labels, texts)
+                    bare += [info.path] if self._has_no_label(info, file.schema_arrow) else []
+                    looked += 1
             except (pa.ArrowException, OSError) as error:
                 raise self._unreadable(info, error) from error
-        if problems := self.agreement.finish():
+        problems = self.agreement.finish()
+        if bare and len(bare) == looked and len(self.files) <= _LOOKED_AT:
+            found = f"{self.spec.columns.label!r} of type null in {bare[0]}: no row has a label"
+            problems.append(Problem(f"{self.place}.columns.label", found, EXPECTED))
+        if problems:
             raise PlanError(problems)
         return self.agreement.names if len(self.files) <= _LOOKED_AT else None
+
+    def _has_no_label(self, info: FileInfo, schema: pa.Schema) -> bool:
+        kind = schema.field(self.spec.columns.label).type if self._stands(info) else None
+        return kind is not None and pa.types.is_null(plain_type(kind))
+
+    def _stands(self, info: FileInfo) -> bool:
+        """Whether labels stand in the file, not in the names of folders."""
+        return self._folded(info, "label") is None
+
+    def _first_labels(
+        self, file: pa.parquet.ParquetFile, info: FileInfo, labels: Labels
+    ) -> pa.Array:
+        """Labels of the first rows, as texts. What is damaged is passed over here."""
+        column = self.spec.columns.label
+        if not self._stands(info):
+            return _NONE
+        rows = rows_at_once(file, 0, _LABELS)
+        try:
+            batch = next(file.iter_batches(rows, row_groups=[0], columns=[column]), None)
+        except (pa.ArrowException, OSError):
+            return _NONE
+        if batch is None:
+            return _NONE
+        place = f"{self.place}.columns.label"
+        return texts_of(place, info.path, batch.column(column), labels.names)
 
     def list_file(self, info: FileInfo, split: str) -> None:
         """Adds the rows of a file. Raises: PlanError."""
@@ -132,12 +171,14 @@ class _Source:
             raise self._unreadable(info, error) from error
 
     def _check(self, info: FileInfo, schema: pa.Schema) -> None:
-        """The columns of a file; the first images of a file whose column is of a new type."""
+        """The columns of a file; the first images of a file whose column is of a new type, or of
+        texts: what they are differs from file to file, and a look costs little."""
         given = self.spec.columns.model_dump()
         named = {k: c for k, c in given.items() if c and self._folded(info, k) is None}
         check_columns(self.place, named, info.path, schema)
-        kind = str(schema.field(self.spec.columns.image).type)
-        if kind not in self._looked_at:
+        image = schema.field(self.spec.columns.image).type
+        kind = str(image)
+        if kind not in self._looked_at or holds_paths(image):
             place = f"{self.place}.columns.image"
             if check_images(place, self.spec.columns.image, self.folder, info.path):
                 self._looked_at.add(kind)
@@ -148,7 +189,7 @@ class _Source:
         return None if column is None or key == "image" else partition(info.path, column)
 
     def _labels(self, info: FileInfo, schema: pa.Schema) -> Labels:
-        if self._folded(info, "label") is not None:
+        if not self._stands(info):
             return Labels(None, bare=False)
         return labels_of(schema, self.spec.columns.label)
 
@@ -202,13 +243,20 @@ class _Source:
             Problem(
                 f"{self.place}.splits.{split}",
                 f"{text!r}, a value that no row of column {column!r} has",
-                "one of the other values it holds: "
-                f"{', '.join(shown(h).strip(chr(39)) for h in held[:20]) or '(none)'}",
+                f"one of the other values it holds: {_listed(held)}",
                 nearest(text, held),
             )
             for split, text in self.spec.splits.items()
             if isinstance(text, str) and split not in there
         ]
+
+
+def _listed(values: Sequence[str]) -> str:
+    """Names of splits; texts that are longer than a name are not shown."""
+    longest = max(map(len, values), default=0)
+    if longest > _NAME:
+        return f"(texts of up to {longest} characters)"
+    return ", ".join(shown(v).strip("'") for v in values[:20]) or "(none)"
 
 
 def _add_rows(

@@ -13,7 +13,7 @@ from augment.sources import parquet_images, parquet_labels
 from augment.sources.parquet_file import open_parquet
 from augment.sources.parquet_images import ImagePath, holds_image, items, plain
 from augment.sources.parquet_labels import holds_labels
-from augment.sources.parquet_paths import Verdict, no_image, no_path, relative, too_long
+from augment.sources.parquet_paths import Verdict, no_path, no_picture, relative, too_long
 from augment.spec.problems import nearest
 from augment.storage import Folder
 
@@ -109,8 +109,7 @@ def _first(column: str, folder: Folder, path: str) -> list[bytes | ImagePath]:
 def _verdict(value: bytes | ImagePath, uri: str) -> Verdict | None:
     if isinstance(value, ImagePath):
         return no_path(value.text, uri)
-    start = value[:4096]
-    return no_image(start.decode()) if start.isascii() else None
+    return no_picture(value[:4096])
 
 
 def _there(folder: Folder, text: str) -> bool:

@@ -47,6 +47,14 @@ def holds_image(kind: pa.DataType) -> bool:
     return is_text(kind) or is_binary(kind) or _is_octets(kind)
 
 
+def holds_paths(kind: pa.DataType) -> bool:
+    """Whether every value of a column of this type is a text."""
+    kind = plain_type(kind)
+    if pa.types.is_struct(kind):
+        return "bytes" not in kind.names
+    return is_text(kind)
+
+
 def _is_octets(kind: pa.DataType) -> bool:
     """Lists of single bytes, as Spark and Java write them."""
     lists = any(test(kind) for test in _LISTS)

@@ -221,14 +221,14 @@ class Agreement:
     def _differ(self, path: str, found: str, first: str) -> None:
         names = self.names or ()
         listed = ", ".join(n[:40] for n in names[:6]) + (", ..." if len(names) > 6 else "")
-        self.problems.append(
-            Problem(
-                self.place,
-                f"{found} in {path}",
-                f"the {len(names)} class names that {first} has: {listed}",
-                "Write the files anew with one schema, or make two sources of them",
-            )
+        problem = Problem(
+            self.place,
+            f"{found} in {path}",
+            f"the {len(names)} class names that {first} has: {listed}",
+            "Write the files anew with one schema, or make two sources of them",
         )
+        if problem not in self.problems:  # told once a file, not once a row group
+            self.problems.append(problem)
 
 
 def _difference(these: Sequence[str], others: Sequence[str]) -> str:

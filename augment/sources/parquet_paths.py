@@ -37,6 +37,26 @@ def no_image(text: str) -> Verdict | None:
     return None
 
 
+_OTHER_FILES = (
+    (b"\x93NUMPY", "NumPy arrays (.npy)"),
+    (b"PK\x03\x04", "zip archives"),
+    (b"\x1f\x8b", "gzip streams"),
+    *((bytes((0x80, version, 0x95)), "pickled objects") for version in (4, 5)),
+    *((bytes((0x80, version)) + opened, "pickled objects")
+      for version in (2, 3) for opened in (b"c", b"}", b"]", b"(")),
+)  # fmt: skip
+
+
+def no_picture(data: bytes) -> Verdict | None:
+    """Whether bytes begin as a file of some other kind, or as a text that is no image."""
+    if data.isascii():
+        return no_image(data.decode())
+    kind = next((kind for start, kind in _OTHER_FILES if data.startswith(start)), None)
+    return (
+        None if kind is None else (kind, "Encode each image as a file (PNG, JPEG) and write that")
+    )
+
+
 def no_path(text: str, uri: str) -> Verdict | None:
     """The same, and whether it is a path that does not lie below `uri`."""
     if next(relative(text, uri), None) is None:

@@ -16,12 +16,13 @@ from augment.sample import RealRow
 from augment.sources.fence import fenced
 from augment.sources.parquet_file import open_parquet, read_rows, said
 from augment.sources.parquet_images import ImagePath, Item, items
-from augment.sources.parquet_paths import relative, too_long
+from augment.sources.parquet_paths import no_image, relative, too_long
 from augment.sources.reading import about_one_file, in_order, read_file
 from augment.spec.models import ParquetSource
 from augment.storage import Folder, Options, split_uri
 
 Bytes = bytes | SampleError
+_SHOWN = 200  # characters of a path
 
 
 class _Footer(NamedTuple):
@@ -148,7 +149,7 @@ def _trouble(folder: Folder, where: str, error: Exception) -> SampleError:
 
 
 def _read_path(folder: Folder, text: str) -> Bytes:
-    """The file that a text of an image column means."""
+    """The file that a text of an image column means. Images and addresses are not shown."""
     if too_long(text):
         return SampleError("unreadable", f"a text of {len(text)} characters, which is no path")
     first: SampleError | None = None
@@ -157,4 +158,8 @@ def _read_path(folder: Folder, text: str) -> Bytes:
         if not isinstance(found, SampleError) or found.reason != "vanished":
             return found
         first = first or found
+    if (coded := no_image(text)) is not None:
+        return SampleError("unreadable", f"{coded[0]} of {len(text)} characters, and no path")
+    if first is not None and len(text) > _SHOWN:
+        return SampleError("vanished", f"{text[:_SHOWN]}... is no longer there")
     return first or read_file(folder, text)

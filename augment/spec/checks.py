@@ -16,6 +16,7 @@ from augment.spec.files import read_classes, read_label_map
 from augment.spec.generator_checks import check_generators
 from augment.spec.inputs import check_inputs
 from augment.spec.look import Look
+from augment.spec.measure_checks import check_measured_names, check_measures
 from augment.spec.models import ImageFolderSource, Limits, ParquetSource, SourceSpec
 from augment.spec.policy_limits import check_policy_limits
 from augment.spec.problems import shown
@@ -48,9 +49,11 @@ def check_job(asked: Asked, draft: Draft, policy: Policy, look: Look | None = No
     _check_output(asked, draft)
     check_limits(asked, draft.limits, ("limits",))
     _check_limit_splits(asked, draft)
+    known = draft.generators or None
+    check_measured_names(asked, draft.limits.measures or (), known, classes)
     _check_errors(asked, draft, classes)
     _check_execution(asked, draft)
-    check_reach(asked, draft, policy)
+    check_reach(asked, draft, policy, looked=look is not None)
     check_policy_limits(asked, draft, policy)
 
 
@@ -224,6 +227,7 @@ def check_limits(asked: Asked, limits: Limits, path: Path) -> None:
     for key in ("min_rows_per_class", "min_unique_real_per_class"):
         if getattr(limits, key) == {}:
             asked.add((*path, key), "an empty mapping", "split: least rows")
+    check_measures(asked, limits.measures or (), (*path, "measures"))
 
 
 def _check_limit_splits(asked: Asked, draft: Draft) -> None:

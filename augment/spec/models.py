@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from augment.spec.base import ClassName, Free, Name, Share, Spec
 from augment.spec.execution import Execution
 from augment.spec.generators import GeneratorSpec
+from augment.spec.measure_limits import MeasureLimit
 from augment.spec.text import resolve
 
 # ---- sources -------------------------------------------------------------------------
@@ -302,6 +303,8 @@ class Limits(Spec):
     """Split -> least rows of every class."""
     min_unique_real_per_class: dict[Name, Annotated[int, Field(ge=0)]] | None = None
     """Split -> least real images of every class, each counted once."""
+    measures: Annotated[list[MeasureLimit], Field(min_length=1)] | None = None
+    """How good the generated part must be. Judged by `augment audit --quality`, not by a run."""
 
 
 class JobLimits(Limits):
@@ -331,7 +334,7 @@ class Errors(Spec):
     max_pixels: Annotated[int, Field(ge=1)] = 89_478_485
     """Images with more pixels are bad inputs, which their header tells; the default is where Pillow
     warns of a decompression bomb. Decides rows, so it enters the request digest, unlike the budget
-    above."""
+    above. An audit decodes images of at most 268,435,456."""
 
 
 class About(Spec):

@@ -21,18 +21,21 @@ from augment.places import (
 from augment.policy import Policy
 from augment.spec.asked import Asked
 from augment.spec.draft import Draft
-from augment.spec.problems import nearest, one_of, shown
+from augment.spec.problems import PATH, nearest, one_of, shown
 from augment.spec.text import Path
 
 _OPTIONS: Path = ("execution", "storage_options")
 
 
-def check_reach(asked: Asked, draft: Draft, policy: Policy) -> None:
-    """Note what a job may not reach, and what would be read in more than one way."""
+def check_reach(asked: Asked, draft: Draft, policy: Policy, *, looked: bool = False) -> None:
+    """Note what a job may not reach, and what would be read in more than one way. looked: local
+    places to write to may be looked at."""
     places = dict(_places(asked))
     for path, place in places.items():
         _check_place(asked, path, place, policy)
     _check_tables(asked, places)
+    if looked:
+        _check_writable(asked, places, policy)
     options = draft.execution.storage_options
     check_options(asked, options, policy)
     _check_used(asked, options, places)
@@ -85,6 +88,19 @@ def _check_tables(asked: Asked, places: dict[Path, Place]) -> None:
             fault = table_fault(place, for_readers=readers, shown=str(written))
             if fault is not None:
                 asked.fault(path, fault)
+
+
+def _check_writable(asked: Asked, places: dict[Path, Place], policy: Policy) -> None:
+    """Local places to write to that are files, or lie below one."""
+    for path in (("output", "uri"), ("pool",)):
+        place = places.get(path)
+        if place is None or not place.is_local or not policy.allows(place):
+            continue
+        at = place.uri
+        while not os.path.lexists(at) and os.path.dirname(at) != at:
+            at = os.path.dirname(at)
+        if os.path.exists(at) and not os.path.isdir(at):
+            asked.add(path, f"{shown(at, PATH)}, which is a file", "a folder, or a new name")
 
 
 def _check_used(asked: Asked, options: Options, places: dict[Path, Place]) -> None:

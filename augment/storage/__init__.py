@@ -29,7 +29,7 @@ from augment.places import Options, Place, place_of
 from augment.storage import credentials, delta_names, local, stores, walking
 from augment.storage.below import Top
 from augment.storage.info import FileInfo, Stored, local_info, modified_at, remote_info
-from augment.storage.reach import LEADS, Odd, Reach
+from augment.storage.reach import Odd, Reach
 from augment.storage.remote_file import RemoteFile
 from augment.storage.trouble import code_of, plainly, told, unless_conflicting
 from augment.storage.walking import Left
@@ -202,7 +202,8 @@ class Folder:
         try:
             place = opening.true_place(descriptor, full)
             if why := self._reach.why_not(place):
-                raise StorageError(f"{full} is not read: it leads to {place}, {LEADS[why]}")
+                leads = self._reach.leads(why)
+                raise StorageError(f"{full} is not read: it leads to {place}, {leads}")
         except BaseException:
             os.close(descriptor)
             raise

@@ -24,6 +24,7 @@ STEPWISE = {os.open, os.stat, os.mkdir, os.link, os.rename, os.unlink} <= os.sup
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _THROUGH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 """A folder on the way need not be readable."""
+_OTHER = "a pipe, a socket or a device has that name"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _APPENDED = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -35,6 +36,10 @@ class LinkInTheWay(OSError):  # noqa: N818 - it names what stands there
     def __init__(self, link: str, target: str) -> None:
         super().__init__(errno.ELOOP, f"it is a link to {target}", link)
         self.link, self.target = link, target
+
+
+class OtherInTheWay(OSError):  # noqa: N818 - it names what stands there
+    """A name that a file should have is a pipe's, a socket's or a device's."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,15 @@ class OpenFolder:
 
     def _at(self, name: str) -> str:
         return self.full(name) if self.descriptor is None else name
+
+    def refuse_odd(self, name: str) -> None:
+        """Before a file takes a name. Raises: LinkInTheWay where a link has it, OtherInTheWay where
+        a pipe, a socket or a device does, which would be gone for everybody."""
+        self.refuse_link(name)
+        with contextlib.suppress(FileNotFoundError):
+            mode = self.look(name).st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise OtherInTheWay(errno.EEXIST, _OTHER, self.full(name))
 
     def target(self, name: str) -> str:
         return os.readlink(self._at(name), dir_fd=self.descriptor)

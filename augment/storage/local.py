@@ -46,7 +46,7 @@ def replace(top: Top, path: str, data: Content) -> None:
     """Temporary file (or a link to the finished file `data`), fsync, rename, fsync."""
     above, name = _split(path)
     with opened(top, above, make=True) as folder:
-        folder.refuse_link(name)
+        folder.refuse_odd(name)
         _put(folder, name, data)
 
 
@@ -60,7 +60,7 @@ def publish(top: Top, path: str, data: Content, size: int) -> None:
     """As `replace`, unless a file of this size has the name."""
     above, name = _split(path)
     with opened(top, above, make=True) as folder:
-        folder.refuse_link(name)
+        folder.refuse_odd(name)
         with contextlib.suppress(FileNotFoundError):
             if folder.look(name).st_size == size:
                 return
@@ -71,7 +71,7 @@ def tell(top: Top, path: str, data: bytes) -> None:
     """As `replace`, but nothing is synced: after a crash the file may be old, empty or gone."""
     above, name = _split(path)
     with opened(top, above, make=True) as folder:
-        folder.refuse_link(name)
+        folder.refuse_odd(name)
         with _removed_unless_renamed(folder) as temporary:
             with os.fdopen(folder.new_file(temporary), "wb") as file:
                 file.write(data)
@@ -84,7 +84,7 @@ def replacing(top: Top, path: str) -> Iterator[BinaryIO]:
     Its folder must exist."""
     above, name = _split(path)
     with opened(top, above) as folder:
-        folder.refuse_link(name)
+        folder.refuse_odd(name)
         with _removed_unless_renamed(folder) as temporary:
             with os.fdopen(folder.new_file(temporary), "wb") as file:
                 yield file

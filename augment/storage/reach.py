@@ -24,21 +24,27 @@ class Odd(StrEnum):
     UNREADABLE = "unreadable"
 
 
+OF_A_SOURCE = "outside the source; say `follow_links: true` in the source to read such links"
 LEADS = {
-    Odd.LEAVES: "outside the source; say `follow_links: true` in the source to read such links",
     Odd.REFUSED: "where the operator of this machine lets no job read",
 }
-"""Where a link leads that is not followed, to stand behind its place."""
+"""Where a link leads that is never followed."""
 
 
 @dataclass(frozen=True)
 class Reach:
     """roots: true places that are read. follow: whether links may leave them. allowed: true
-    places that anything which is read must lie in; None: anywhere."""
+    places that anything which is read must lie in; None: anywhere. leaving: of a link that leaves
+    them, where it leads and the way out, as an error says it."""
 
     roots: tuple[str, ...]
     follow: bool = False
     allowed: tuple[str, ...] | None = None
+    leaving: str = OF_A_SOURCE
+
+    def leads(self, why: Odd) -> str:
+        """What an error says of a link that is not followed, behind its place."""
+        return LEADS.get(why, self.leaving)
 
     def why_not(self, place: str) -> Odd | None:
         """Why what stands at a true place is not read; None where it is."""

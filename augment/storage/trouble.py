@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from augment.errors import RequestError, StorageError
 from augment.opening import NotRegular
 from augment.secrecy import struck
-from augment.storage.below import LinkInTheWay
+from augment.storage.below import LinkInTheWay, OtherInTheWay
 
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds
 _AGAIN = "then run the same command again"
@@ -119,6 +119,8 @@ def _trouble(url: str, action: str, error: Exception, said: Callable[[BaseExcept
             "is written or removed through a link; name the place that it leads to, put the "
             f"folder itself there, or mount it there, {_AGAIN}"
         )
+    if isinstance(error, OtherInTheWay):
+        return f"{url} could not be {action}: {error.strerror}; name another place, {_AGAIN}"
     if isinstance(error, NotRegular):
         return f"{url} could not be {action}: {error.strerror}; put a file there, {_AGAIN}"
     way_out = _WAYS_OUT.get(getattr(error, "errno", None) or 0)

@@ -100,3 +100,17 @@ def test_errors_name_what_is_wrong(digits_set: Any, tmp_path: Path) -> None:
         f"sheet: {tmp_path}/no/a.png cannot be written (No such file or directory); "
         "name a file in a folder that exists"
     )
+
+
+def test_it_does_not_stand_in_the_data_set(digits_set: Any, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(digits_set.uri)
+    for folder in (Path(digits_set.uri) / "data", tmp_path / "link"):
+        assert "sheet: got the folder" in told(digits_set.uri, folder / "a.png")
+        assert not (folder / "a.png").exists()
+
+
+def test_it_is_a_file_of_this_machine(digits_set: Any, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="expected a file of this machine"):
+        contact_sheet(digits_set.uri, "s3://b/a.png")
+    contact_sheet(digits_set.uri, f"file://{tmp_path}/a.png")
+    assert (tmp_path / "a.png").is_file()

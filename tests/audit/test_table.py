@@ -213,3 +213,74 @@ def test_ids_of_any_form_are_compared(tmp_path: Path) -> None:
     assert [f.text for f in report.findings] == [
         "1 rows repeat the sample_id of another row, for example x"
     ]
+
+
+# ---- links ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A shard that is somebody else's."""
+    return Path(foreign(tmp_path / "private", CELL)) / "part-0.parquet"
+
+
+def test_a_shard_behind_a_link_that_leaves_is_not_read(
+    builder: Any, small_rows: Any, elsewhere: Path
+) -> None:
+    (path, rows), *_ = small_rows.items()
+    data = builder.build({path: rows})
+    shard = Path(data.uri) / path
+    shard.unlink()
+    shard.symlink_to(elsewhere)
+    for verb in (audit, lambda uri: trace(uri, rows[0].sample_id)):
+        text = told(StorageError, lambda verb=verb: verb(data.uri))  # type: ignore[misc]
+        assert text == (
+            f"{shard} is not read: it leads to {elsewhere}, outside the data set; where you trust "
+            "that, copy the data set with its links followed (cp -rL) and audit the copy"
+        )
+
+
+def test_what_a_job_left_behind_a_link_that_leaves_is_not_read(
+    builder: Any, small_rows: Any, tmp_path: Path
+) -> None:
+    data = builder.build(small_rows)
+    kept = Path(data.uri) / "_provenance"
+    kept.rename(tmp_path / "kept")
+    kept.symlink_to(tmp_path / "kept")
+    assert "outside the data set" in told(StorageError, lambda: audit(data.uri))
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_folder_with_a_link_that_leaves_is_not_counted_in_part(
+    tmp_path: Path, elsewhere: Path, folder: bool
+) -> None:
+    uri = foreign(tmp_path / "set", CELL)
+    link = Path(uri) / ("more" if folder else "more.parquet")
+    link.symlink_to(elsewhere.parent if folder else elsewhere)
+    assert told(StorageError, lambda: audit(uri)).startswith(f"{link} is not read (link that")
+
+
+def test_a_shard_that_is_a_link_to_nothing_is_not_left_out(tmp_path: Path) -> None:
+    uri = foreign(tmp_path / "set", CELL)
+    link = Path(uri) / "more.parquet"
+    link.symlink_to("nothing")
+    assert told(StorageError, lambda: audit(uri)) == (
+        f"{link} is not read (link to nothing): restore what it stands for, or remove it"
+    )
+
+
+def test_links_inside_and_to_the_data_set_are_names_like_others(tmp_path: Path) -> None:
+    uri = foreign(tmp_path / "set", CELL)
+    (Path(uri) / "notes.txt").symlink_to("nothing")
+    (Path(uri) / "again").symlink_to(".")
+    (tmp_path / "link").symlink_to(uri)
+    assert audit(str(tmp_path / "link")).whole.rows == audit(uri).whole.rows == 3
+
+
+@pytest.mark.parametrize("said", ["8", [8], 8.5, -8])
+def test_sizes_of_any_type_are_compared(tmp_path: Path, small_rows: Any, said: object) -> None:
+    (rows, *_) = small_rows.values()
+    images = [row.image for row in rows[:3]]
+    uri = foreign(tmp_path, {**CELL, "image": images, "width": [said] * 3, "height": [8] * 3})
+    texts = [finding.text for finding in audit(uri, deep=True).findings]
+    assert any("the row says" in text and f"{said}" in text for text in texts)

@@ -744,6 +744,10 @@ def test_audit_as_continuous_integration_reads_it(
     assert code == 2
     assert "junit: got the folder" in said + err
     assert not inside.exists()
+    inside = done / "out" / "data" / "a.png"
+    code, said, err = call(capfd, "audit", str(done / "out"), "--sheet", str(inside))
+    assert code == 2
+    assert "sheet: got the folder" in said + err
     code, said, err = call(capfd, "audit", str(done / "out"), "--junit", "/proc/nowhere/a.xml")
     assert code == 3
     assert "/proc/nowhere" in said + err
@@ -874,7 +878,7 @@ def test_trace_of_a_made_image_tells_generator_seed_and_sampling(
 
 
 def test_schema_prints_one_or_writes_all(tmp_path: Path, capsys: Capture) -> None:
-    for name in ("job", "manifest", "sample", "audit", "study", "policy"):
+    for name in ("job", "manifest", "sample", "audit", "comparison", "study", "policy"):
         assert main(["schema", name]) == 0
         (tmp_path / f"{name}.txt").write_text(capsys.readouterr().out)
     folder = tmp_path / "schemas"

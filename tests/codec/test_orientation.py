@@ -111,6 +111,14 @@ def png_behind(image: Image.Image, block: bytes | None, packet: bytes | None) ->
     return in_png(saved(image, "PNG"), *parts, behind=True)
 
 
+def png_damaged_behind(image: Image.Image, block: bytes | None, packet: bytes | None) -> bytes:
+    """With wrong checksums, at which Pillow does not look behind the picture."""
+    parts = [] if block is None else [chunk(b"eXIf", block)]
+    parts += [] if packet is None else [text_chunk(b"iTXt", b"XML:com.adobe.xmp", packet)]
+    damaged = [part[:-1] + bytes((part[-1] ^ 1,)) for part in parts]
+    return in_png(saved(image, "PNG"), *damaged, behind=True)
+
+
 def png_profile(kind: bytes) -> Carrier:
     def made(image: Image.Image, block: bytes | None, packet: bytes | None) -> bytes:
         name = b"Raw profile type exif"
@@ -157,6 +165,7 @@ CARRIERS: dict[str, Carrier] = {
     "jpeg in pieces": jpeg_in_pieces,
     "png": png_file,
     "png behind the picture": png_behind,
+    "png behind the picture, damaged": png_damaged_behind,
     "png, raw profile in tEXt": png_profile(b"tEXt"),
     "png, raw profile in zTXt": png_profile(b"zTXt"),
     "png, raw profile in iTXt": png_profile(b"iTXt"),
@@ -213,6 +222,8 @@ PACKETS = st.one_of(
 @example("jpeg", oriented(9), xmp("8"), 5, 3)  # no orientation, but one that is given
 @example("jpeg with density", b"junkjunk", xmp("6"), 5, 3)
 @example("png", oriented(65536, LONG), None, 5, 3)
+@example("png behind the picture, damaged", oriented(6), None, 5, 3)
+@example("png behind the picture, damaged", None, xmp("8"), 5, 3)
 def test_an_image_is_turned_as_pillow_and_datasets_turn_it(carrier, block, packet, width, height):
     check(CARRIERS[carrier](picture(width, height), block, packet))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -51,6 +52,15 @@ def test_every_decoder_gives_the_pixels_back(height: int, width: int, channels: 
 def test_a_batch_gives_the_bytes_of_its_images_alone(channels: int) -> None:
     images = np.concatenate([mixed(40, 30, channels), noise(30, 40, 30, channels)])
     assert encode_pngs(images) == [encode_pngs(image[None])[0] for image in images]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_image_is_filtered_in_bands_as_in_one(channels: int) -> None:
+    image = mixed(401, 600, channels)[2:]  # several bands, and a last one of few rows
+    for one, data in zip(image, encode_pngs(image), strict=True):
+        (size,) = struct.unpack_from(">I", data, 33)
+        assert zlib.decompress(data[41 : 41 + size]) == filtered(one[None])[0].tobytes()
+        assert (decode(data, _MAX) == one).all()
 
 
 def test_a_view_gives_the_bytes_of_its_copy() -> None:

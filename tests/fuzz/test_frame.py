@@ -90,3 +90,11 @@ def test_a_search_that_finds_nothing_says_so() -> None:
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == ("1 targets, 1 s each, by mutation, seed 1\nok    safetensors\n")
+
+
+def test_what_the_process_held_before_hides_nothing() -> None:
+    held = bytearray(2 * MEBIBYTES << 20)
+    held[::4096] = b"x" * len(held[::4096])
+    del held
+    with pytest.raises(TooMuch, match="MiB more memory"):
+        tried(dataclasses.replace(load(TOYS), cpu_seconds=60), b"hold")

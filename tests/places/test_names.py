@@ -178,6 +178,27 @@ def test_a_data_set_has_no_name_that_readers_take_for_a_pattern(name: str) -> No
         assert table_fault(place, for_readers=False, shown=inside) is None
 
 
+@pytest.mark.parametrize("name", ["_delta_log", "x/_delta_log/y", "s3://b/_delta_log"])
+def test_no_table_stands_in_the_log_of_another(name: str) -> None:
+    for readers in (True, False):
+        fault = table_fault(read(name), for_readers=readers, shown=name)
+        assert fault is not None
+        assert "a folder _delta_log, in which Delta looks for a log" in str(fault.at("x"))
+    assert table_fault(read("a_delta_log/_delta_log_2"), for_readers=True, shown="x") is None
+
+
+@pytest.mark.parametrize(("letter", "most"), [("x", 200), ("é", 50), ("語", 33)])
+def test_a_name_that_the_cache_of_datasets_can_hold(letter: str, most: int) -> None:
+    """100 letters é were read by every client but `datasets`: its lock had 330 bytes."""
+    fits, long = letter * most, letter * (most + 1)
+    assert table_fault(read(fits), for_readers=True, shown=fits) is None
+    assert table_fault(read(f"{long}/out"), for_readers=True, shown="x") is None
+    assert table_fault(read(long), for_readers=False, shown=long) is None
+    fault = table_fault(read(long), for_readers=True, shown=long)
+    assert fault is not None
+    assert "datasets makes longer names of it" in str(fault.at("x"))
+
+
 @pytest.mark.parametrize(
     "name", ["a b", "ü", "o#1", "100%", "5%zz", "a$", "$ 5", "a:b", "{x}", "q'\"q", "日本"]
 )

@@ -4,10 +4,14 @@ when a job is planned, and nothing of it is shown."""
 from __future__ import annotations
 
 import base64
+import gzip
+import io
+import pickle
 import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -139,6 +143,29 @@ def test_what_is_no_path_is_known_from_one_value(tmp_path: Path, value: Any, tex
     assert shown[4:24] not in said.replace("https://", "").replace("/somewhere/", "")
 
 
+def _npy() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.zeros((2, 2, 3), np.uint8))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (_npy(), "NumPy arrays (.npy)"),
+        *((pickle.dumps(np.zeros(9), protocol=n), "pickled objects") for n in (2, 3, 4, 5)),
+        (pickle.dumps({"a": 1}, protocol=2), "pickled objects"),
+        (gzip.compress(A), "gzip streams"),
+    ],
+)
+def test_files_of_another_kind_are_no_images(tmp_path: Path, value: bytes, text: str) -> None:
+    write(tmp_path / "x.parquet", pa.array([value] * 3, pa.binary()))
+    said = refused(str(tmp_path))
+    assert said.startswith(f"sources.d.columns.image: got {text} in x.parquet; expected binary")
+    write(tmp_path / "x.parquet", pa.array([value, A], pa.binary()))  # one costs itself
+    assert read(str(tmp_path)) == [value, A]
+
+
 def test_a_struct_without_bytes_is_looked_at_as_well(tmp_path: Path) -> None:
     images = pa.array([{"bytes": None, "path": "https://example.org/1.png"}], pa.struct(STRUCT))
     write(tmp_path / "x.parquet", images)
@@ -178,6 +205,37 @@ def test_a_bad_path_beside_good_ones_costs_its_row(tmp_path: Path) -> None:
     assert [e.reason for e in others if isinstance(e, SampleError)] == ["unreadable"] * 5
     assert all(len(str(e)) < 420 for e in others)
     assert TEXT[:20] not in str(others[0])
+
+
+OTHERS = (
+    "/9j/" * 60,  # no name in it is too long for a path
+    base64.b64encode(png(1)).decode(),
+    png(1).hex(),
+    repr(png(1)),
+    "https://example.org/1.png?token=secret",
+)
+
+
+@pytest.mark.parametrize("value", OTHERS)
+def test_a_later_file_of_texts_is_looked_at_as_well(tmp_path: Path, value: str) -> None:
+    """Its column has the type that the first one has, and means something else."""
+    (tmp_path / "1.png").write_bytes(A)
+    write(tmp_path / "a.parquet", pa.array(["1.png"]))
+    write(tmp_path / "b.parquet", pa.array([value]))
+    assert " in b.parquet; expected binary" in refused(str(tmp_path))
+
+
+@pytest.mark.parametrize("value", OTHERS)
+def test_a_text_that_is_no_path_is_not_shown_for_its_row(tmp_path: Path, value: str) -> None:
+    (tmp_path / "1.png").write_bytes(A)
+    write(tmp_path / "a.parquet", pa.array(["1.png", value, "x y/" * 300]))
+    first, coded, long = read(str(tmp_path))
+    assert first == A
+    assert str(coded).startswith("unreadable: ")
+    assert f" of {len(value)} characters" in str(coded)
+    assert str(coded).endswith("no path")
+    assert value[8:16] not in str(coded).replace("https://", "")
+    assert str(long) == f"vanished: {'x y/' * 50}... is no longer there"
 
 
 def test_a_name_that_could_be_base64_is_a_file_where_it_is_one(tmp_path: Path) -> None:

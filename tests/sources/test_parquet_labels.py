@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from augment.errors import PlanError
+from augment.errors import PlanError, Problem
 from augment.sources import Census, take_census
 from augment.sources.left_out import Cause
+from augment.sources.parquet import look_at_parquet
 from augment.sources.parquet_labels import texts_of
 from augment.spec import Job, JobSpec
+from augment.spec.models import ParquetSource
 from tests.sources.test_parquet import png
 
 ONE = "sources.d.columns.label: got "
@@ -50,6 +52,14 @@ def refused(folder: Path, **source: Any) -> list[str]:
     with pytest.raises(PlanError) as caught:
         census(folder, **source)
     return [str(p) for p in caught.value.problems]
+
+
+def looked_at(folder: Path, **source: Any) -> list[Problem]:
+    """What `validate` says of the source."""
+    spec = job(folder, **source).spec.sources["d"]
+    assert isinstance(spec, ParquetSource)
+    seen = look_at_parquet(spec, str(folder)).problems
+    return [Problem(".".join(map(str, s.path)), s.found, s.expected, s.hint) for s in seen]
 
 
 def counts(found: Census) -> dict[str, int]:
@@ -113,6 +123,21 @@ def test_labels_that_are_none(tmp_path: Path, labels: pa.Array, text: str) -> No
     write(tmp_path / "x.parquet", labels)
     (found,) = refused(tmp_path)
     assert found.startswith(f"{ONE}{text}; expected strings or whole numbers")
+    assert [str(p) for p in looked_at(tmp_path)] == [found.replace("sources.d.", "")]
+
+
+def test_a_column_without_any_label(tmp_path: Path) -> None:
+    """Of one file among others it is no mistake."""
+    write(tmp_path / "x.parquet", pa.nulls(3))
+    assert [str(p) for p in looked_at(tmp_path)] == [
+        "columns.label: got 'label' of type null in x.parquet: no row has a label; "
+        "expected strings or whole numbers"
+    ]
+    with pytest.raises(PlanError, match="no image with a class"):
+        census(tmp_path)
+    write(tmp_path / "y.parquet", pa.array(["a", None]))
+    assert looked_at(tmp_path) == []
+    assert counts(census(tmp_path)) == {"a": 1}
 
 
 def test_a_column_of_texts_that_name_no_class(tmp_path: Path) -> None:
@@ -185,6 +210,15 @@ def test_files_that_disagree_on_names(
     write(tmp_path / "train-0.parquet", pa.array([0, 1]), ["cat", "dog"])
     write(tmp_path / "train-1.parquet", pa.array(labels), names)
     assert f"{ONE}{text}; {BOTH}" in refused(tmp_path)
+
+
+def test_a_file_that_disagrees_is_told_once(tmp_path: Path) -> None:
+    """Not once for each of its row groups."""
+    write(tmp_path / "train-0.parquet", pa.array([0, 1]), ["cat", "dog"])
+    write(tmp_path / "train-1.parquet", pa.array([0, 1]), ["dog", "cat"])
+    table = pq.read_table(tmp_path / "train-1.parquet")
+    pq.write_table(table, tmp_path / "train-1.parquet", row_group_size=1)
+    assert len(refused(tmp_path)) == 1
 
 
 def test_the_order_of_the_files_does_not_matter(tmp_path: Path) -> None:
@@ -272,6 +306,15 @@ def test_a_file_of_very_many_columns_is_answered_on_a_line(tmp_path: Path) -> No
     columns = {f"column number {n}": pa.array([1]) for n in range(2000)}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     assert all(len(text) < 1000 for text in refused(tmp_path))
+
+
+def test_a_split_column_that_holds_something_else_is_not_shown(tmp_path: Path) -> None:
+    captions = pa.array([f"a photo of {n} " + "animals " * 20 for n in range(12)])
+    write(tmp_path / "x.parquet", pa.array(["a"] * 12), split=captions)
+    (found,) = refused(tmp_path, splits={"train": "train"}, columns={"split": "split"})
+    assert found.endswith(
+        "expected one of the other values it holds: (texts of up to 174 characters)"
+    )
 
 
 def test_split_columns_of_other_types(tmp_path: Path) -> None:

@@ -226,8 +226,8 @@ def test_wrong_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpecError) as caught:
         load_limits("limits.yaml")
     assert [str(p) for p in caught.value.problems] == [
-        "limits.yaml:1: synthetic_shar: got an unknown key; expected one of min_rows_per_class, "
-        "min_unique_real_per_class, synthetic_share, synthetic_to_real. "
+        "limits.yaml:1: synthetic_shar: got an unknown key; expected one of measures, "
+        "min_rows_per_class, min_unique_real_per_class, synthetic_share, synthetic_to_real. "
         "Did you mean 'synthetic_share'?",
         "limits.yaml:2: min_rows_per_class.train: got 'x'; expected a whole number",
     ]

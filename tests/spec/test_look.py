@@ -176,3 +176,16 @@ def test_the_classes_of_all_sources_of_rows_may_be_named(found: Problems, tmp_pa
     edits = {"sources.more": inputs, "augmentations.0.from": {"classes": ["3"]}}
     (said,) = (text for text in found(edits) if "classes" in text)
     assert said.startswith("job: augmentations[0].from.classes[0]: got the class '3'; expected one")
+
+
+@pytest.mark.parametrize("edit", [{"output.uri": "a-file/out"}, {"pool": "a-file"}])
+def test_nothing_can_be_written_where_a_file_stands(
+    found: Problems, tmp_path: Path, edit: dict[str, Any]
+) -> None:
+    (tmp_path / "a-file").touch()
+    (path,) = edit
+    assert found(edit) == [
+        f"job: {path}: got '{tmp_path}/a-file', which is a file; expected a folder, or a new name"
+    ]
+    (tmp_path / "a-file").unlink()
+    assert found(edit) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -254,3 +255,21 @@ def test_a_file_that_somebody_names_is_not_written_through_a_link(root: Path) ->
         file.write(b"new")
     assert contents(root)["theirs/x"] == "theirs/x"
     assert contents(root)["mine/new.png"] == "new"
+
+
+def test_no_file_takes_the_name_of_a_pipe_or_a_device(tmp_path: Path) -> None:
+    """`--junit /dev/null` of an administrator put a file in the place of the device."""
+    pipe = tmp_path / "a.xml"
+    os.mkfifo(pipe)
+    folder = Folder(str(tmp_path))
+    for write in (folder.replace, folder.tell):
+        with pytest.raises(StorageError) as error:
+            write("a.xml", b"x")
+        assert str(error.value) == (
+            f"{pipe} could not be written: a pipe, a socket or a device has that name; name "
+            "another place, then run the same command again"
+        )
+    with pytest.raises(OSError, match="a device has that name"), writing_file(pipe):
+        pass
+    assert stat.S_ISFIFO(os.lstat(pipe).st_mode)
+    assert os.listdir(tmp_path) == ["a.xml"]

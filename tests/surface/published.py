@@ -17,7 +17,9 @@ from tests.surface.items import PARTS, Facts, Items, Unjudged
 
 ROOT = Path(__file__).parents[2]
 READ, WRITTEN = "read", "written"
-DIRECTIONS = {"job": READ, "policy": READ, "audit": WRITTEN, "study": WRITTEN}
+DIRECTIONS = {
+    "job": READ, "policy": READ, "audit": WRITTEN, "comparison": WRITTEN, "study": WRITTEN,
+}  # fmt: skip
 """Whether augment reads documents of a schema, or writes them for others."""
 DEVELOPERS = ("demo", "fuzz", "test")
 """Extras that are of use in this repository only."""

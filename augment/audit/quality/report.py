@@ -21,6 +21,7 @@ from augment.audit.quality.comparing import (
 from augment.audit.quality.copied import Leaks, Searched, copied, leaked
 from augment.audit.quality.gathering import Gathered, Group
 from augment.audit.quality.labels import Agreement, Doubt, Labels
+from augment.audit.quality.limited import Measurements
 from augment.audit.quality.verdicts import (
     Thresholds,
     collapsed,
@@ -65,6 +66,12 @@ class Quality:
     leaks: Leaks | None
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
+
+    def measurements(self) -> Measurements:
+        """What bounds may speak of."""
+        return Measurements(
+            self.compared, self.agreements, self.repeats, self.searched, self.makers
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As `audit_schema()` says under `quality`."""

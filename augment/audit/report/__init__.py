@@ -19,12 +19,11 @@ the same bytes. Texts from outside (names of classes, files and generators) are 
 
 from augment.audit.report.gates import render_annotations, render_junit
 from augment.audit.report.markdown import render_markdown
-from augment.audit.report.writing import Written, check_folder, check_outside, write_report
+from augment.audit.report.writing import Written, check_folder, write_report
 
 __all__ = [
     "Written",
     "check_folder",
-    "check_outside",
     "render_annotations",
     "render_junit",
     "render_markdown",

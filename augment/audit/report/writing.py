@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from augment import __version__
 from augment.audit.judge import AuditReport
+from augment.audit.outside import check_outside
 from augment.audit.report.judged import sentence, tiles
 from augment.audit.report.origins import Origins
 from augment.audit.report.page import check_installed, render_page
@@ -16,7 +16,6 @@ from augment.audit.report.pictures import take_pictures
 from augment.audit.report.sections import sections
 from augment.audit.report.studies import read_studies
 from augment.audit.table import DataSet, open_data_set, read_jobs
-from augment.errors import RequestError
 from augment.escaping import to_json
 from augment.storage import Folder
 
@@ -68,23 +67,3 @@ def check_folder(folder: str, dataset: str) -> None:
     """
     check_installed()
     check_outside("report", folder, dataset)
-
-
-def check_outside(what: str, folder: str, dataset: str) -> None:
-    """what: is to be written there.
-
-    Raises:
-        RequestError: the folder is no place, or the data set's own.
-    """
-    place, own = Folder(folder), Folder(dataset)
-    inside, outside = _plain(place), _plain(own)
-    if inside == outside or inside.startswith(f"{outside}/"):
-        raise RequestError(
-            f"{what}: got the folder {place.uri}, which is the data set's own; expected one "
-            f"outside of {own.uri}, whose files are the table's alone"
-        )
-
-
-def _plain(folder: Folder) -> str:
-    """A local folder as it is after all links."""
-    return os.path.realpath(folder.uri) if folder.is_local else folder.uri.rstrip("/")

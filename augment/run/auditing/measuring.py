@@ -17,6 +17,7 @@ from augment.audit.quality import AUGMENTED, Gathered, Quality, Rows, Thresholds
 from augment.audit.quality.copied import Leaks, Searched
 from augment.audit.quality.gathering import duplicates
 from augment.audit.quality.labels import Labels
+from augment.audit.quality.limited import PREFIX, judge_measures
 from augment.audit.quality.report import Extractor
 from augment.audit.table import DataSet, Shard, generator_names, open_data_set, read_jobs
 from augment.features import read_all
@@ -69,11 +70,14 @@ def measure_quality(
     named = any(check.name == "sample_id" and check.passed for check in report.checks)
     with extract(data, read_all(list(asked.extractors), "extractors"), engine, how) as found:
         quality = _judged(data, found, asked, makers, named, told)
+    limits, warnings = judge_measures(quality.measurements(), report.of_measures)
+    of_rows = [one for one in report.limits if not one.limit.startswith(PREFIX)]
     return replace(
         report,
         quality=quality,
+        limits=(*of_rows, *limits),
         checks=(*report.checks, *quality.checks),
-        findings=(*report.findings, *quality.findings),
+        findings=(*report.findings, *quality.findings, *warnings),
     )
 
 

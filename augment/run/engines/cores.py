@@ -1,4 +1,4 @@
-"""How many CPUs this process may use."""
+"""How many CPUs this process may use, and how many GPUs its machine has."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
 def cores(quota: Path = _QUOTA) -> int:
@@ -17,6 +18,15 @@ def cores(quota: Path = _QUOTA) -> int:
     except AttributeError:  # macOS
         allowed = os.cpu_count() or 1
     return max(1, min(allowed, _granted(quota)))
+
+
+def gpus(listed: Path = _NVIDIA) -> int:
+    """GPUs of this machine as NVIDIA's driver lists them, also those that this process may not
+    use; 1 where it lists none."""
+    try:
+        return max(1, len(os.listdir(listed)))
+    except OSError:
+        return 1
 
 
 def _granted(quota: Path) -> int:

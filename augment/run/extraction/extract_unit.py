@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from augment import codec
+from augment.audit.sizes import most_pixels
 from augment.audit.table import DataSet, Shard, image_bytes, open_shard
 from augment.errors import RequestError, SampleError, UnitFailed
 from augment.features import Extractor, ExtractorInfo, build
@@ -25,7 +26,7 @@ from augment.features.asked import Asked
 from augment.features.kept import TRIES, Bytes, Kept, Lost, Shelf, shard_name
 from augment.run.engines.ending import Ending
 from augment.run.engines.suspects import Stage, Trail, Watch
-from augment.spec.models import Errors
+from augment.run.extraction.slow import EXTRACTOR_S, too_slow
 from augment.write import Attempt, Work
 
 _COLUMNS = ("sample_id", "image", "width", "height")
@@ -39,7 +40,8 @@ _CHUNK = 8 << 20
 class ExtractTask:
     """What a worker is made from. data: without its shards. infos: of the extractors `asked`, in
     their order. run: names the run, for its tries. device: as torch names it. image_s: seconds
-    that one image may take to decode."""
+    that one image may take to decode; extractor_s: that extractors may take to load, or for a
+    batch."""
 
     data: DataSet
     asked: tuple[Asked, ...]
@@ -48,6 +50,7 @@ class ExtractTask:
     run: str
     device: str = "cpu"
     image_s: float = 60.0
+    extractor_s: float = EXTRACTOR_S
 
     def worker(self, alone: bool = False) -> ExtractWorker:
         return ExtractWorker(self, alone)
@@ -110,21 +113,35 @@ class ExtractWorker:
     def _make(self, shard: Shard, known: Bytes, lacking: Sequence[int]) -> int:
         attempt = self._work.begin(_name(shard.path))
         trail = Trail(self._work, attempt, self._task.run)
-        trail.at("load")
-        found = [_Gathered(self._loaded(at)) for at in lacking]
-        trail.at("read")
-        rows = 0
-        with plain_sums(self._task.device):
+        slow = self._too_slow(lacking)
+        if trail.known.slow:
+            raise slow
+
+        def late(stage: Stage, _: Sequence[int]) -> None:
+            trail.fatal(stage, (), "timeout")
+            self._ending.end(slow)
+
+        rows, watch = 0, Watch(self._task.extractor_s, late)
+        with plain_sums(self._task.device), watch:
+            trail.at("load")
+            with self._ending.told(), watch.over("load", tuple):
+                found = [_Gathered(self._loaded(at)) for at in lacking]
+            trail.at("read")
             for batch in self._decoded(shard, trail):
                 rows += len(batch.rows) + len(batch.lost)
                 trail.at("make")
-                for one in found:
-                    one.take(batch)
+                with self._ending.told(), watch.over("make", tuple):
+                    for one in found:
+                        one.take(batch)
         trail.at("keep")
         for one in found:
             self._task.shelf.put(one.extractor.info, known, one.kept())
         self._forget(attempt)
         return rows
+
+    def _too_slow(self, lacking: Sequence[int]) -> UnitFailed:
+        names = ", ".join(self._task.infos[at].name for at in lacking)
+        return UnitFailed(str(too_slow(names, self._task.extractor_s)))
 
     def _loaded(self, at: int) -> Extractor:
         if at not in self._extractors:
@@ -263,13 +280,7 @@ def image_of(line: dict[str, Any]) -> np.ndarray:
     data = image_bytes(line.get("image"))
     if not data:
         raise SampleError("empty", "the row holds no image bytes")
-    # what a job let in may be larger than the default bound, and its row says so
-    declared = _number(line.get("width")) * _number(line.get("height"))
-    return codec.decode(data, max(declared, Errors().max_pixels))
-
-
-def _number(said: object) -> int:
-    return said if isinstance(said, int) and said > 0 else 0
+    return codec.decode(data, most_pixels(line.get("width"), line.get("height")))
 
 
 def _text(said: object) -> str:

@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 from augment.audit.table import DataSet, Shard
 from augment.errors import StorageError
-from augment.features import Extractor, ExtractorInfo, build, describe
+from augment.features import Extractor, ExtractorInfo, build
 from augment.features.asked import Asked
 from augment.features.kept import Bytes, Kept, Shelf, path_of
 from augment.features.task_fit import NotFit
@@ -29,6 +29,7 @@ from augment.run.engines.opening import opened
 from augment.run.extraction.extract_unit import ExtractTask, known_by, unit_text
 from augment.run.extraction.fitting import task_weights
 from augment.run.extraction.shelving import shelf_for, tell
+from augment.run.extraction.slow import EXTRACTOR_S, described
 from augment.run.progress import Reporter, Silent
 from augment.spec.execution import EngineName, Execution
 
@@ -43,11 +44,13 @@ class How:
     cache: where they are kept, a path or URI; `none`: for this run alone; None: beside the data set
     where it is one that augment wrote and may be written to, else in the machine's cache. workers:
     units at once, None: one per CPU. image_timeout_s: seconds that one image may take to decode.
+    extractor_timeout_s: that an extractor may take to load, or for one batch of images.
     """
 
     cache: str | None = None
     workers: int | None = None
     image_timeout_s: float = 60.0
+    extractor_timeout_s: float = EXTRACTOR_S
     reporter: Reporter | None = None
 
 
@@ -160,18 +163,20 @@ def extract(data: DataSet, asked: Sequence[Asked], engine: Engine, how: How = _U
 
     Raises:
         RequestError: a place is none or not allowed, a library is missing, or a shard has no
-            images. CheckpointError: weights are not what they must be.
+            images. CheckpointError: weights are not what they must be, or take too long.
         InterruptedRun: it broke half-way; calling again goes on from what is kept.
     """
     reporter = how.reporter or Silent()
     with contextlib.ExitStack() as held:
         shelf = shelf_for(data, how.cache, data.folder.options, held)
         fitted, not_computed = _fitted(data, asked, shelf, how)
-        infos = tuple(describe(one, data.folder.options) for one in fitted)
+        infos = tuple(
+            described(one, data.folder.options, how.extractor_timeout_s) for one in fitted
+        )
         tell(shelf, infos)
         task = ExtractTask(
             replace(data, shards=()), fitted, infos, shelf, uuid.uuid4().hex,
-            image_s=how.image_timeout_s,
+            image_s=how.image_timeout_s, extractor_s=how.extractor_timeout_s,
         )  # fmt: skip
         found = Extraction(task, data.shards, held.pop_all(), not_computed)
     try:

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from augment import codec
 from augment.audit.facts import ALL_ROWS, Facts, read_facts
 from augment.audit.patience import Patience
+from augment.audit.sizes import most_pixels
 from augment.audit.table import DataSet, Shard, image_bytes, open_shard
 from augment.errors import SampleError
 from augment.features.kept import TASK, Shelf
@@ -40,7 +41,6 @@ from augment.features.task_fit import (
 from augment.run.progress import Reporter
 from augment.sample import Origin
 from augment.seeds import digest, order_key
-from augment.spec.models import Errors
 
 TRAIN = "train"
 _SEED = 0
@@ -172,9 +172,9 @@ def _decoded(
 
 
 def _small(line: dict[str, Any]) -> _Decoded | None:
-    declared = (line.get("width") or 0) * (line.get("height") or 0)
+    bound = most_pixels(line.get("width"), line.get("height"))
     try:
-        image = codec.decode(image_bytes(line.get("image")), max(declared, Errors().max_pixels))
+        image = codec.decode(image_bytes(line.get("image")), bound)
     except SampleError:
         return None
     return _Decoded(image.shape, tuple(resized([image], side)[0] for side in SIDES))

@@ -4,9 +4,9 @@ study.json.
 
 from __future__ import annotations
 
+from augment.audit.outside import check_outside
 from augment.audit.report.page import check_installed, render_page
 from augment.audit.report.utility import sections_of, sentence_of, state_of, tiles_of
-from augment.audit.report.writing import check_outside
 from augment.escaping import to_json
 from augment.storage import Folder, Options
 from augment.study import Study

@@ -24,14 +24,16 @@ from augment.run.engines.ending import Ending
 from augment.run.engines.suspects import Stage, Trail, Watch
 from augment.run.prepare import Prepared
 from augment.run.synthesis.asking import Asking, FromClasses, FromImages, Point
-from augment.run.synthesis.sampling import Part, Recipe, Sampling, encoders
+from augment.run.synthesis.finishers import finishers_beside
+from augment.run.synthesis.finishing import finished
+from augment.run.synthesis.sampling import Part, Recipe, Sampling
 from augment.run.watch.beats import Beat
 from augment.run.watch.timing import BatchTimes
 from augment.sample import DigitalSourceType, Origin, Stamp, pool_table
 from augment.storage import Folder
 from augment.write import Work, write_shard
 
-__all__ = ["PoolTask", "PoolWorker", "encoders"]
+__all__ = ["PoolTask", "PoolWorker"]
 
 _LOG = logging.getLogger("augment.run")
 _GROUP_BYTES = 32 << 20
@@ -80,6 +82,7 @@ class PoolWorker:
         self._work = universe_work(self._pool, self._universe)
         self._filters_digest = prepared.filters_digest
         self._recipe = recipe(task)
+        self._finishers = finishers_beside(task.placement.device, task.gpus or 1.0)
         self._ending = Ending(alone)
         self._beat = Beat(prepared.work.folder, task.run, f"synthesize {task.generator}", actor())
         self._times = BatchTimes(task.placement.device)
@@ -187,11 +190,13 @@ class PoolWorker:
         """given_up: what is not tried. lost: what failed when the unit was recorded; it is no
         part of its shard, whether or not it fails now."""
         host, points = self._loaded(), unit.samples()
-        threads = encoders(self._task.placement.device)
+        beside = self._finishers
+        threads = 1 if beside is None else beside.count  # a second one beside a network on the CPU
+        #                                                  only waits for Python's lock (measured)
         watch = Watch(self._timeout_s, lambda stage, late: self._hung(trail, stage, late))
         sampling = Sampling(
             host, self._ask, self._recipe, points, threads, trail, watch, self._times, self._read_s,
-            ahead=self._task.placement.device != "cpu",
+            ahead=self._task.placement.device != "cpu", finish=beside or finished,
         )  # fmt: skip
         with self._ending.told(), watch:
             parts = list(self._counted(unit, sampling.parts(batch_size, given_up)))

@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 
 from augment import logs
-from augment.codec import encode_pngs, label_map, pixels_sha256, to_uint8
+from augment.codec import label_map
 from augment.errors import RequestError, UnitFailed
-from augment.filters import Filter, judge, of_image_alone, score
+from augment.filters import Filter, judge
 from augment.generators import GeneratedBatch, GeneratorInfo, Halving
 from augment.generators.protocol import Coming
 from augment.run.engines.suspects import Trail, Watch
 from augment.run.synthesis.asking import Asked, Asking, Failed, Point
 from augment.run.synthesis.batches import batches
+from augment.run.synthesis.finishing import Finish, Finished, finished
 from augment.run.watch.timing import BatchTimes
 from augment.sample import GeneratorRef, Origin, PoolRow
 from augment.seeds import canonical_json
@@ -38,16 +39,6 @@ _BROKEN = 3
 _READ = 64
 HOST_REASONS = frozenset({"raised", "out_of_memory", "killed", "timeout"})
 """Why a sample failed where the generator is at fault, not its numbers or its image."""
-
-SCORERS: tuple[Filter, ...] = tuple(of_image_alone())
-"""Every filter that needs the image alone. A pool row holds all their scores, whichever its
-job asked for: so another job's thresholds need no pixels."""
-
-
-def encoders(device: str) -> int:
-    """Threads that finish images beside the one that samples. On a CPU the network needs the
-    cores, and a second one only waits for the interpreter lock (measured: it costs)."""
-    return 1 if device == "cpu" else 2
 
 
 @dataclass(frozen=True)
@@ -79,25 +70,19 @@ class Recipe:
         images_NCHW: np.ndarray,
         failed: Sequence[str | None],
         notes: Sequence[Mapping[str, Any] | None],
+        finish: Finish = finished,
     ) -> Part:
         """Score, encode, mark and judge some images; what failed stands with its reason. All of it
         is done beside the sampling of the next batch, to whole numbers too: of 16 images of
         1024 px that alone takes as long as a fast device takes for them."""
-        images_NHWC = to_uint8(images_NCHW)
-        scores = score(SCORERS, images_NHWC)
-        files = encode_pngs(images_NHWC)
         part = Part([], {}, [])
-        size = images_NHWC.shape[1:3]
-        shown = map(pixels_sha256, images_NHWC)
-        for one, data, pixels, found, reason, note in zip(
-            asked, files, shown, scores, failed, notes, strict=True
-        ):
+        for one, image, reason, note in zip(asked, finish(images_NCHW), failed, notes, strict=True):
             point = (one.request.label_name, one.request.index)
             if reason is not None:
                 part.failed.append((*point, reason))
                 continue
-            part.rows.append(self._row(one, (data, *size), pixels, found, note))
-            verdict = judge(self.filters, found)
+            part.rows.append(self._row(one, image, note))
+            verdict = judge(self.filters, image.scores)
             if not verdict.accepted:
                 part.rejected[point] = verdict.reason or ""
         return part
@@ -105,18 +90,14 @@ class Recipe:
     def _row(
         self,
         asked: Asked,
-        png: tuple[bytes, int, int],
-        pixels: str,
-        scores: Mapping[str, float],
+        image: Finished,
         note: Mapping[str, Any] | None,
     ) -> PoolRow:
-        """png: an encoded image, its height and its width. pixels: the name of what it shows."""
         info, request = self.info, asked.request
-        data, height, width = png
-        data = add_xmp(data, request.sample_id, self.digital_source_type, self.system)
+        data = add_xmp(image.data, request.sample_id, self.digital_source_type, self.system)
         mask = None
         if asked.source_map is not None:
-            mask = label_map(asked.source_map, width, height, self.max_pixels)
+            mask = label_map(asked.source_map, image.width, image.height, self.max_pixels)
         conditioning = asked.conditioning
         if note:
             conditioning = canonical_json({**json.loads(conditioning), **note})
@@ -126,8 +107,8 @@ class Recipe:
             label_name=request.label_name,
             origin=self.origin,
             digital_source_type=self.digital_source_type,
-            width=width,
-            height=height,
+            width=image.width,
+            height=image.height,
             sha256=hashlib.sha256(data).hexdigest(),
             generator=GeneratorRef(
                 self.generator_id,
@@ -137,10 +118,10 @@ class Recipe:
                 conditioning,
             ),
             parents=asked.parents,
-            scores=tuple(sorted(scores.items())),
+            scores=tuple(sorted(image.scores.items())),
             marks=("xmp",),
             mask=mask,
-            pixels_sha256=pixels,
+            pixels_sha256=image.shown,
         )
 
 
@@ -170,6 +151,8 @@ class Sampling:
     """How long it may take to read what one sample is made from, once reading is suspected."""
     ahead: bool = False
     """Whether a batch is begun before the images of the last one are here."""
+    finish: Finish = finished
+    """Of that which is finished beside the next batch."""
 
     def parts(self, batch_size: int, given_up: Mapping[int, str]) -> Iterator[Part]:
         """All samples in finished parts; of batches with several keys, out of turn. given_up:
@@ -235,7 +218,12 @@ class Sampling:
                 notes = batch.notes or (None,) * len(asked)
                 waiting[:] = [
                     threads.submit(
-                        self.recipe.finish, asked[c], batch.images[c], batch.failed[c], notes[c]
+                        self.recipe.finish,
+                        asked[c],
+                        batch.images[c],
+                        batch.failed[c],
+                        notes[c],
+                        self.finish,
                     )
                     for c in cuts
                 ]

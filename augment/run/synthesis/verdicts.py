@@ -18,7 +18,7 @@ from augment.errors import StorageError
 from augment.filters import Filter, judge, score
 from augment.intervals import Interval, Intervals
 from augment.mix import PoolGroup
-from augment.run.synthesis.sampling import SCORERS
+from augment.run.synthesis.finishing import SCORERS
 from augment.run.synthesis.summary import Said
 from augment.seeds import canonical_json
 from augment.storage import Folder

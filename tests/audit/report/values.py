@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from augment.audit.copies import Calibration, NotCalibrated, Recall, Threshold
-from augment.audit.findings import Check, Finding
+from augment.audit.findings import Check, Finding, LimitResult
 from augment.audit.judge import AuditReport
-from augment.audit.limits import LimitResult
 from augment.audit.measures import Figure, Interval
 from augment.audit.measures.shares import clopper_pearson
 from augment.audit.quality.comparing import Compared, Draws

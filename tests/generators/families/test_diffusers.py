@@ -13,7 +13,7 @@ import torch
 from augment.errors import CheckpointError, RequestError, UnsafeCheckpoint
 from augment.generators import GeneratorHost, SampleRequest, describe, load_host
 from augment.generators.families.diffusers.folder import read_facts
-from augment.generators.families.diffusers.host import DiffusersHost, must_repeat, row_generator
+from augment.generators.families.diffusers.host import DiffusersHost, must_repeat
 from augment.generators.families.diffusers.parts import DETERMINISTIC, NOISY
 from augment.spec.generators import DiffusersGenerator
 from augment.storage import Folder
@@ -126,18 +126,6 @@ class TestAmusedContract(_TextContract):
 
 
 # ---- noise ---------------------------------------------------------------------------
-
-
-def test_a_row_generator_has_all_of_its_stream() -> None:
-    draws = [torch.randn(4, generator=row_generator(f"{n:032x}")).tolist() for n in (1, 1, 2)]
-    assert draws[0] == draws[1] != draws[2]
-    low = row_generator("0" * 32).get_state()
-    again = row_generator("0" * 32)
-    torch.rand(1, generator=again)
-    assert not torch.equal(low, again.get_state())
-    numbers = torch.rand(20_000, generator=row_generator("ab" * 16))
-    assert abs(float(numbers.mean()) - 0.5) < 0.01
-    assert abs(float(numbers.std()) - 12**-0.5) < 0.01
 
 
 @pytest.mark.parametrize("scheduler", sorted(DETERMINISTIC | NOISY))

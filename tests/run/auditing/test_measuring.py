@@ -17,6 +17,7 @@ from augment.audit import AuditReport, audit_schema, render
 from augment.cli import main
 from augment.errors import RequestError
 from augment.sample import SampleRow
+from augment.spec import load_limits
 from tests.audit.conftest import CLASSES, DIGITS, JOB, TableBuilder, png, real, row, synthetic
 
 TRAIN, TEST, MADE = 60, 50, 60
@@ -66,6 +67,31 @@ def of_quality(report: AuditReport) -> list[tuple[str, bool]]:
     return [
         (one.check, one.warns) for one in report.findings if one.check in ("collapse", "labels")
     ]
+
+
+def test_bounds_that_a_file_sets_are_judged_with_quality_alone(clean: str, tmp_path: Path) -> None:
+    text = """measures:
+- {measure: coverage, fail_below: 0.05, warn_below: 50}
+- {measure: agreement, classes: overall, fail_above: 0.5}
+"""
+    (tmp_path / "limits.yaml").write_text(text)
+    limits = load_limits(tmp_path / "limits.yaml")
+    plain = audit(clean, limits=limits)
+    assert [one.ok for one in plain.limits] == [None, None]
+    assert "ask with --quality" in plain.limits[0].text
+    report = judged(clean, "task", limits=limits)
+    of = {one.limit: one.ok for one in report.limits}
+    assert of == {
+        "limits.measures.coverage.fail_below": True, "limits.measures.agreement.fail_above": False,
+    }  # fmt: skip
+    assert report.verdict == "failed"
+    warned = [one for one in report.findings if one.check == "measures"]
+    assert len(warned) == len(CLASSES)
+    assert all(one.warns for one in warned)
+    jsonschema.validate(json.loads(json.dumps(report.to_json())), audit_schema())
+    assert "FAIL  limits.measures.agreement.fail_above 0.5: split train, all classes" in render(
+        report
+    )
 
 
 def test_images_as_good_as_real_ones_raise_nothing(clean: str) -> None:

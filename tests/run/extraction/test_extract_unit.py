@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import pickle
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from augment.audit.sizes import MOST_PIXELS
 from augment.audit.table import DataSet
 from augment.errors import RequestError
 from augment.features import describe
@@ -106,3 +109,30 @@ def test_large_images_are_decoded_few_at_a_time(foreign: Callable[..., DataSet])
     shelf = Shelf(data.folder.child("_shelf"))
     task = ExtractTask(replace(data, shards=()), RANDOM, (INFO,), shelf, "run-1")
     assert json.loads(task.worker()(unit_text(data.shards[0])))["rows"] == 3
+
+
+def test_what_a_row_says_of_its_size_opens_no_bomb(foreign: Callable[..., DataSet]) -> None:
+    sizes = [8, MOST_PIXELS // 1024 + 1]
+    images = [png(0), one_bit(1024, sizes[1])]
+    data = foreign(image=images, width=[8, 1024], height=sizes)
+    shelf = Shelf(data.folder.child("_shelf"))
+    task = ExtractTask(replace(data, shards=()), RANDOM, (INFO,), shelf, "run-1")
+    (shard,) = data.shards
+    task.worker()(unit_text(shard))
+    kept = shelf.get(INFO, Bytes(shard.path, known_by(data, shard)))
+    assert kept is not None
+    assert [(one.row, one.reason) for one in kept.lost] == [(1, "too_large")]
+
+
+def one_bit(width: int, height: int) -> bytes:
+    """A black PNG of a bit a pixel: some thousand times smaller than what is decoded of it."""
+    packer = zlib.compressobj(9)
+    rows = packer.compress(bytes((1 + width // 8) * height)) + packer.flush()
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0), b"IDAT": rows, b"IEND": b"",
+    }  # fmt: skip
+    chunks = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts.items()
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)

@@ -23,6 +23,8 @@ from augment.generators import (
 from augment.generators.protocol import Coming
 from augment.run.engines.suspects import Trail, Watch
 from augment.run.prepare import prepare
+from augment.run.synthesis.finishers import Finishers
+from augment.run.synthesis.finishing import Finish, finished
 from augment.run.synthesis.pool_unit import PoolTask, asking, recipe, universe_work
 from augment.run.synthesis.sampling import Sampling
 from augment.run.watch.timing import BatchTimes
@@ -89,7 +91,13 @@ def watch() -> Iterator[Watch]:
 
 
 def sampled(
-    task: PoolTask, host: Slow, watch: Watch, *, ahead: bool, tries: int = 1
+    task: PoolTask,
+    host: Slow,
+    watch: Watch,
+    *,
+    ahead: bool,
+    tries: int = 1,
+    finish: Finish = finished,
 ) -> tuple[list[tuple[int, str]], float]:
     """(index, digest of the file) of every sample, and the seconds of all batches."""
     work = universe_work(task.prepared.pool, task.universe)
@@ -98,8 +106,9 @@ def sampled(
     times = BatchTimes("cpu", lambda: 5.0)
     trail = Trail(work, attempt, "")
     sampling = Sampling(
-        Halving(host), asking(task), recipe(task), POINTS, 2, trail, watch, times, 60.0, ahead=ahead
-    )
+        Halving(host), asking(task), recipe(task), POINTS, 2, trail, watch, times, 60.0,
+        ahead=ahead, finish=finish,
+    )  # fmt: skip
     rows = [row for part in sampling.parts(4, {}) for row in part.rows]
     return [(row.generator.index, row.sha256) for row in rows if row.generator], times.seconds()
 
@@ -115,6 +124,17 @@ def test_a_batch_is_begun_before_the_last_one_is_here(
     assert found == plain
     assert [index for index, _ in found] == list(range(10))
     assert seconds == 6.0
+
+
+def test_what_processes_finish_beside_it_is_the_same(
+    task: PoolTask, slow: Slow, watch: Watch
+) -> None:
+    plain, _ = sampled(task, slow, watch, ahead=False)
+    beside = Finishers(2)
+    found, _ = sampled(task, slow, watch, ahead=True, finish=beside)
+    assert found == plain
+    assert beside.pids()
+    beside.close()
 
 
 @pytest.mark.parametrize("broken", ["begin 4", "take 4", "take 8"])

@@ -10,6 +10,7 @@ a folder is run. diffusers, transformers and torch are imported inside functions
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ from augment.generators.families.diffusers.folder import (
 )
 from augment.generators.families.diffusers.images import fitted
 from augment.generators.families.diffusers.loading import pipeline, put_aside, told
+from augment.generators.families.diffusers.noise import drawn_in_single_precision, row_generator
+from augment.generators.families.diffusers.parts import DETERMINISTIC
 from augment.generators.families.diffusers.prompts import Prompt, check, prompt_for
 from augment.generators.hosting import Device, compiled, empty_batch, finished
 from augment.generators.labels import class_indexes
@@ -37,7 +40,7 @@ from augment.generators.protocol import (
     need_class,
 )
 from augment.sample import DigitalSourceType
-from augment.seeds import digest, normals, stream
+from augment.seeds import digest, normals
 from augment.spec.generators import DiffusersGenerator, Prompts
 
 if TYPE_CHECKING:
@@ -53,27 +56,6 @@ _ARGUMENTS = (
     "a model as its own save_pretrained writes it, and in `sampling` what its pipeline takes: look "
     "at `call` first, then fetch it again"
 )
-
-# offset and size in bytes of the Mersenne Twister's words in a CPU generator's state
-_STATE_AT, _STATE_WORDS = 24, 624
-
-
-def row_generator(sample_id: str) -> torch.Generator:
-    """A torch generator in a state that the row's stream `pipeline` fills. `manual_seed`
-    would keep 32 bits of a seed only, so that among 10^5 rows two would draw the same.
-
-    Raises:
-        RuntimeError: this torch lays the state out in another way.
-    """
-    import torch
-
-    generator = torch.Generator().manual_seed(0x5EED)
-    state = generator.get_state().numpy().copy()
-    words = state[_STATE_AT : _STATE_AT + 8 * _STATE_WORDS].view(np.uint64)
-    if len(words) != _STATE_WORDS or words[0] != 0x5EED:
-        raise RuntimeError(f"torch {torch.__version__} keeps generators' states in another way")
-    words[:] = stream(sample_id, "pipeline").integers(0, 1 << 32, _STATE_WORDS, dtype=np.uint64)
-    return generator.set_state(torch.from_numpy(state))
 
 
 class DiffusersHost:
@@ -167,7 +149,7 @@ class DiffusersHost:
     def _run(self, batch: Sequence[SampleRequest]) -> tuple[np.ndarray, Sequence[bool]]:
         """(N, 3, H, W) in [-1, 1], and whether the safety checker refused each."""
         generators = [row_generator(r.sample_id) for r in batch]
-        with self._device.sampling():
+        with self._device.sampling(), self._drawing():
             made = self._pipe(
                 **{**self._call, **self._conditions(batch), **self._first_noise(batch)},
                 generator=generators if self._facts.takes_list else generators[0],
@@ -176,6 +158,17 @@ class DiffusersHost:
             images = self._device.fetch(made.images.float() * 2.0 - 1.0)
         flags = getattr(made, "nsfw_content_detected", None)
         return images, flags or [False] * len(batch)
+
+    def _drawing(self) -> contextlib.AbstractContextManager[object]:
+        """Around a pipeline that draws for half precision: it costs microseconds for every call
+        of torch, so it is left out where nothing is drawn."""
+        import torch
+
+        scheduler = type(self._pipe.scheduler).__name__
+        handed = self._facts.takes_latents and scheduler in DETERMINISTIC
+        if handed or self._pipe.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return drawn_in_single_precision()
 
     def _conditions(self, batch: Sequence[SampleRequest]) -> dict[str, Any]:
         if self._indexes:
@@ -324,6 +317,8 @@ def _info(
         "safety_checker": facts.safety_checker,
         "classes": dict(indexes),
     }
+    if spec.sampling.precision != "fp32":  # samples of before were drawn in half precision
+        identity["drawn"] = "float32"
     return GeneratorInfo(
         name=name,
         family="diffusers",
