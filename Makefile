@@ -6,7 +6,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 # files of tests go to as many processes at once; tests that start Ray leave a core idle for seconds.
 # None of them has more than one thread of OpenMP: those that wait for a core spin on the others'.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 CHAOS_ARGS ?= --moments 50 --seed 1
 FUZZ_ARGS ?= --seconds 60 --seed 1
 BENCH_ARGS ?=
