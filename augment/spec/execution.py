@@ -24,7 +24,8 @@ class ActorResources(Spec):
     """GPUs; a fraction below 1 shares one, more than 1 are whole. Not given: 1 where the cluster
     has any, else 0."""
     cpus: Annotated[float, Field(ge=0.0, le=4096.0)] | None = None
-    """CPU cores; not given: 1."""
+    """CPU cores; not given: 1, and beside a GPU images become files on as many cores as the machine
+    has for each of its GPUs."""
     memory: Annotated[int, Field(ge=1)] | None = None
     """Bytes that Ray sets aside on the node; it does not enforce them."""
     accelerator_type: Annotated[str, Field(pattern=rf"^{_LABEL}$")] | None = None

@@ -30,13 +30,16 @@ _BROKEN = 5
 _FAREWELL_S = 3.0
 
 
-def finishers_beside(device: str, share: float = 1.0) -> Finishers | None:
-    """For a worker that takes this share of a GPU: as many as the machine has cores for it, one
-    left for the worker, from 1 to 16. None of a worker on the CPU, where the network needs the
-    cores."""
+def finishers_beside(
+    device: str, share: float = 1.0, cpus: float | None = None
+) -> Finishers | None:
+    """For a worker that takes this share of a GPU: as many as it was given CPUs, where the job says
+    how many, else as the machine has cores for that share; one is left for the worker itself. From
+    1 to 16. None of a worker on the CPU, where the network needs the cores."""
     if device == "cpu":
         return None
-    return Finishers(max(1, min(_MOST, int(cores() * share / gpus()) - 1)))
+    own = cores() * share / gpus() if cpus is None else cpus
+    return Finishers(max(1, min(_MOST, int(own) - 1)))
 
 
 class Finishers:

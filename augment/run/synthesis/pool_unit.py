@@ -82,11 +82,12 @@ class PoolWorker:
         self._work = universe_work(self._pool, self._universe)
         self._filters_digest = prepared.filters_digest
         self._recipe = recipe(task)
-        self._finishers = finishers_beside(task.placement.device, task.gpus or 1.0)
         self._ending = Ending(alone)
         self._beat = Beat(prepared.work.folder, task.run, f"synthesize {task.generator}", actor())
         self._times = BatchTimes(task.placement.device)
         execution = prepared.job.spec.execution.of(task.generator)
+        cpus, share = execution.resources.cpus, task.gpus or 1.0
+        self._finishers = finishers_beside(task.placement.device, share, cpus)
         self._timeout_s = execution.batch_timeout_s
         self._read_s = prepared.job.spec.execution.image_timeout_s
         self._load_timeout_s = execution.load_timeout_s

@@ -106,6 +106,11 @@ def test_they_end_with_the_process_that_they_work_for() -> None:
 
 def test_a_worker_on_the_cpu_has_none_and_one_beside_a_gpu_at_least_one() -> None:
     assert finishers_beside("cpu") is None
+    assert finishers_beside("cpu", 1.0, 8) is None
+    for cpus, count in ((0.5, 1), (1, 1), (2, 1), (5, 4), (4096, 16)):
+        given = finishers_beside("cuda", 1.0, cpus)
+        assert given is not None
+        assert given.count == count
     tiny, whole = finishers_beside("cuda", 1e-6), finishers_beside("cuda:0")
     assert tiny is not None
     assert tiny.count == 1
