@@ -48,7 +48,7 @@ class AuditReport:
     """What is in one version of a data set, and whether that is as promised.
 
     version: None for a folder without a Delta log. classes: the class list, in order of
-    label. generators: id -> name in the job that used it. log: "agrees", "differs" or "none"
+    label, then names of rows that none has. generators: id -> name in the job that used it. log: "agrees", "differs" or "none"
     (no cubes to compare with). limits_from: "recorded" with the table by its jobs, "given" in
     their place, or "none". whole, splits, cells: composition over all, per split, per
     split and class (classes without rows in a split are left out). groups: composition as
@@ -157,7 +157,7 @@ def audit(
         uri=data.folder.uri,
         version=data.version,
         shards=len(data.shards),
-        classes=seen.classes,
+        classes=_classes(seen, cells),
         jobs=tuple(sorted(jobs)),
         generators=generator_names(jobs),
         log=_log_word(checks),
@@ -291,6 +291,12 @@ def _check_classes(seen: _Seen) -> tuple[list[Check], list[Finding]]:
     return [Check("classes", True, f"{asks}: {len(seen.of_shards)} classes")], []
 
 
+def _classes(seen: _Seen, cells: Iterable[Share]) -> tuple[str, ...]:
+    """The class list, and names of rows that it does not have, or that there is no list for."""
+    found = {str(dict(share.group)["class"]) for share in cells}
+    return (*seen.classes, *sorted(found - set(seen.classes)))
+
+
 def _limits(
     asked: ToJudge, seen: _Seen, splits: Iterable[Share], cells: Iterable[Share]
 ) -> list[LimitResult]:
@@ -299,8 +305,7 @@ def _limits(
     for share in cells:
         place = dict(share.group)
         per_class[str(place["split"]), str(place["class"])] = share
-    found = {name for _, name in per_class}
-    classes = (*seen.classes, *sorted(found - set(seen.classes)))
+    classes = _classes(seen, cells)
     return [
         replace(result, job=job)
         for job, limits in asked.limits

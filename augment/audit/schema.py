@@ -133,7 +133,7 @@ def audit_schema() -> dict[str, Any]:
             },
             "rows": _COUNT,
             "shards": _COUNT,
-            "classes": {**_TEXTS, "description": "in order of label"},
+            "classes": {**_TEXTS, "description": "in order of label; then names that no list has"},
             "jobs": _TEXTS,
             "generators": {
                 "type": "object",

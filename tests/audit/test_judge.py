@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from augment.audit import audit
+from augment.audit import audit, render
 from augment.errors import RequestError
 from augment.sample import SampleRow
-from tests.audit.conftest import JOB, JOB_FACTS
+from tests.audit.conftest import JOB, JOB_FACTS, png
 
 TRAIN_0 = "data/train/digits-0123456789ab/train-00000-aaaaaaaaaaaa.parquet"
 TRAIN_1 = "data/train/digits-0123456789ab/train-00001-bbbbbbbbbbbb.parquet"
@@ -400,3 +402,18 @@ def test_which_draw_of_the_splits_a_generator_has_seen(
     texts = [f.text for f in report.findings] if passed is False else [check.text]
     assert texts == [text.format(job=JOB)]
     assert report.ok is (passed is not False)
+
+
+def test_classes_of_rows_that_no_list_names_are_classes_all_the_same(tmp_path: Path) -> None:
+    """A foreign table has no class list."""
+    rows = {
+        "image": [{"bytes": png(n), "path": None} for n in range(3)],
+        "label_name": ["b", "a", "b"],
+        "split": ["train", "train", "test"],
+        "origin": ["real"] * 3,
+        "generated": [False] * 3,
+    }
+    pq.write_table(pa.table(rows), tmp_path / "part.parquet")
+    report = audit(str(tmp_path))
+    assert report.classes == ("a", "b")
+    assert "2 classes; counts from the rows" in render(report)
