@@ -279,8 +279,8 @@ def test_names_that_collide_are_refused(tmp_path):
     folder.replace(f"train/a/{NFC}.png", png(1))
     assert texts(folder_job(str(tmp_path), {"train": "train"})) == [
         f"sources.digits: got two images of one name 'train/a/{NFC}.png': "
-        f"'train/a/{ascii(NFD)[1:-1]}.png' and 'train/a/{ascii(NFC)[1:-1]}.png'; expected names that "
-        "differ after Unicode normalisation (NFC), with '/' for '\\'. Rename one of them."
+        f"'train/a/{ascii(NFD)[1:-1]}.png' and 'train/a/{ascii(NFC)[1:-1]}.png'; expected names "
+        "that differ after Unicode normalisation (NFC), with '/' for '\\'. Rename one of them."
     ]  # written so that they can be told apart
 
 
