@@ -46,7 +46,8 @@ def validated(
 
     Raises:
         SpecError: with every problem found. PlanError: two generators are one. CheckpointError: a
-            local generator's files are missing, changed or malformed, or do not fit the job.
+            local generator's files are missing, changed or malformed, or do not fit the job; a
+            custom class that the operator of this machine did not list.
         StorageError: they cannot be read.
     """
     seen: list[tuple[SourceSpec, Looked]] = []
@@ -132,7 +133,7 @@ def _described(job: Job) -> tuple[dict[str, GeneratorInfo], list[Unseen]]:
 
     infos, unseen = {}, []
     for name, spec in job.spec.generators.items():
-        why = _left_out(spec)
+        why = _left_out(name, spec)
         try:
             if not why:
                 infos[name] = describe(name, spec, job.spec.execution.storage_options)
@@ -143,11 +144,14 @@ def _described(job: Job) -> tuple[dict[str, GeneratorInfo], list[Unseen]]:
     return infos, unseen
 
 
-def _left_out(spec: GeneratorSpec) -> str:
-    """Why a generator is not looked at; "" where it is."""
+def _left_out(name: str, spec: GeneratorSpec) -> str:
+    """Why a generator is not looked at; "" where it is. A class that the operator did not list is
+    refused as `plan` refuses it, and not imported either."""
+    from augment.policy import read_policy
     from augment.spec.generators import CustomGenerator
 
     if isinstance(spec, CustomGenerator):
+        read_policy().require_code(spec.class_path, f"generators.{name}.class_path")
         return "its own code would run"
     places = list(_places(spec))
     if not all(map(is_local, places)):

@@ -17,6 +17,7 @@ from augment.cli import main
 from augment.codec.png_writing import encode_pngs
 from augment.errors import AugmentError, CheckpointError, PlanError
 from augment.looking import LARGEST, validated
+from augment.policy import VARIABLE
 from tests.spec.conftest import edited
 
 Texts = Callable[[Mapping[str, Any]], list[str]]
@@ -136,7 +137,31 @@ def test_prompts_are_judged_with_their_line(folder: Path) -> None:
         assert f"{place}.{rest}" in text
 
 
-def test_what_is_not_looked_at_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def allow(folder: Path, monkeypatch: pytest.MonkeyPatch, *classes: str) -> None:
+    (folder / "policy.yaml").write_text(f"allow_code: [{', '.join(classes)}]\n")
+    monkeypatch.setenv(VARIABLE, str(folder / "policy.yaml"))
+
+
+def test_a_class_that_the_operator_did_not_list_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `plan` refuses it; no code has to run to know it."""
+    allow(folder, monkeypatch, "nowhere:Other")
+    own = edited({"generators.fake": {"family": "custom", "class_path": "nowhere:Class"}})
+    by_plan = refusal(lambda: api.plan(api.load_spec(own)))
+    assert by_plan.startswith("generators.fake.class_path: got 'nowhere:Class', code that this ")
+    assert refusal(lambda: api.validate(own)) == by_plan
+    (folder / "job.json").write_text(json.dumps(own))
+    assert main(["validate", "job.json"]) == 2
+    assert capsys.readouterr().err == f"augment: {by_plan}\n"
+    allow(folder, monkeypatch, "nowhere:Class")
+    assert main(["validate", "job.json"]) == 0
+
+
+def test_what_is_not_looked_at_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    allow(folder, monkeypatch, "nowhere:Class")
     big = folder / "big"
     big.mkdir()
     (big / "model.safetensors").touch()

@@ -194,7 +194,10 @@ class Part:
         problems = []
         for i in twins.tolist():
             pair = sorted(locators[int(order[j])].as_py() for j in (i, i + 1))
-            found = f"two images of one name: {pair[0]!r} and {pair[1]!r}"
+            alike = unicodedata.normalize("NFC", pair[0]) == unicodedata.normalize("NFC", pair[1])
+            written = [ascii(each) if alike else repr(each) for each in pair]  # seen to differ
+            name = f" {unicodedata.normalize('NFC', pair[0])!r}" if alike else ""
+            found = f"two images of one name{name}: {written[0]} and {written[1]}"
             expected = "names that differ after Unicode normalisation (NFC), with '/' for '\\'"
             problems.append(Problem(self.place, found, expected, "Rename one of them."))
         if problems:

@@ -46,7 +46,8 @@ def check_reach(asked: Asked, draft: Draft, policy: Policy, *, looked: bool = Fa
 def check_options(asked: Asked, options: Options, policy: Policy) -> None:
     """Note options that their store does not take, and endpoints that are not allowed."""
     for path, fault in faults_in(options):
-        known = fault.expected.removeprefix("one of ").split(", ")
+        listed = fault.expected.startswith("one of ")  # names, and no description of a value
+        known = fault.expected.removeprefix("one of ").split(", ") if listed else ()
         hint = fault.hint or nearest(path[-1], known)
         asked.fault((*_OPTIONS, *path), fault._replace(hint=hint))
     for path, endpoint in endpoints(options):

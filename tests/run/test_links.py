@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from augment.api import audit, load_spec, run, status
+from augment.api import audit, load_spec, open_dataset, run, status
 from augment.cli import main
 from augment.errors import RequestError, StorageError
 from augment.run.upkeep.clean import clean
@@ -100,15 +100,21 @@ def test_work_of_a_job_behind_a_link_is_left_alone(root: Path) -> None:
     assert files(theirs) == before
 
 
-def test_a_data_set_that_was_moved_behind_links_is_read(root: Path) -> None:
+def test_a_data_set_that_was_moved_behind_links_is_told_of_and_not_read(root: Path) -> None:
+    """Its state is the user's own; its rows are those of a copy with the links followed."""
     out = root / "out"
     for place in ("_work", "data", "_provenance", "_delta_log"):
         shutil.move(out / place, root / f"moved{place}")
         (out / place).symlink_to(root / f"moved{place}")
-    assert audit(str(out)).ok
+    for read in (audit, open_dataset):
+        with pytest.raises(StorageError, match=r"outside the data set; .* \(cp -rL\) and audit"):
+            read(str(out))
     (job,) = status(str(out)).jobs
     assert job.state == "committed"
     assert sum(universe.made for universe in pool_status(str(root / "pool")).universes)
+    shutil.copytree(out, root / "copy")
+    assert audit(str(root / "copy")).ok
+    assert open_dataset(str(root / "copy")).count_rows() > 0
 
 
 def test_a_data_set_may_be_named_by_a_link(root: Path) -> None:

@@ -376,3 +376,10 @@ def test_an_unknown_option_names_the_nearest(problems: Problems) -> None:
         "job: execution.storage_options.s3.session",
     ]
     assert found[0].endswith("requester_pays, secret, token. Did you mean 'endpoint_url'?")
+
+
+def test_what_describes_a_value_is_not_offered_as_a_name(problems: Problems) -> None:
+    """`Did you mean "a region's name"?` helps nobody."""
+    options = {"s3": {"region": "x.evil/#", "client_kwargs": {"region_name": "x.evil/#"}}}
+    for said in problems({**S3_JOB, **execution(storage_options=options)}):
+        assert said.endswith("got 'x.evil/#'; expected a region's name, for example eu-central-1")
