@@ -29,6 +29,9 @@ CELL = ("split", "label_name", "origin", "generated", "generator", "source")
 ALL_ROWS = "all"
 """The split of rows that have no split column."""
 
+NO_LABEL = "(none)"
+"""The class of rows whose label is null, or none of the class list."""
+
 _WHERE = {
     "split": "split",
     "label_name": "label_name",
@@ -125,7 +128,7 @@ def _flat(batch: pa.RecordBatch, classes: tuple[str, ...]) -> pa.Table:
     origin, generated = _origin(batch)
     columns = {
         "split": _text(column(batch, "split"), n, ALL_ROWS),
-        "label_name": _text(label_name, n, "(none)"),
+        "label_name": _text(label_name, n, NO_LABEL),
         "origin": _text(origin, n, "(none)"),
         "generated": pc.fill_null(generated, False),
         "generator": _or_null(column(batch, "generator.id"), n),

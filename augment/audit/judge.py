@@ -17,7 +17,7 @@ from augment.audit.counts import Counter, compare, compare_lengths, read_log
 from augment.audit.descent import check_descent
 from augment.audit.equal_made import check_made
 from augment.audit.equal_real import check_real
-from augment.audit.facts import Facts, read_facts
+from augment.audit.facts import NO_LABEL, Facts, read_facts
 from augment.audit.findings import NO_ROWS, Check, Finding, LimitResult, not_judged
 from augment.audit.ids import repeated_ids
 from augment.audit.images import check_images
@@ -48,10 +48,10 @@ class AuditReport:
     """What is in one version of a data set, and whether that is as promised.
 
     version: None for a folder without a Delta log. classes: the class list, in order of
-    label, then names of rows that none has. generators: id -> name in the job that used it. log: "agrees", "differs" or "none"
-    (no cubes to compare with). limits_from: "recorded" with the table by its jobs, "given" in
-    their place, or "none". whole, splits, cells: composition over all, per split, per
-    split and class (classes without rows in a split are left out). groups: composition as
+    label, then names of rows that none has. generators: id -> name in the job that used it. log:
+    "agrees", "differs" or "none" (no cubes to compare with). limits_from: "recorded" with the
+    table by its jobs, "given" in their place, or "none". whole, splits, cells: composition over
+    all, per split, per split and class (classes without rows in a split are left out). groups: composition as
     asked by `by`; () if not asked. quality: of the made part, None if nobody asked for it.
     of_measures: bounds of measures, each with the job that left it, which `quality` judges.
     """
@@ -157,7 +157,7 @@ def audit(
         uri=data.folder.uri,
         version=data.version,
         shards=len(data.shards),
-        classes=_classes(seen, cells),
+        classes=tuple(name for name in _classes(seen, cells) if name != NO_LABEL),
         jobs=tuple(sorted(jobs)),
         generators=generator_names(jobs),
         log=_log_word(checks),

@@ -45,39 +45,34 @@ class _Seen:
 
 
 def not_measured(left: Sequence[Left], why: str) -> list[LimitResult]:
-    """A result for each bound that fails: nobody measured anything."""
-    return [
-        _none(job, name, bound, None, None, why)
-        for job, limit in left
-        for name, bound, fails, _ in _bounds(limit)
-        if fails
-    ]
+    """A result for each bound: nobody measured anything."""
+    return [_none(job, name, bound, None, None, why)
+            for job, limit in left for name, bound, _, _ in _bounds(limit)]  # fmt: skip
 
 
 def judge_measures(
     found: Measurements, left: Sequence[Left]
 ) -> tuple[list[LimitResult], list[Finding]]:
-    """Every bound in every group that it speaks of: those that fail as results, those that warn as
-    findings where they are broken."""
+    """Every bound in every group that it speaks of, as results, but those that warn and are broken
+    as findings."""
     results: list[LimitResult] = []
     warnings: list[Finding] = []
     for job, limit in left:
         seen = list(_seen(found, limit))
         for name, bound, fails, beyond in _bounds(limit):
-            if fails and not seen:
+            if not seen:
                 results.append(_none(job, name, bound, None, None, _why_nothing(found, limit)))
             for one in seen:
                 place = where(one.group, found.makers)
                 if one.value is None:
-                    if fails:
-                        split, class_name = one.group.split, one.group.class_name
-                        why = f"{place}: {one.said}"
-                        results.append(_none(job, name, bound, split, class_name, why))
+                    split, class_name = one.group.split, one.group.class_name
+                    why = f"{place}: {one.said}"
+                    results.append(_none(job, name, bound, split, class_name, why))
                     continue
                 result = _result(job, (name, bound), one, max(0.0, beyond(one.value)), place)
-                if fails:
+                if fails or result.ok:
                     results.append(result)
-                elif not result.ok:
+                else:
                     warnings.append(Finding("measures", result.text, warns=True))
     return results, folded(warnings)
 
@@ -119,6 +114,9 @@ def _none(
 def _why_nothing(found: Measurements, limit: MeasureLimit) -> str:
     if limit.measure.startswith("copies") and found.searched is None:
         return "nobody looked for copies: ask with --copies"
+    extractors = sorted({one.extractor for one in found.compared if one.extractor})
+    if limit.extractor and limit.extractor not in extractors:
+        return f"that extractor was not asked, but {', '.join(extractors) or 'none'}"
     return "nothing of that was measured"
 
 

@@ -79,7 +79,7 @@ def test_all_classes_as_one_or_some() -> None:
 
 def test_what_warns_is_a_finding_where_it_is_broken() -> None:
     results, warnings = judged(measure="coverage", classes=["1", "0"], warn_below=0.5)
-    assert results == []
+    assert [ok for *_, ok, _ in results] == [True, True, None], "kept, or not judged"
     (one,) = warnings
     assert (one.check, one.warns) == ("measures", True)
     assert one.text == (
@@ -117,10 +117,10 @@ def test_copies_are_judged_where_somebody_looked_and_the_detector_is_calibrated(
 
 
 def test_what_nobody_measured_is_not_judged() -> None:
-    (one,), warnings = judge_measures(
+    (one, warns), warnings = judge_measures(
         measurements(), [(None, MeasureLimit(measure="kid", fail_above=1.0, warn_above=0.5))]
     )
-    assert (one.ok, warnings) == (None, [])
+    assert (one.ok, warns.ok, warnings) == (None, None, [])
     assert one.text == (
         "limits.measures.kid.fail_above 1: not judged, nothing of that was measured"
     )
@@ -128,3 +128,13 @@ def test_what_nobody_measured_is_not_judged() -> None:
     assert (two.job, two.ok, two.text) == (
         "j", None, "limits.measures.kid.fail_above 1: not judged, nobody asked",
     )  # fmt: skip
+
+
+def test_an_extractor_that_nobody_asked_is_named() -> None:
+    limit = MeasureLimit(measure="coverage", extractor="dinov3", warn_below=0.5)
+    (one,), _ = judge_measures(measurements(), [(None, limit)])
+    assert one.ok is None
+    assert one.text == (
+        "limits.measures.coverage[dinov3].warn_below 0.5: not judged, that extractor was not "
+        "asked, but dinov2, random, task"
+    )

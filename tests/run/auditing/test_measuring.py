@@ -77,7 +77,7 @@ def test_bounds_that_a_file_sets_are_judged_with_quality_alone(clean: str, tmp_p
     (tmp_path / "limits.yaml").write_text(text)
     limits = load_limits(tmp_path / "limits.yaml")
     plain = audit(clean, limits=limits)
-    assert [one.ok for one in plain.limits] == [None, None]
+    assert [one.ok for one in plain.limits] == [None, None, None]
     assert "ask with --quality" in plain.limits[0].text
     report = judged(clean, "task", limits=limits)
     of = {one.limit: one.ok for one in report.limits}
