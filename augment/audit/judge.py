@@ -51,8 +51,9 @@ class AuditReport:
     label, then names of rows that none has. generators: id -> name in the job that used it. log:
     "agrees", "differs" or "none" (no cubes to compare with). limits_from: "recorded" with the
     table by its jobs, "given" in their place, or "none". whole, splits, cells: composition over
-    all, per split, per split and class (classes without rows in a split are left out). groups: composition as
-    asked by `by`; () if not asked. quality: of the made part, None if nobody asked for it.
+    all, per split, per split and class (classes without rows in a split are left out). groups:
+    composition as asked by `by`; () if not asked. quality: of the made part, None if nobody asked
+    for it.
     of_measures: bounds of measures, each with the job that left it, which `quality` judges.
     """
 
