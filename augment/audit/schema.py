@@ -5,38 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from augment.audit.quality.schema import quality_defs
+from augment.json_schema import COUNT, TEXT, TEXT_OR_NULL, closed
 from augment.sources.left_out import Cause
 
-_COUNT = {"type": "integer", "minimum": 0}
-_TEXT = {"type": "string"}
-_TEXTS = {"type": "array", "items": _TEXT}
-_TEXT_OR_NULL = {"type": ["string", "null"]}
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+_TEXTS = {"type": "array", "items": TEXT}
 
 
 def _list(of: str) -> dict[str, Any]:
     return {"type": "array", "items": {"$ref": f"#/$defs/{of}"}}
 
 
-_SHARE = _object(
+_SHARE = closed(
     {
         "group": {
             "type": "object",
             "description": "which rows: class, split, origin, generator, source; {}: all",
-            "additionalProperties": _TEXT_OR_NULL,
+            "additionalProperties": TEXT_OR_NULL,
         },
-        "rows": {**_COUNT, "description": "real + augmented + generated"},
-        "real": {**_COUNT, "description": "untouched real images"},
-        "augmented": {**_COUNT, "description": "classical copies whose every ancestor is real"},
-        "generated": {**_COUNT, "description": "rows with a generator among their ancestors"},
+        "rows": {**COUNT, "description": "real + augmented + generated"},
+        "real": {**COUNT, "description": "untouched real images"},
+        "augmented": {**COUNT, "description": "classical copies whose every ancestor is real"},
+        "generated": {**COUNT, "description": "rows with a generator among their ancestors"},
         "synthetic_share": {
             "type": "number",
             "minimum": 0,
@@ -54,12 +43,12 @@ _SHARE = _object(
         },
     }
 )
-_LIMIT = _object(
+_LIMIT = closed(
     {
-        "limit": _TEXT,
-        "job": {**_TEXT_OR_NULL, "description": "that left it with the table; null: it was given"},
-        "split": {**_TEXT_OR_NULL, "description": "null: nowhere, the version has no rows"},
-        "class": {**_TEXT_OR_NULL, "description": "null: over all classes of the split"},
+        "limit": TEXT,
+        "job": {**TEXT_OR_NULL, "description": "that left it with the table; null: it was given"},
+        "split": {**TEXT_OR_NULL, "description": "null: nowhere, the version has no rows"},
+        "class": {**TEXT_OR_NULL, "description": "null: over all classes of the split"},
         "value": {"type": ["number", "null"], "description": "null: infinite, or not known"},
         "bound": {"type": "number"},
         "ok": {"type": ["boolean", "null"], "description": "null: not judged, it has no rows"},
@@ -68,41 +57,41 @@ _LIMIT = _object(
             "minimum": 0,
             "description": "beyond the bound; null: infinite, or not known",
         },
-        "text": _TEXT,
+        "text": TEXT,
     }
 )
-_CHECK = _object(
+_CHECK = closed(
     {
-        "name": _TEXT,
+        "name": TEXT,
         "passed": {"type": ["boolean", "null"], "description": "null: not checked, or not judged"},
-        "text": _TEXT,
+        "text": TEXT,
     }
 )
-_FINDING = _object(
+_FINDING = closed(
     {
-        "check": {**_TEXT, "description": "name of the check that found it"},
-        "text": _TEXT,
-        "n": {**_COUNT, "description": "rows or cells concerned"},
+        "check": {**TEXT, "description": "name of the check that found it"},
+        "text": TEXT,
+        "n": {**COUNT, "description": "rows or cells concerned"},
         "warns": {
             "type": "boolean",
             "description": "for the owner to weigh; it does not fail the verdict",
         },
     }
 )
-_COUNTS = {"type": "object", "additionalProperties": _COUNT}
-_LEFT_OUT = _object(
+_COUNTS = {"type": "object", "additionalProperties": COUNT}
+_LEFT_OUT = closed(
     {
-        "job": _TEXT,
-        "source": _TEXT,
-        "taken": {**_COUNT, "description": "images of the source that are in the plan"},
-        "left_out": {**_COUNT, "description": "names and rows that are not"},
+        "job": TEXT,
+        "source": TEXT,
+        "taken": {**COUNT, "description": "images of the source that are in the plan"},
+        "left_out": {**COUNT, "description": "names and rows that are not"},
         "losses": {
             "type": "array",
-            "items": _object(
+            "items": closed(
                 {
                     "cause": {"enum": [cause.value for cause in Cause]},
-                    "ending": {**_TEXT, "description": "of the names, without its dot"},
-                    "n": _COUNT,
+                    "ending": {**TEXT, "description": "of the names, without its dot"},
+                    "n": COUNT,
                     "classes": {**_COUNTS, "description": "label of the source -> how many"},
                     "examples": {**_TEXTS, "description": "a few paths below the source"},
                 }
@@ -116,10 +105,10 @@ _LEFT_OUT = _object(
 
 def audit_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of `AuditReport.to_json()`."""
-    body = _object(
+    body = closed(
         {
             "schema_version": {"const": 1},
-            "uri": _TEXT,
+            "uri": TEXT,
             "version": {
                 "type": ["integer", "null"],
                 "minimum": 0,
@@ -131,13 +120,13 @@ def audit_schema() -> dict[str, Any]:
                 "description": "failed: a broken limit, or a finding that does more than warn; "
                 "not judged: no rows",
             },
-            "rows": _COUNT,
-            "shards": _COUNT,
+            "rows": COUNT,
+            "shards": COUNT,
             "classes": {**_TEXTS, "description": "in order of label; then names that no list has"},
             "jobs": _TEXTS,
             "generators": {
                 "type": "object",
-                "additionalProperties": _TEXT,
+                "additionalProperties": TEXT,
                 "description": "generator.id -> name in the job that used it",
             },
             "log": {
