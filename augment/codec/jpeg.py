@@ -163,7 +163,7 @@ def scan(data: bytes) -> JpegInfo:
         table_of=tuple(p[2] for p in parts),
         tables=tables,
         orientation=turn,
-        marks=marks_of(beside.packets(), beside.manifests()),
+        marks=marks_of(beside.packets(), beside.manifests(), exif=beside.exif),
         profile=beside.profile(),
         several=beside.several,
         doubts=doubts,

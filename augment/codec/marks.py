@@ -1,10 +1,12 @@
-"""What an image says of how it was made: IPTC terms in its XMP, a C2PA manifest.
+"""What an image says of how it was made: IPTC terms in its XMP, a C2PA manifest, a generator's
+settings.
 
     xmp:<term>    Iptc4xmpExt:DigitalSourceType names this term
     xmp:other     it names something that is no term of IPTC
     xmp:AISystemUsed   the XMP names the AI system that made the image
     c2pa          the file carries a C2PA manifest
     c2pa:<term>   the manifest, or one of an ingredient, names this term
+    text:<program>     an image generator left its settings, see `programs`
 
 The file is believed, not checked: no signature is verified. Looks at bytes that the readers of
 the formats cut out; at most `_MOST` of each packet, by plain search, so that a hostile packet
@@ -17,8 +19,11 @@ sections 11 (JUMBF) and 18 (actions, `digitalSourceType`); ISO 19566-5.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
+from augment.codec.programs import PROGRAMS, programs_of
 from augment.sample import GENERATIVE_TYPES, DigitalSourceType
 
 _MOST = 1 << 20  # bytes of one packet
@@ -44,13 +49,20 @@ CLAIMS = frozenset(
     f"{carrier}:{kind.value.rpartition('/')[2]}"
     for carrier in ("xmp", "c2pa")
     for kind in GENERATIVE_TYPES
-) | {"xmp:AISystemUsed"}
+) | {"xmp:AISystemUsed", *(f"text:{program}" for program in PROGRAMS)}
 """Marks that say that a machine made the image, wholly or in part."""
+_NO_TEXTS: Mapping[str, Any] = MappingProxyType({})
 
 
-def marks_of(packets: Iterable[bytes] = (), manifests: Iterable[bytes] = ()) -> tuple[str, ...]:
-    """The marks, sorted. packets: XMP. manifests: bytes that hold a C2PA store."""
-    marks: set[str] = set()
+def marks_of(
+    packets: Iterable[bytes] = (),
+    manifests: Iterable[bytes] = (),
+    texts: Mapping[str, Any] = _NO_TEXTS,
+    exif: bytes | None = None,
+) -> tuple[str, ...]:
+    """The marks, sorted. packets: XMP. manifests: bytes that hold a C2PA store. texts, exif: see
+    `programs_of`."""
+    marks = {f"text:{program}" for program in programs_of(texts, exif)}
     for packet in packets:
         marks.update(_in_xmp(packet[:_MOST]))
     for manifest in manifests:
@@ -63,7 +75,7 @@ def claimed(marks: Sequence[str]) -> DigitalSourceType | None:
     """The term for a machine-made image that these marks name; None: they name none. Where
     they name several, the one that says most."""
     named = {mark.partition(":")[2] for mark in marks}
-    if "AISystemUsed" in named:
+    if "AISystemUsed" in named or named & PROGRAMS:
         named.add("trainedAlgorithmicMedia")
     return next((kind for kind in GENERATIVE_TYPES if kind.value.rpartition("/")[2] in named), None)
 

@@ -186,7 +186,7 @@ def _opened(name: str, parts: Parts, max_pixels: int) -> Opened:
     found = _completed(name, image, parts)
     header = Header(
         name, width, height, image.mode, way, EXTENSIONS[name][0],
-        marks_of(found.packets, found.manifests), doubts,
+        marks_of(found.packets, found.manifests, found.info or {}, found.exif), doubts,
     )  # fmt: skip
     return Opened(image, header, found, turned)
 
@@ -215,12 +215,15 @@ def _completed(name: str, image: ImageFile.ImageFile, parts: Parts) -> Parts:
     if name not in ("avif", "heic"):
         return parts
     profile, xmp = image.info.get("icc_profile"), image.info.get("xmp")
+    exif = block if isinstance(block := image.info.get("exif"), bytes) else None
     if profile is not None and len(profile) > MAX_PROFILE:
         profile = b""
     packets = (xmp,) if isinstance(xmp, bytes) else ()
     several = getattr(image, "n_frames", 1) > 1
     unused = parts.unused if profile is None else {}
-    return replace(parts, packets=packets, profile=profile, several=several, unused=unused)
+    return replace(
+        parts, exif=exif, packets=packets, profile=profile, several=several, unused=unused
+    )
 
 
 # ---- the picture -----------------------------------------------------------------------

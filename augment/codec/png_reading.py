@@ -79,6 +79,7 @@ def take_apart(data: bytes) -> Parts:
     return Parts(
         picture,
         info=beside.info,
+        exif=_block(beside.info),
         packets=_packets(beside.info),
         manifests=tuple(beside.manifests),
         profile=beside.profile,
@@ -255,6 +256,11 @@ def _inflated(packed: bytes, method: bytes, kind: bytes, beside: _Beside) -> byt
         beside.doubts.append(f"its chunk {_name(kind)} unpacks to more than {most} bytes")
         return None
     return text
+
+
+def _block(info: Mapping[str, Any]) -> bytes | None:
+    """EXIF in its own chunk; a text of that name is none."""
+    return exif if isinstance(exif := info.get("exif"), bytes) else None
 
 
 def _packets(info: Mapping[str, Any]) -> tuple[bytes, ...]:

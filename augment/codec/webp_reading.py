@@ -42,6 +42,7 @@ def take_apart(data: bytes, max_pixels: int) -> Parts:
     return Parts(
         data if whole else bare(data),
         info=None if whole else {"exif": found.get(b"EXIF"), "xmp": found.get(b"XMP ")},
+        exif=found.get(b"EXIF"),
         packets=tuple(filter(None, (found.get(b"XMP "),))),
         manifests=tuple(filter(None, (found.get(b"C2PA"),))),
         profile=b"" if profile is not None and len(profile) > MAX_PROFILE else profile,
