@@ -1,8 +1,7 @@
 """Untouched real rows whose files say that a machine made them, by class.
 
 Such a row counts as real, as its source says; the mark in its file says otherwise. Which is
-true only the owner can tell, so this warns. Looks at the column `marks` alone: bytes are never
-read here.
+true only the owner can tell, so this warns.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections import Counter
 
 import pyarrow.compute as pc
 
-from augment.audit.facts import Facts
+from augment.audit.facts import Facts, named
 from augment.audit.findings import Check, Finding, not_judged
 from augment.sample import Origin
 
@@ -31,14 +30,17 @@ class Claims:
 
     def add(self, facts: Facts) -> None:
         """Look at a batch."""
-        if facts.lacks(["marks"]):
+        if facts.lacks(["marks"], seen=True):
             self._skipped = f"shard {facts.shard} has no marks"
+            return
+        if "generated" in facts.seen:
+            self._skipped = f"shard {facts.shard} has neither origin nor generated"
             return
         real = facts.rows.filter(pc.equal(facts.rows["origin"], Origin.REAL.value))
         self._seen += real.num_rows
         found = real.filter(real["claims"])
         if found.num_rows:
-            self._first = self._first or f"sample {found['sample_id'][0].as_py()}, {facts.shard}"
+            self._first = self._first or named(found, 0, facts.shard)
             self._classes.update(found["label_name"].to_pylist())
 
     def results(self) -> tuple[list[Check], list[Finding]]:

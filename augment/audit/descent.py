@@ -60,7 +60,7 @@ def check_descent(data: DataSet, images: RealImages) -> tuple[list[Check], list[
 def _read(data: DataSet, shard: Shard) -> Iterator[pa.RecordBatch]:
     """Ids, splits and the hashes of parents; nothing where a shard does not say them."""
     with open_shard(data, shard) as file:
-        paths = [file.schema.column(i).path for i in range(len(file.schema))]
+        paths = file.paths()
         hashes = [p for p in paths if p.startswith("parents.") and p.endswith(".sha256")]
         if hashes and {"sample_id", "split"} <= set(paths):
             columns = ["sample_id", "split", *hashes]

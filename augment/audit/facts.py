@@ -4,8 +4,9 @@
     sample_id label checkpoint digital_source_type sha256 job_id rank parents transforms
     marks                                                 where the shard has them
 
-parents, transforms and marks are the lengths of the lists; claims, which is there with marks,
-says whether one of them is of `codec.CLAIMS`. Images are never read here.
+parents, transforms and marks are the lengths of the lists; with marks there are said, the marks
+themselves, and claims, whether one of them is of `codec.CLAIMS`. Images are read here only of
+shards that do not say where their rows come from (`foreign`).
 """
 
 from __future__ import annotations
@@ -62,16 +63,28 @@ _GENERATED = pa.array([origin.value for origin in GENERATED_ORIGINS])
 @dataclass(frozen=True)
 class Facts:
     """The rows of one batch of one shard. rows: flat columns; classes: the shard's class list;
-    given: what the shard itself holds, the rest was filled in ("classes": its class list)."""
+    given: what the shard itself holds, the rest was filled in ("classes": its class list).
+    seen: what was found in its images."""
 
     shard: str
     rows: pa.Table
     classes: tuple[str, ...]
     given: frozenset[str]
+    seen: frozenset[str] = frozenset()
 
-    def lacks(self, names: Iterable[str]) -> list[str]:
-        """Those of the names that the shard does not hold."""
-        return [name for name in names if name not in self.given]
+    def lacks(self, names: Iterable[str], seen: bool = False) -> list[str]:
+        """Those of the names that the shard does not hold. seen: nor its images."""
+        return [
+            name for name in names if name not in self.given and not (seen and name in self.seen)
+        ]
+
+
+def named(rows: pa.Table, at: int, shard: str) -> str:
+    """One of some rows of a shard, for people who must find it."""
+    for key, what in (("sample_id", "sample"), ("locator", "image")):
+        if key in rows.column_names and (value := rows[key][at].as_py()):
+            return f"{what} {value}, {shard}"
+    return f"a row of class {rows['label_name'][at].as_py()!r}, {shard}"
 
 
 def read_facts(data: DataSet, shard: Shard, names: Collection[str] = _ALWAYS) -> Iterator[Facts]:
@@ -83,19 +96,24 @@ def read_facts(data: DataSet, shard: Shard, names: Collection[str] = _ALWAYS) ->
         StorageError: the shard vanished or is damaged.
     """
     with open_shard(data, shard) as file:
-        schema = file.schema_arrow
+        schema, seen = file.schema_arrow, file.derived
     classes = class_names(schema)
-    _check_columns(data, shard, schema, classes)
+    _check_columns(data, shard, schema, classes, seen)
     wanted = {name: path for name, path in _WHERE.items() if name in names or name in _OF_CELLS}
-    given = frozenset(name for name, path in _WHERE.items() if leaf(schema, path) is not None)
+    there = frozenset(name for name, path in _WHERE.items() if leaf(schema, path) is not None)
+    given = there - seen
     if classes:
         given |= {"classes"}
     for batch in read_columns(data, shard, tuple(wanted.values())):
-        yield Facts(shard.path, _flat(batch, classes), classes, given)
+        yield Facts(shard.path, _flat(batch, classes), classes, given, seen)
 
 
 def _check_columns(
-    data: DataSet, shard: Shard, schema: pa.Schema, classes: tuple[str, ...]
+    data: DataSet,
+    shard: Shard,
+    schema: pa.Schema,
+    classes: tuple[str, ...],
+    seen: frozenset[str],
 ) -> None:
     of_pools = set(POOL_SCHEMA.names).difference(LATER_COLUMNS)
     if of_pools <= set(schema.names) and "split" not in schema.names:
@@ -109,9 +127,10 @@ def _check_columns(
     if "origin" not in schema.names and "generated" not in schema.names:
         missing.append("origin or generated")
     if missing:
+        own = [name for name in schema.names if name not in seen]
         raise RequestError(
             f"{data.name}: shard {shard.path} has no column {' and no column '.join(missing)}, so "
-            f"its rows cannot be counted by class and origin; it has {', '.join(schema.names)}. "
+            f"its rows cannot be counted by class and origin; it has {', '.join(own)}. "
             "Audit a data set that `augment` wrote, or add the columns"
         )
 
@@ -139,7 +158,7 @@ def _flat(batch: pa.RecordBatch, classes: tuple[str, ...]) -> pa.Table:
             is_list = name in _LISTS
             columns[name] = pc.fill_null(pc.list_value_length(found), 0) if is_list else found
             if name == "marks":
-                columns["claims"] = _claims(found)
+                columns["claims"], columns["said"] = _claims(found), found
     return pa.table(columns)
 
 

@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from augment.audit.findings import NO_ROWS, Check, Finding, not_judged
 from augment.audit.patience import IMAGE_S, MOST_LATE, Patience
+from augment.audit.shard_file import image_bytes
 from augment.audit.sizes import most_pixels
-from augment.audit.table import DataSet, Shard, image_bytes, open_shard
+from augment.audit.table import DataSet, Shard, open_shard
 from augment.codec import verify
 from augment.errors import SampleError
 from augment.sample import GENERATED_ORIGINS
@@ -27,7 +28,11 @@ _BATCH = 64  # images that are held at once
 _COLUMNS = ("sample_id", "image", "sha256", "width", "height", "origin", "generated",
             "digital_source_type")  # fmt: skip
 _PACKET = re.compile(rb"<x:xmpmeta\b.*?</x:xmpmeta>", re.DOTALL)
-_NONE = {"hash": NO_ROWS, "decode": NO_ROWS, "mark": "there are no generated rows"}
+_NONE = {
+    "hash": NO_ROWS,
+    "decode": NO_ROWS,
+    "mark": "there are no generated rows",
+}
 _ASKS = {
     "hash": "every image has the sha256 of its row",
     "decode": "every image decodes to the width and height of its row",
@@ -79,8 +84,10 @@ def _told(
 
 
 def _images(data: DataSet, shard: Shard) -> Iterator[pa.RecordBatch]:
+    """What the rows themselves say."""
     with open_shard(data, shard) as file:
-        columns = [name for name in _COLUMNS if name in file.schema_arrow.names]
+        names = set(file.schema_arrow.names) - file.derived
+        columns = [name for name in _COLUMNS if name in names]
         for group in range(file.num_row_groups):
             yield from file.iter_batches(_BATCH, row_groups=[group], columns=columns)
 

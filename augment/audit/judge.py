@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from augment.audit.claims import Claims
 from augment.audit.counts import Counter, compare, compare_lengths, read_log
+from augment.audit.declared import Declared, Origins
 from augment.audit.descent import check_descent
 from augment.audit.equal_made import check_made
 from augment.audit.equal_real import check_real
@@ -53,7 +54,7 @@ class AuditReport:
     table by its jobs, "given" in their place, or "none". whole, splits, cells: composition over
     all, per split, per split and class (classes without rows in a split are left out). groups:
     composition as asked by `by`; () if not asked. quality: of the made part, None if nobody asked
-    for it.
+    for it. declared: what files say of their origin, None where that is not known.
     of_measures: bounds of measures, each with the job that left it, which `quality` judges.
     """
 
@@ -74,6 +75,7 @@ class AuditReport:
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
     left_out: tuple[tuple[str, LeftOut], ...]
+    declared: Declared | None = None
     quality: Quality | None = None
     of_measures: tuple[Left, ...] = ()
 
@@ -115,6 +117,7 @@ class AuditReport:
             "checks": [vars(check) for check in self.checks],
             "findings": [vars(finding) for finding in self.findings],
             "left_out": [{"job": job, **one.to_json()} for job, one in self.left_out],
+            "declared": None if self.declared is None else self.declared.to_json(),
             "quality": None if self.quality is None else self.quality.to_json(),
         }
 
@@ -141,7 +144,7 @@ def audit(
         StorageError: the log or a shard cannot be read.
     """
     words = parse_groups(by)
-    data = open_data_set(uri, version, options)
+    data = open_data_set(uri, version, options, pixels=deep)
     jobs = read_jobs(data) if data.version is not None else {}
     seen = _Seen(_protected(jobs), _listed(jobs), ours=bool(jobs))
     for shard in data.shards:
@@ -171,7 +174,11 @@ def audit(
         limits_from=asked.where,
         checks=tuple(checks),
         findings=(*findings, *asked.findings),
-        left_out=tuple((n, one) for n, job in sorted(jobs.items()) for one in read_left_out(job)),
+        left_out=(
+            *(("", one) for one in data.left_out),
+            *((n, one) for n, job in sorted(jobs.items()) for one in read_left_out(job)),
+        ),
+        declared=seen.origins.results()[0],
         of_measures=of_measures,
     )
 
@@ -192,6 +199,7 @@ class _Seen:
         self.images = RealImages()
         self.rows = RowChecks(protected)
         self.claims = Claims()
+        self.origins = Origins()
         self.procedural = Procedural()
         self.of_shards: tuple[str, ...] = ()
         self.class_faults: list[Finding] = []
@@ -209,10 +217,11 @@ class _Seen:
         self.images.add(facts)
         self.rows.add(facts)
         self.claims.add(facts)
+        self.origins.add(facts)
         self.procedural.add(facts)
         self._classes(facts)
         self.ours = self.ours or not facts.lacks(["job_id", "sample_id"])
-        if facts.lacks(["pixels_sha256"]):
+        if facts.lacks(["pixels_sha256"], seen=True):
             before = self.nameless.get(facts.shard, 0)
             self.nameless[facts.shard] = before + facts.rows.num_rows
         self.has_ids = self.has_ids and not facts.lacks(["sample_id"])
@@ -238,7 +247,12 @@ def _check(
     parts = [_check_log(data, seen, counts), check_committed(data, jobs, counts)]
     parts.append(check_planned(data, mine, counts))
     parts += [_check_ids(data, seen, counts), _check_classes(seen), seen.rows.results()]
-    parts += [seen.claims.results(), seen.procedural.results(), check_readers(mine)]
+    parts += [
+        seen.claims.results(),
+        seen.origins.results()[1:],
+        seen.procedural.results(),
+        check_readers(mine),
+    ]
     pictures = count_pictures(data, _rows(counts), seen.nameless)
     protected = frozenset[str]().union(*_protected(mine).values())
     parts.append(check_real(data, seen.images, pictures, protected))

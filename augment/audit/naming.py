@@ -58,7 +58,7 @@ def _rows(
     wanted = np.array(sorted(keys), np.uint64)
     for shard in data.shards:
         for facts in read_facts(data, shard, (column, "sample_id", "locator")):
-            if facts.lacks([column]):
+            if facts.lacks([column], seen=True):
                 continue
             rows = facts.rows.filter(pc.is_valid(facts.rows[column]))
             found = first_64_bits(rows[column]) if rows.num_rows else np.empty(0, np.uint64)

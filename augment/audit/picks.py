@@ -17,7 +17,8 @@ from PIL import Image
 
 from augment.audit.facts import Facts, read_facts
 from augment.audit.patience import alone
-from augment.audit.table import DataSet, Shard, column, image_bytes, open_shard
+from augment.audit.shard_file import image_bytes
+from augment.audit.table import DataSet, Shard, column, open_shard
 from augment.codec import decode
 from augment.errors import RequestError, SampleError
 from augment.sample import KINDS, Origin
@@ -162,7 +163,7 @@ def _read_shard(
         names = [name for name in ("sample_id", "generator") if name in have]
         image = ["image"] if "image" in have else []
         for group in range(file.num_row_groups):
-            stop = start + file.metadata.row_group(group).num_rows
+            stop = start + file.rows_in(group)
             here = [pick for pick in wanted if start <= pick.row < stop]
             if here:
                 images = file.read_row_group(group, columns=image)

@@ -23,8 +23,10 @@ def render(report: AuditReport, *, everything: bool = False) -> str:
     to be read, too."""
     blocks = [_head(report), _composition(report, everything), *_all_limits(report, everything)]
     sources, more = first(report.left_out, everything=everything)
-    told = [line for _, one in sources for line in lines(one)]
+    told = [line for job, one in sources for line in lines(one, of_a_job=bool(job))]
     blocks.append([*told, *left_out(more, "sources")])
+    if report.declared is not None:
+        blocks.append(report.declared.lines())
     if report.quality is not None:
         blocks.append(quality_lines(report.quality, everything=everything))
     blocks.append(["checks", *_checks(report)])

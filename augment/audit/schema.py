@@ -78,10 +78,18 @@ _FINDING = closed(
         },
     }
 )
+_KINDS = {
+    "machine": "a mark in the file says that a machine made the image",
+    "otherwise": "a mark names another origin",
+    "undeclared": "the row is generated and its file does not say so",
+    "unknown": "neither the row nor the file says where the image comes from",
+    "silent": "the row calls the image real or a copy of one, and its file says nothing",
+}
+_OF_KINDS = {kind: {**COUNT, "description": text} for kind, text in _KINDS.items()}
 _COUNTS = {"type": "object", "additionalProperties": COUNT}
 _LEFT_OUT = closed(
     {
-        "job": TEXT,
+        "job": {**TEXT, "description": "empty: of a folder of images that no job made"},
         "source": TEXT,
         "taken": {**COUNT, "description": "images of the source that are in the plan"},
         "left_out": {**COUNT, "description": "names and rows that are not"},
@@ -99,6 +107,13 @@ _LEFT_OUT = closed(
         },
         "of": {**_COUNTS, "description": "label -> images in the source, where some were lost"},
         "empty_classes": {**_TEXTS, "description": "class folders without an image to use"},
+    }
+)
+_DECLARED = closed(
+    {
+        **_OF_KINDS,
+        "splits": {"type": "object", "additionalProperties": closed(_OF_KINDS)},
+        "marks": {**_COUNTS, "description": "mark -> rows whose file holds it"},
     }
 )
 
@@ -150,7 +165,13 @@ def audit_schema() -> dict[str, Any]:
             "findings": _list("finding"),
             "left_out": {
                 **_list("left_out"),
-                "description": "what stood in the sources and was not planned, as jobs say",
+                "description": "what stood in the sources and was not planned, as jobs say; "
+                "what of an audited folder is no image",
+            },
+            "declared": {
+                "anyOf": [{"type": "null"}, {"$ref": "#/$defs/declared"}],
+                "description": "what images say in their files of where they come from; null: "
+                "not known of every row",
             },
             "quality": {
                 "anyOf": [{"type": "null"}, {"$ref": "#/$defs/quality"}],
@@ -168,6 +189,7 @@ def audit_schema() -> dict[str, Any]:
             "check": _CHECK,
             "finding": _FINDING,
             "left_out": _LEFT_OUT,
+            "declared": _DECLARED,
             **quality_defs(),
         },
     }

@@ -15,7 +15,24 @@ import pyarrow.parquet as pq
 
 class ShardFile(pq.ParquetFile):  # type: ignore[misc]
     """A Parquet file whose rows come in plain types: `string` for every text, no views, no
-    dictionaries. Other types are as they stand."""
+    dictionaries. Other types are as they stand. derived: columns that the file does not hold."""
+
+    derived: frozenset[str] = frozenset()
+
+    def rows_in(self, group: int) -> int:
+        """Rows of a row group."""
+        return int(self.metadata.row_group(group).num_rows)
+
+    def paths(self) -> list[str]:
+        """All leaves, as columns are asked for by them."""
+        return [self.schema.column(i).path for i in range(len(self.schema))]
+
+    def leaves(self, name: str) -> list[str]:
+        """Those to read for a column. Of a list of structs one short leaf is enough to know how
+        long each list is."""
+        found = [path for path in self.paths() if path == name or path.startswith(f"{name}.")]
+        short = [path for path in found if path.endswith((".role", ".op"))]
+        return short or found
 
     @property
     def schema_arrow(self) -> pa.Schema:
@@ -30,6 +47,13 @@ class ShardFile(pq.ParquetFile):  # type: ignore[misc]
 
     def read(self, *args: Any, **kwargs: Any) -> pa.Table:
         return plain(super().read(*args, **kwargs))
+
+
+def image_bytes(value: Any) -> bytes:
+    """Encoded bytes of an image cell: our struct of bytes and path, or plain bytes; b"" where
+    it holds none."""
+    found = value.get("bytes") if isinstance(value, dict) else value
+    return found if isinstance(found, bytes) else b""
 
 
 def plain(rows: Any) -> Any:

@@ -108,10 +108,12 @@ class RealImages:
 
     def add(self, facts: Facts) -> None:
         """Remember the real rows of a batch."""
-        if facts.lacks(["sha256"]):
+        if facts.lacks(["sha256"], seen=True):
             self.known = False
             return
         rows = facts.rows.filter(pc.equal(facts.rows["origin"], Origin.REAL.value))
+        if "sha256" in facts.seen:  # a row without an image
+            rows = rows.filter(pc.is_valid(rows["sha256"]))
         if rows.num_rows:
             part = {name: self._encode(name, rows[name]) for name in _WHERE}
             self._parts.append({**part, "image": first_64_bits(rows["sha256"])})

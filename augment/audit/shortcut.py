@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from augment.audit.encoding import LEAST, Encoded, Told, facts_of, told
 from augment.audit.findings import Check, Finding, not_judged
-from augment.audit.table import DataSet, Shard, image_bytes, open_shard
+from augment.audit.shard_file import image_bytes
+from augment.audit.table import DataSet, Shard, open_shard
 from augment.errors import SampleError
 from augment.sample import GENERATED_ORIGINS, Origin
 from augment.seeds import order_key

@@ -1,8 +1,8 @@
 """What an audit reads: the live shards of one version of a data set, opened column by column.
 
 A data set is a Delta table of Parquet shards or, for foreign ones, a plain folder of Parquet
-files. Turns what storage and formats throw into errors that name the place and the way out.
-Knows nothing of what the columns mean.
+files or of images. Turns what storage and formats throw into errors that name the place and the
+way out. Knows nothing of what the columns mean.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from augment.audit.foreign import ImageFiles, Look, PictureFolder, list_images
+from augment.audit.foreign.looked import OpenShard
 from augment.audit.shard_file import ShardFile
 from augment.errors import RequestError, StorageError
-from augment.storage import FileInfo, Folder, Odd, Reach
+from augment.sources.left_out import LeftOut
+from augment.storage import FileInfo, Folder, Left, Odd, Reach
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -37,27 +39,33 @@ _OUTSIDE = (
     "outside the data set; where you trust that, copy the data set with its links followed "
     "(cp -rL) and audit the copy"
 )
+_CHUNK = 8 << 20
 _BATCH = 1 << 16  # rows of narrow columns that are held at once
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One live Parquet file. path: relative to the table. rows: by the log, None: unknown."""
+    """One live Parquet file. path: relative to the table. rows: by the log, None: unknown.
+    images: of a folder of image files, those that are this shard; path is then its name."""
 
     path: str
     size: int
     rows: int | None = None
+    images: ImageFiles | None = None
 
 
 @dataclass(frozen=True)
 class DataSet:
     """One version of a data set. version: None where there is no Delta log. newest: whether the
-    log has no later one."""
+    log has no later one. left_out: what of a folder of images is no row. look: at images, for
+    what rows do not say."""
 
     folder: Folder
     version: int | None
     shards: tuple[Shard, ...]
     newest: bool = True
+    left_out: tuple[LeftOut, ...] = ()
+    look: Look = field(default_factory=Look, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -67,8 +75,11 @@ class DataSet:
         return f"{self.folder.uri} (version {self.version})"
 
 
-def open_data_set(uri: str, version: int | None = None, options: Options | None = None) -> DataSet:
-    """The data set at `uri` as of `version` (None: the newest); reads the log only.
+def open_data_set(
+    uri: str, version: int | None = None, options: Options | None = None, pixels: bool = False
+) -> DataSet:
+    """The data set at `uri` as of `version` (None: the newest); reads the log only. pixels: whether
+    images are decoded for what rows that are not ours do not say.
 
     Raises:
         RequestError: there is no data set, or not this version of it.
@@ -82,7 +93,8 @@ def open_data_set(uri: str, version: int | None = None, options: Options | None 
         newest = table.version()
         table = _at(folder, table, version)
         shards = _read(folder, version, lambda: _live_shards(table))
-        return DataSet(folder, table.version(), shards, table.version() == newest)
+        is_newest = table.version() == newest
+        return DataSet(folder, table.version(), shards, is_newest, look=Look(pixels))
     if "_provenance" in beside:
         raise StorageError(
             f"{folder.uri}: what jobs keep beside their rows is here (_provenance/), but the "
@@ -99,17 +111,20 @@ def open_data_set(uri: str, version: int | None = None, options: Options | None 
             f"{folder.uri}: a job has begun here but nothing is committed yet; "
             "run the same job again to finish it"
         )
-    shards = tuple(
-        Shard(info.path, info.size)
-        for info in sorted(_listed(folder), key=lambda info: info.path)
-        if info.path.endswith(".parquet") and not _hidden(info.path)
-    )
-    if not shards:
+    shards, unread = _parquet_files(folder)
+    images, left_out = ([], None) if shards else list_images(folder)
+    if unread is not None and not images:
+        raise unread
+    if shards:
+        return DataSet(folder, None, shards, look=Look(pixels))
+    if left_out is None or not images:
         raise RequestError(
             f"{folder.uri}: is not a data set: neither a Delta log (_delta_log/) nor Parquet "
-            "files are there; give the folder that the job names as output.uri"
+            "files nor images are there; give the folder that the job names as output.uri, or a "
+            "folder of images"
         )
-    return DataSet(folder, None, shards)
+    parts = tuple(Shard(some.name, some.size, len(some.files), some) for some in images)
+    return DataSet(folder, None, parts, left_out=(left_out,), look=Look(pixels))
 
 
 def _fenced(folder: Folder) -> Folder:
@@ -120,21 +135,25 @@ def _fenced(folder: Folder) -> Folder:
     return folder.within(Reach((os.path.realpath(folder.uri),), leaving=_OUTSIDE))
 
 
-def _listed(folder: Folder) -> Iterator[FileInfo]:
-    """Raises: StorageError where a shard may stand that cannot be read, so that nobody takes
-    the others for all."""
-    for found in folder.listed():
-        if isinstance(found, FileInfo):
-            yield found
-        elif not _hidden(found.path) and (
-            found.path.endswith(".parquet") or found.why in (Odd.LEAVES, Odd.UNREADABLE)
-        ):
-            why = (
-                _OUTSIDE if found.why is Odd.LEAVES else "restore what it stands for, or remove it"
-            )
-            raise StorageError(
-                f"{folder.url(found.path)} is not read ({found.why.replace('_', ' ')}): {why}"
-            )
+def _parquet_files(folder: Folder) -> tuple[tuple[Shard, ...], StorageError | None]:
+    """(shards, sorted; the first place where one may stand that cannot be read, so that nobody
+    takes the others for all)."""
+    found, unread = list[Shard](), None
+    for item in folder.listed():
+        if _hidden(item.path):
+            continue
+        if isinstance(item, FileInfo):
+            if item.path.endswith(".parquet"):
+                found.append(Shard(item.path, item.size))
+        elif item.path.endswith(".parquet") or item.why in (Odd.LEAVES, Odd.UNREADABLE):
+            unread = unread or _unread(folder, item)
+    return tuple(sorted(found, key=lambda shard: shard.path)), unread
+
+
+def _unread(folder: Folder, item: Left) -> StorageError:
+    why = _OUTSIDE if item.why is Odd.LEAVES else "restore what it stands for, or remove it"
+    place = folder.url(item.path)
+    return StorageError(f"{place} is not read ({item.why.replace('_', ' ')}): {why}")
 
 
 def open_delta(folder: Folder, version: int | None) -> DeltaTable:
@@ -195,7 +214,7 @@ def read_columns(data: DataSet, shard: Shard, columns: Sequence[str]) -> Iterato
     """
     with open_shard(data, shard) as file:
         have = [c for c in columns if leaf(file.schema_arrow, c) is not None]
-        leaves = [path for name in have for path in _leaves(file, name)]
+        leaves = [path for name in have for path in file.leaves(name)]
         yield from file.iter_batches(batch_size=_BATCH, columns=leaves)
 
 
@@ -207,19 +226,42 @@ def read_parents(data: DataSet, shard: Shard) -> Iterator[pa.Array]:
         StorageError: the shard vanished or is damaged.
     """
     with open_shard(data, shard) as file:
-        paths = [file.schema.column(i).path for i in range(len(file.schema))]
-        leaves = [p for p in paths if p.startswith("parents.") and p.endswith(".sha256")]
+        leaves = [p for p in file.paths() if p.startswith("parents.") and p.endswith(".sha256")]
         for batch in file.iter_batches(batch_size=_BATCH, columns=leaves) if leaves else ():
             yield batch.column("parents").flatten().field("sha256")
 
 
 @contextmanager
-def open_shard(data: DataSet, shard: Shard) -> Iterator[pq.ParquetFile]:
-    """The shard as an open Parquet file; reading errors inside the block name it.
+def open_shard(data: DataSet, shard: Shard) -> Iterator[OpenShard]:
+    """The shard, open, with what its images say where its rows do not; reading errors inside the
+    block name it.
 
     Raises:
         StorageError: the shard vanished or is damaged.
     """
+    if shard.images is not None:
+        yield data.look.over(shard.path, PictureFolder(data.folder, shard.images))
+        return
+    with _open_parquet(data, shard) as file:
+        yield data.look.over(shard.path, file)
+
+
+def contents(data: DataSet, shard: Shard) -> Iterator[bytes]:
+    """All bytes of a shard, in parts; of image files, each with its path before it.
+
+    Raises:
+        FileNotFoundError, StorageError.
+    """
+    for path in (shard.path,) if shard.images is None else shard.images.files:
+        if shard.images is not None:
+            yield f"\n{path}\n".encode()
+        with data.folder.open(path) as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+
+@contextmanager
+def _open_parquet(data: DataSet, shard: Shard) -> Iterator[ShardFile]:
     try:
         with data.folder.open(shard.path) as raw, ShardFile(raw) as file:
             yield file
@@ -259,13 +301,6 @@ def column(batch: pa.RecordBatch, name: str) -> pa.Array | None:
             return None
         array = array.flatten()[array.type.get_field_index(part)]
     return array
-
-
-def image_bytes(value: Any) -> bytes:
-    """Encoded bytes of an image cell: our struct of bytes and path, or plain bytes; b"" where
-    it holds none."""
-    found = value.get("bytes") if isinstance(value, dict) else value
-    return found if isinstance(found, bytes) else b""
 
 
 def class_names(schema: pa.Schema, name: str = "label") -> tuple[str, ...]:
@@ -328,7 +363,7 @@ def read_provenance(data: DataSet, ending: str) -> Iterator[tuple[str, pa.Table]
             if name == f"{ending}.parquet" or (
                 name.startswith(f"{ending}-") and name.endswith(".parquet")
             ):
-                with open_shard(data, Shard(info.path, info.size)) as file:
+                with _open_parquet(data, Shard(info.path, info.size)) as file:
                     table = file.read()
                 yield info.path, table
 
@@ -342,15 +377,6 @@ def _live_shards(table: DeltaTable) -> tuple[Shard, ...]:
         rows = actions["num_records"].to_pylist()
     found = [Shard(*each) for each in zip(paths, sizes, rows, strict=True)]
     return tuple(sorted(found, key=lambda shard: shard.path))
-
-
-def _leaves(file: pq.ParquetFile, name: str) -> list[str]:
-    """Parquet leaves to read for a column. Of a list of structs one short leaf is enough to
-    know how long each list is."""
-    paths = [file.schema.column(i).path for i in range(len(file.schema))]
-    found = [path for path in paths if path == name or path.startswith(f"{name}.")]
-    short = [path for path in found if path.endswith((".role", ".op"))]
-    return short or found
 
 
 def _hidden(path: str) -> bool:

@@ -202,7 +202,7 @@ def _rows(data: DataSet, wanted: set[str]) -> Iterator[_Found]:
             names = [name for name in file.schema_arrow.names if name not in _IMAGES]
             start = 0
             for group in range(file.num_row_groups):
-                begins, start = start, start + file.metadata.row_group(group).num_rows
+                begins, start = start, start + file.rows_in(group)
                 ids = _group_ids(file, group) if left else None
                 if ids is None:
                     continue

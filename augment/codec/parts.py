@@ -14,7 +14,8 @@ MAX_PROFILE = 1 << 22
 class Parts:
     """data: what the decoder gets: the file, or the file without metadata that could cost the
     picture. info: metadata as Pillow would keep it, where it was read here; None: the decoder
-    reads it. exif: the block, for what it says beside the orientation. packets: XMP. manifests: C2PA stores. several: the file holds more pictures than
+    reads it. exif: the block, for what else it says.
+    packets: XMP. manifests: C2PA stores. several: the file holds more pictures than
     the first. bits: of a value, where the decoder would reduce them to 8. unused: what says how
     colours are meant and is not applied, name -> value. doubts: see `Header`."""
 

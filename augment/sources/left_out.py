@@ -237,13 +237,13 @@ _MOST_SHOWN = 5
 _MOST_EMPTY = 10
 
 
-def lines(one: LeftOut) -> list[str]:
+def lines(one: LeftOut, *, of_a_job: bool = True) -> list[str]:
     """What a person is told of one source, folded: as many lines as there are causes, whatever
-    the number of classes. None where nothing was left out."""
+    the number of classes. None where nothing was left out. of_a_job: with the job's ways out."""
     told = []
     if one.losses:
         told.append(f"left out of {one.source}: {one.n}, beside {one.taken} that are taken")
-        told += [f"  {line}" for line in _by_cause(one)]
+        told += [f"  {line}" for line in _by_cause(one, of_a_job)]
     if one.empty:
         named = few([name(label) for label in one.empty], _MOST_EMPTY)
         told.append(f"class folders of {one.source} without an image to use: {named}")
@@ -255,7 +255,7 @@ def summary(one: LeftOut) -> str:
     return f"Left out: {'; '.join(_by_cause(one))}" if one.losses else ""
 
 
-def _by_cause(one: LeftOut) -> Iterator[str]:
+def _by_cause(one: LeftOut, of_a_job: bool = True) -> Iterator[str]:
     for cause in dict.fromkeys(loss.cause for loss in one.losses):
         losses = [loss for loss in one.losses if loss.cause is cause]
         classes: Counter[str] = Counter()
@@ -266,7 +266,7 @@ def _by_cause(one: LeftOut) -> Iterator[str]:
             told.append(_classes(classes, one.of))
         if cause.of_images and (examples := [e for loss in losses for e in loss.examples]):
             told.append(f"for example {name(min(examples))}")
-        if cause in _WAYS_OUT:
+        if of_a_job and cause in _WAYS_OUT:
             told.append(_WAYS_OUT[cause])
         yield "; ".join(told)
 

@@ -37,8 +37,8 @@ def foreign(folder: Path, columns: dict[str, Any], metadata: dict[str, str] | No
 
 def test_a_folder_that_is_no_data_set(tmp_path: Path) -> None:
     assert told(RequestError, lambda: audit(str(tmp_path))) == (
-        f"{tmp_path}: is not a data set: neither a Delta log (_delta_log/) nor Parquet files are "
-        "there; give the folder that the job names as output.uri"
+        f"{tmp_path}: is not a data set: neither a Delta log (_delta_log/) nor Parquet files nor "
+        "images are there; give the folder that the job names as output.uri, or a folder of images"
     )
     assert "is not a data set" in told(RequestError, lambda: audit(str(tmp_path / "nothing")))
 
@@ -174,7 +174,7 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
     uri = foreign(tmp_path, {"image": [b""], "label": [3]})
     assert told(RequestError, lambda: audit(uri)) == (
         f"{uri}: shard part-0.parquet has no column label_name (or label as text, or label with "
-        "`datasets` class names) and no column origin or generated, so its rows cannot be "
+        "`datasets` class names), so its rows cannot be "
         "counted by class and origin; it has image, label. Audit a data set that `augment` "
         "wrote, or add the columns"
     )

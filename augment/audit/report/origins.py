@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from augment.audit.declared import KINDS, SILENT, TITLES
 from augment.audit.report.blocks import Block, Code, Row, Section, Table, Text
 from augment.audit.report.judged import checked
 
@@ -70,6 +71,7 @@ def provenance(report: Json, origins: Origins) -> Section:
     else:
         blocks.append(Text("No job left anything beside the rows: another program wrote them."))
     blocks += _left_out(report)
+    blocks += _declared(report)
     blocks.append(_marks(report))
     return Section("provenance", "Provenance and marks", tuple(blocks))
 
@@ -89,7 +91,7 @@ def _generators(generators: Sequence[Generator]) -> Table:
 
 def _left_out(report: Json) -> Iterator[Block]:
     rows = tuple(
-        Row((one["job"], one["source"], loss["cause"], loss["ending"], str(loss["n"])))
+        Row((one["job"] or "-", one["source"], loss["cause"], loss["ending"], str(loss["n"])))
         for one in report["left_out"]
         for loss in one["losses"]
     )
@@ -98,8 +100,24 @@ def _left_out(report: Json) -> Iterator[Block]:
         yield Table("left-out", "Left out of the sources", head, rows, 4)
 
 
+def _declared(report: Json) -> Iterator[Block]:
+    """What files say of their origin; nothing where all rows are real and silent."""
+    found = report.get("declared")
+    if found is None or not any(found[kind] for kind in KINDS if kind != SILENT):
+        return
+    head = ("split", *(TITLES[kind] for kind in KINDS))
+    rows = tuple(
+        Row((split, *(str(counts[kind]) for kind in KINDS)))
+        for split, counts in found["splits"].items()
+    )
+    yield Table("declared", "What images say in their files of their origin", head, rows, 1)
+    if found["marks"]:
+        marks = tuple(Row((mark, str(n))) for mark, n in found["marks"].items())
+        yield Table("marks-found", "Marks that were found", ("mark", "images"), marks, 1)
+
+
 def _marks(report: Json) -> Block:
-    names = ("marks", "claims", "generator", "checkpoint", "procedural")
+    names = ("marks", "claims", "declared", "generator", "checkpoint", "procedural")
     rows = [Row((checked(one), one["text"])) for one in report["checks"] if one["name"] in names]
     if not rows:
         return Text("Marks of generated images were not checked.")

@@ -11,14 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from augment import codec
+from augment.audit.foreign import ImageFiles
+from augment.audit.shard_file import image_bytes
 from augment.audit.sizes import most_pixels
-from augment.audit.table import DataSet, Shard, image_bytes, open_shard
+from augment.audit.table import DataSet, Shard, contents, open_shard
 from augment.errors import RequestError, SampleError, UnitFailed
 from augment.features import Extractor, ExtractorInfo, build
 from augment.features.arithmetic import plain_sums
@@ -33,7 +35,6 @@ _COLUMNS = ("sample_id", "image", "width", "height")
 _READ = 64  # rows whose coded images are held at once
 _BATCH = 32  # images that are decoded at once
 _BATCH_PIXELS = 1 << 25  # and at most so many of their pixels, or one image
-_CHUNK = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,15 @@ class ExtractTask:
 
 def unit_text(shard: Shard) -> str:
     """A shard as a unit."""
-    return json.dumps({"path": shard.path, "size": shard.size})
+    said: dict[str, Any] = {"path": shard.path, "size": shard.size}
+    return json.dumps(said if shard.images is None else {**said, "images": asdict(shard.images)})
+
+
+def _shard_of(unit: str) -> Shard:
+    said = json.loads(unit)
+    if (images := said.pop("images", None)) is not None:
+        images = ImageFiles(**{**images, "files": tuple(images["files"])})
+    return Shard(**said, images=images)
 
 
 def known_by(data: DataSet, shard: Shard) -> str:
@@ -72,9 +81,8 @@ def known_by(data: DataSet, shard: Shard) -> str:
         return f"{shard.size} bytes"
     state = hashlib.sha256()
     try:
-        with data.folder.open(shard.path) as file:
-            while chunk := file.read(_CHUNK):
-                state.update(chunk)
+        for part in contents(data, shard):
+            state.update(part)
     except FileNotFoundError:
         with open_shard(data, shard):  # which says what is to be done
             pass
@@ -94,7 +102,7 @@ class ExtractWorker:
     def __call__(self, unit: str) -> str:
         """JSON: `path`; `known_by`, of the shard; `made`, names of extractors whose features were
         made just now; `rows`, how many images were looked at for them."""
-        shard = Shard(**json.loads(unit))
+        shard = _shard_of(unit)
         known = Bytes(shard.path, known_by(self._task.data, shard))
         lacking = [
             at

@@ -23,8 +23,9 @@ import pyarrow.compute as pc
 from augment import codec
 from augment.audit.facts import ALL_ROWS, Facts, read_facts
 from augment.audit.patience import Patience
+from augment.audit.shard_file import image_bytes
 from augment.audit.sizes import most_pixels
-from augment.audit.table import DataSet, Shard, image_bytes, open_shard
+from augment.audit.table import DataSet, Shard, open_shard
 from augment.errors import SampleError
 from augment.features.kept import TASK, Shelf
 from augment.features.resizing import resized
@@ -186,7 +187,7 @@ def _lines(data: DataSet, shard: Shard, rows: Sequence[int]) -> Iterator[dict[st
         columns = [n for n in ("image", "width", "height") if n in file.schema_arrow.names]
         start = 0
         for group in range(file.num_row_groups):
-            stop = start + file.metadata.row_group(group).num_rows
+            stop = start + file.rows_in(group)
             inside = [row - start for row in rows if start <= row < stop]
             if inside:
                 yield from _of_group(file, group, columns, inside)

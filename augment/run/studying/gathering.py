@@ -12,7 +12,8 @@ import pyarrow as pa
 from augment import codec
 from augment.audit.facts import read_facts
 from augment.audit.patience import Patience
-from augment.audit.table import DataSet, Shard, image_bytes, open_shard, read_columns
+from augment.audit.shard_file import image_bytes
+from augment.audit.table import DataSet, Shard, open_shard, read_columns
 from augment.errors import RequestError, SampleError
 from augment.features.resizing import resized
 from augment.sample import Origin
@@ -64,7 +65,7 @@ def _kind(line: dict[str, Any]) -> str:
 def _parents(data: DataSet, shard: Shard) -> Iterator[list[tuple[str, ...]]]:
     """Ids of the parents of every row, batch by batch; nothing where the shard says none."""
     with open_shard(data, shard) as file:
-        paths = [file.schema.column(i).path for i in range(len(file.schema))]
+        paths = file.paths()
         leaves = [p for p in paths if p.startswith("parents.") and p.endswith(".sample_id")]
         for batch in file.iter_batches(columns=leaves) if leaves else ():
             yield [tuple(str(one["sample_id"]) for one in parents or ())
