@@ -172,6 +172,7 @@ def audit(
     cache: str | None = None,
     engine: EngineName | None = None,
     reporter: Reporter | None = None,
+    attributes: Sequence[str] = (),
 ) -> AuditReport:
     """Counts and shares of a data set, from its rows and from its log, against limits.
 
@@ -181,16 +182,20 @@ def audit(
     well labelled the made images are. copies: with it, also look for real images that generated
     ones repeat. Of both: extractors as docs/audit.md has them, None for
     those that need no file of yours; seed of every draw; cache of features, `none` or a place,
-    None beside the data set; engine, None for what is fastest here.
+    None beside the data set; engine, None for what is fastest here. attributes: names of properties
+    of rows, such as `time_of_day`, by whose values all of it is told, too.
 
     Raises:
-        RequestError: there is no data set, or no such extractor. SpecError: see `status`.
+        RequestError: there is no data set, no such extractor or attribute. SpecError: see `status`.
         CheckpointError: an extractor's weights. StorageError: a shard cannot be read.
     """
     from augment.audit import audit as audit_dataset
 
     check_storage_options(options)
-    report = audit_dataset(uri, version=version, limits=limits, by=by, deep=verify, options=options)
+    report = audit_dataset(
+        uri, version=version, limits=limits, by=by, deep=verify, options=options,
+        attributes=attributes,
+    )  # fmt: skip
     if not quality:
         return report
     from augment.run.auditing import DEFAULT, Asked, measure_quality

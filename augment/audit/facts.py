@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from augment.audit.row_attributes import LIST, is_plain, names_in, values_of
 from augment.audit.table import DataSet, Shard, class_names, column, leaf, open_shard, read_columns
 from augment.codec import CLAIMS
 from augment.errors import RequestError
@@ -29,6 +30,9 @@ CELL = ("split", "label_name", "origin", "generated", "generator", "source")
 
 ALL_ROWS = "all"
 """The split of rows that have no split column."""
+
+ATTRIBUTE = "attribute "
+"""Before an attribute's name, the name of the column of its values."""
 
 NO_LABEL = "(none)"
 """The class of rows whose label is null, or none of the class list."""
@@ -64,13 +68,15 @@ _GENERATED = pa.array([origin.value for origin in GENERATED_ORIGINS])
 class Facts:
     """The rows of one batch of one shard. rows: flat columns; classes: the shard's class list;
     given: what the shard itself holds, the rest was filled in ("classes": its class list).
-    seen: what was found in its images."""
+    seen: what was found in its images. attributes: names that rows have values of, where some were
+    asked for."""
 
     shard: str
     rows: pa.Table
     classes: tuple[str, ...]
     given: frozenset[str]
     seen: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
 
     def lacks(self, names: Iterable[str], seen: bool = False) -> list[str]:
         """Those of the names that the shard does not hold. seen: nor its images."""
@@ -87,9 +93,14 @@ def named(rows: pa.Table, at: int, shard: str) -> str:
     return f"a row of class {rows['label_name'][at].as_py()!r}, {shard}"
 
 
-def read_facts(data: DataSet, shard: Shard, names: Collection[str] = _ALWAYS) -> Iterator[Facts]:
+def read_facts(
+    data: DataSet,
+    shard: Shard,
+    names: Collection[str] = _ALWAYS,
+    attributes: Collection[str] = (),
+) -> Iterator[Facts]:
     """The facts of a shard, batch by batch, in row order. names: the columns of them that are
-    read; those of `CELL` always are.
+    read; those of `CELL` always are. attributes: names of some, each a column with its values.
 
     Raises:
         RequestError: the shard does not say the class of a row or whether it is generated.
@@ -100,12 +111,19 @@ def read_facts(data: DataSet, shard: Shard, names: Collection[str] = _ALWAYS) ->
     classes = class_names(schema)
     _check_columns(data, shard, schema, classes, seen)
     wanted = {name: path for name, path in _WHERE.items() if name in names or name in _OF_CELLS}
-    there = frozenset(name for name, path in _WHERE.items() if leaf(schema, path) is not None)
-    given = there - seen
+    held = frozenset(name for name, path in _WHERE.items() if leaf(schema, path) is not None)
+    given = held - seen
     if classes:
         given |= {"classes"}
-    for batch in read_columns(data, shard, tuple(wanted.values())):
-        yield Facts(shard.path, _flat(batch, classes), classes, given, seen)
+    own = [name for name in attributes if is_plain(name, leaf(schema, name))]
+    more = [*own, LIST] if attributes else []
+    for batch in read_columns(data, shard, tuple(dict.fromkeys((*wanted.values(), *more)))):
+        rows = _flat(batch, classes)
+        for name in attributes:
+            values = values_of(batch, name, name in own)
+            rows = rows.append_column(f"{ATTRIBUTE}{name}", pa.chunked_array([values]))
+        there = names_in(batch, schema) if attributes else frozenset()
+        yield Facts(shard.path, rows, classes, given, seen, there)
 
 
 def _check_columns(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from augment.audit.attributes import Counts, Sliced, check_names, judge_attributes
 from augment.audit.claims import Claims
 from augment.audit.counts import Counter, compare, compare_lengths, read_log
 from augment.audit.declared import Declared, Origins
@@ -55,6 +56,7 @@ class AuditReport:
     all, per split, per split and class (classes without rows in a split are left out). groups:
     composition as asked by `by`; () if not asked. quality: of the made part, None if nobody asked
     for it. declared: what files say of their origin, None where that is not known.
+    attributes: composition by those that were asked for.
     of_measures: bounds of measures, each with the job that left it, which `quality` judges.
     """
 
@@ -76,6 +78,7 @@ class AuditReport:
     findings: tuple[Finding, ...]
     left_out: tuple[tuple[str, LeftOut], ...]
     declared: Declared | None = None
+    attributes: tuple[Sliced, ...] = ()
     quality: Quality | None = None
     of_measures: tuple[Left, ...] = ()
 
@@ -118,6 +121,7 @@ class AuditReport:
             "findings": [vars(finding) for finding in self.findings],
             "left_out": [{"job": job, **one.to_json()} for job, one in self.left_out],
             "declared": None if self.declared is None else self.declared.to_json(),
+            "attributes": [one.to_json() for one in self.attributes],
             "quality": None if self.quality is None else self.quality.to_json(),
         }
 
@@ -130,28 +134,34 @@ def audit(
     by: str | Iterable[str] = (),
     deep: bool = False,
     options: Options | None = None,
+    attributes: Iterable[str] = (),
 ) -> AuditReport:
     """Audit the data set at `uri`.
 
     limits: judged in place of those that the jobs of the data set left with it; None for
     those. version: None for the newest. by: words of `GROUPS`, for example "class,origin". deep:
-    also read, hash and decode every image. options: storage options by protocol.
+    also read, hash and decode every image. options: storage options by protocol. attributes: names
+    of properties of rows by whose values rows are counted, too.
     Memory: 20 bytes per real row for `unique_real`, 16 and 12 bytes per row (at most 2^26 rows
     at a time) for ids that repeat and pictures that are equal, and the counts per shard and cell.
 
     Raises:
-        RequestError: no data set, no such version, needed columns missing, a bad `by`.
+        RequestError: no data set, no such version, needed columns missing, a bad `by`, an attribute
+            that no row has.
         StorageError: the log or a shard cannot be read.
     """
-    words = parse_groups(by)
+    words, by_value = parse_groups(by), Counts(check_names(attributes))
     data = open_data_set(uri, version, options, pixels=deep)
     jobs = read_jobs(data) if data.version is not None else {}
     seen = _Seen(_protected(jobs), _listed(jobs), ours=bool(jobs))
     for shard in data.shards:
-        for facts in read_facts(data, shard):
+        for facts in read_facts(data, shard, attributes=by_value.of):
             seen.add(facts)
+            by_value.add(facts)
+    by_value.check()
     counts = seen.counter.table()
     checks, findings = _check(data, seen, counts, jobs, deep)
+    sliced, more_checks, more_findings = judge_attributes(by_value, generator_names(jobs))
     asked = to_judge(limits, jobs, live_jobs(counts))
     of_measures = tuple((job, one) for job, limits in asked.limits for one in limits.measures or ())
     whole, splits, cells, groups = (
@@ -172,13 +182,14 @@ def audit(
         groups=groups if words else (),
         limits=(*_limits(asked, seen, splits, cells), *not_measured(of_measures, _UNASKED)),
         limits_from=asked.where,
-        checks=tuple(checks),
-        findings=(*findings, *asked.findings),
+        checks=(*checks, *more_checks),
+        findings=(*findings, *more_findings, *asked.findings),
         left_out=(
             *(("", one) for one in data.left_out),
             *((n, one) for n, job in sorted(jobs.items()) for one in read_left_out(job)),
         ),
         declared=seen.origins.results()[0],
+        attributes=sliced,
         of_measures=of_measures,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from augment.audit.attributes.render import attribute_lines
 from augment.audit.findings import LimitResult
 from augment.audit.judge import AuditReport
 from augment.audit.quality.render import quality_lines
@@ -27,6 +28,7 @@ def render(report: AuditReport, *, everything: bool = False) -> str:
     blocks.append([*told, *left_out(more, "sources")])
     if report.declared is not None:
         blocks.append(report.declared.lines())
+    blocks += [attribute_lines(one, everything=everything) for one in report.attributes]
     if report.quality is not None:
         blocks.append(quality_lines(report.quality, everything=everything))
     blocks.append(["checks", *_checks(report)])

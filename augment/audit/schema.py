@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from augment.audit.quality.schema import quality_defs
-from augment.json_schema import COUNT, TEXT, TEXT_OR_NULL, closed
+from augment.json_schema import COUNT, NUMBER, TEXT, TEXT_OR_NULL, closed, listed, or_null
 from augment.sources.left_out import Cause
 
 _TEXTS = {"type": "array", "items": TEXT}
@@ -19,7 +19,8 @@ _SHARE = closed(
     {
         "group": {
             "type": "object",
-            "description": "which rows: class, split, origin, generator, source; {}: all",
+            "description": "which rows: class, split, origin, generator, source, or an "
+            "attribute; {}: all",
             "additionalProperties": TEXT_OR_NULL,
         },
         "rows": {**COUNT, "description": "real + augmented + generated"},
@@ -109,6 +110,53 @@ _LEFT_OUT = closed(
         "empty_classes": {**_TEXTS, "description": "class folders without an image to use"},
     }
 )
+_SKEW = closed(
+    {
+        "split": TEXT,
+        "class": {**TEXT_OR_NULL, "description": "null: all classes of the split"},
+        "maker": {**TEXT, "description": "id of a generator"},
+        "n": {**COUNT, "description": "generated rows that have a value"},
+        "n_real": COUNT,
+        "distance": {
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 1,
+            "description": "total variation between the values of generated and of real rows",
+        },
+        "reference": {
+            "description": "the distance where the rows of each class are dealt anew",
+            **or_null(closed({"draws": COUNT, "low": NUMBER, "median": NUMBER, "high": NUMBER})),
+        },
+        "warns": {"type": "boolean"},
+        "values": {
+            "type": "object",
+            "additionalProperties": closed({"generated": NUMBER, "expected": NUMBER}),
+            "description": "value -> its share among generated rows, and as real rows have it",
+        },
+        "not_computed": TEXT_OR_NULL,
+    }
+)
+_ATTRIBUTE = closed(
+    {
+        "attribute": TEXT,
+        "values": listed(
+            closed(
+                {
+                    "value": {**TEXT_OR_NULL, "description": "null: rows that have none"},
+                    "splits": {
+                        "type": "object",
+                        "additionalProperties": {"$ref": "#/$defs/share"},
+                    },
+                    "quality": {
+                        "description": "of the rows of this value; null: not measured",
+                        **or_null({"$ref": "#/$defs/quality"}),
+                    },
+                }
+            )
+        ),
+        "skews": listed(_SKEW),
+    }
+)
 _DECLARED = closed(
     {
         **_OF_KINDS,
@@ -173,6 +221,10 @@ def audit_schema() -> dict[str, Any]:
                 "description": "what images say in their files of where they come from; null: "
                 "not known of every row",
             },
+            "attributes": {
+                **_list("attribute"),
+                "description": "the data set by the values of what was asked for",
+            },
             "quality": {
                 "anyOf": [{"type": "null"}, {"$ref": "#/$defs/quality"}],
                 "description": "how good the made part is; null: nobody asked",
@@ -190,6 +242,7 @@ def audit_schema() -> dict[str, Any]:
             "finding": _FINDING,
             "left_out": _LEFT_OUT,
             "declared": _DECLARED,
+            "attribute": _ATTRIBUTE,
             **quality_defs(),
         },
     }

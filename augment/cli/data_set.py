@@ -28,6 +28,9 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
                      help="limits, or a job file with some, to judge by in place of those that "
                      "its jobs left with the data set")  # fmt: skip
     audit.add_argument("--by", default="", help="class,split,origin,generator")
+    audit.add_argument("--attribute", metavar="NAME", action="append", dest="attributes",
+                     help="also by the values of a property of rows, such as time_of_day; may be "
+                     "repeated")  # fmt: skip
     audit.add_argument("--verify", action="store_true", help="also decode and hash every image")
     audit.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet")
     audit.add_argument("--report", metavar="DIR",
@@ -81,7 +84,12 @@ def _audit(arguments: argparse.Namespace) -> int:
     asked = asked_of(arguments)
     _check_output(arguments)
     report = audit.audit(
-        arguments.dataset, limits=limits, by=arguments.by, deep=arguments.verify, **opened
+        arguments.dataset,
+        limits=limits,
+        by=arguments.by,
+        deep=arguments.verify,
+        attributes=arguments.attributes or (),
+        **opened,
     )
     if asked is not None:
         report = with_quality(report, asked, arguments, opened["options"])

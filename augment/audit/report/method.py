@@ -36,6 +36,8 @@ def audit_command(report: Json, *more: str) -> str:
     """What counts this data set again."""
     by = ["--by", ",".join(report["by"])] if report["by"] else []
     limits = ["--limits", "FILE"] if report["limits_from"] == "given" else []
+    for one in report.get("attributes", ()):
+        by += ["--attribute", one["attribute"]]
     return shlex.join(["augment", "audit", *dataset_of(report), *by, *limits, *more])
 
 

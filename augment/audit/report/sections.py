@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from augment.audit.report.attributes import attributes
 from augment.audit.report.blocks import Code, Gallery, Picture, Row, Section, Table, Text
 from augment.audit.report.composition import composition
 from augment.audit.report.copies import Pairs, copies
@@ -67,6 +68,7 @@ def sections(
         diversity(report, command),
         labels(report, command, pictures.doubtful),
         copies(report, search, pictures.pairs, pictures.twins),
+        attributes(report, audit_command(report, "--attribute", "NAME")),
         utility(studies, "augment study JOB"),
         provenance(report, origins),
         method(report, version),

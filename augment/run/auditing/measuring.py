@@ -10,9 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from augment.audit import AuditReport
+from augment.audit.attributes import Sliced
 from augment.audit.copies.detector import MEASURED
-from augment.audit.facts import read_facts
+from augment.audit.facts import ATTRIBUTE, read_facts
 from augment.audit.quality import AUGMENTED, Gathered, Quality, Rows, Thresholds, judged
 from augment.audit.quality.copied import Leaks, Searched
 from augment.audit.quality.gathering import duplicates
@@ -32,6 +35,8 @@ DEFAULT = ("efficientnet_lite0", "task", "random")
 """Extractors that need no file of the user's."""
 _COLUMNS = ("sample_id", "pixels_sha256")
 _TASK = "task"
+LEAST = 20
+"""Generated rows of a value of an attribute below which its quality is not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +75,23 @@ def measure_quality(
     named = any(check.name == "sample_id" and check.passed for check in report.checks)
     with extract(data, read_all(list(asked.extractors), "extractors"), engine, how) as found:
         quality = _judged(data, found, asked, makers, named, told)
+        attributes = [
+            _by_value(data, found, asked, makers, named, one) for one in report.attributes
+        ]
     limits, warnings = judge_measures(quality.measurements(), report.of_measures)
     of_rows = [one for one in report.limits if not one.limit.startswith(PREFIX)]
     return replace(
         report,
         quality=quality,
+        attributes=tuple(attributes),
         limits=(*of_rows, *limits),
         checks=(*report.checks, *quality.checks),
-        findings=(*report.findings, *quality.findings, *warnings),
+        findings=(
+            *report.findings,
+            *quality.findings,
+            *warnings,
+            *(finding for one in attributes for finding in one.worse()),
+        ),
     )
 
 
@@ -128,6 +142,57 @@ def _judged(
         thresholds=asked.thresholds,
         told=lambda done, of: reporter.doing(f"{done} of {of} groups"),
     )
+
+
+def _by_value(
+    data: DataSet,
+    found: Extraction,
+    asked: Asked,
+    makers: Mapping[str, str],
+    named: bool,
+    one: Sliced,
+) -> Sliced:
+    """The attribute with what the rows of each value are like. Copies are looked for in all rows
+    alone."""
+    values = [each.value for each in one.slices if each.made >= LEAST]
+    gathered: dict[Any, dict[str, Gathered]] = {value: {} for value in values}
+    labels: dict[Any, Labels] = {}
+    for info in found.infos:
+        classifier: Any = found.extractor(_TASK) if info.name == _TASK else None
+        for value in values:
+            gathered[value][info.name] = Gathered(asked.seed)
+            if classifier is not None:
+                labels[value] = Labels(classifier.fit.classes, asked.seed)
+        for shard, kept in found.shards(info.name):
+            of_shard = _rows(data, shard, named)
+            value_of = _values(data, shard, one.attribute)[kept.rows]
+            for value in values:
+                mine = np.array([each == value for each in value_of], bool)
+                features, at = kept.features[mine], kept.rows[mine]
+                gathered[value][info.name].add(of_shard, features, at)
+                if classifier is not None and len(at):
+                    labels[value].add(of_shard, classifier.probabilities(features), at)
+    extractors = [Extractor(i.name, {**asdict(i), "digest": i.digest}) for i in found.infos]
+    qualities = {
+        value: judged(
+            gathered[value],
+            seed=asked.seed,
+            extractors=extractors,
+            makers=makers,
+            labels=labels.get(value),
+            thresholds=asked.thresholds,
+        )
+        for value in values
+    }
+    return one.with_quality(qualities)
+
+
+def _values(data: DataSet, shard: Shard, attribute: str) -> np.ndarray:
+    """(n,) object: the attribute's value of every row of a shard, None where it has none."""
+    found: list[str | None] = []
+    for facts in read_facts(data, shard, ("split",), (attribute,)):
+        found += facts.rows[f"{ATTRIBUTE}{attribute}"].to_pylist()
+    return np.array(found, object)
 
 
 def _rows(data: DataSet, shard: Shard, named: bool) -> Rows:

@@ -193,3 +193,37 @@ def test_a_set_without_made_rows_is_not_judged(tmp_path: Path) -> None:
     assert "quality: not judged, there are no made images with features" in render(report)
     with pytest.raises(RequestError, match="extractors"):
         judged(uri, "x")
+
+
+def test_a_value_whose_made_rows_are_worse_is_told(tmp_path: Path) -> None:
+    """Of one site the made rows of a class are one image over and over."""
+    shards: dict[str, list[SampleRow]] = {}
+    for place, label in enumerate(CLASSES):
+        numbers = scans(label)
+        train = [real(n, label) for n in numbers[:TRAIN]]
+        one = right(label)[0]
+        train += [made(n, label, number if n % 2 else one) for n, number in enumerate(right(label))]
+        for split, rows in (
+            ("train", train),
+            ("test", [real(n, label, "test") for n in numbers[TRAIN : TRAIN + TEST]]),
+        ):
+            sited = [
+                replace(each, attributes=(("site", "ab"[at % 2]),)) for at, each in enumerate(rows)
+            ]
+            shards[f"data/{split}/{JOB}/{split}-{place:05}-aaaaaaaaaaaa.parquet"] = sited
+    uri = TableBuilder(tmp_path / "set").build(shards, row_group_size=64).uri
+    report = audit(uri, attributes=["site"], quality=True, extractors=["random"], engine="local")
+    jsonschema.validate(report.to_json(), audit_schema())
+    (by_site,) = report.attributes
+    cover = {}
+    for each in by_site.slices:
+        assert each.quality is not None
+        (cover[each.value],) = [
+            c.ratio for c in each.quality.compared
+            if c.figure.measure == "coverage" and c.group.class_name is None
+        ]  # fmt: skip
+    assert cover["a"] < 0.3 < 0.8 < cover["b"]
+    told = [f for f in report.findings if f.text.startswith("site ")]
+    assert told
+    assert all(f.text.startswith("site a: ") and f.warns for f in told)
+    assert "by site" in render(report)
