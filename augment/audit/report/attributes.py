@@ -49,8 +49,8 @@ def _quality(found: Json | None, split: str) -> tuple[str, str]:
     if found is None:
         return "-", "-"
     near = [each["frechet_ratio"] for each in found["fidelity"] if _of(each, split)]
-    agree = [each["share"] for each in found["labels"]
-             if _of(each, split) and each["share"] is not None]  # fmt: skip
+    agree = [each["agreement"] for each in found["labels"]
+             if _of(each, split) and each["agreement"] is not None]  # fmt: skip
     return _said(max(near, default=None)), _said(min(agree, default=None))
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from augment.api import audit
 from augment.audit import AuditReport, audit_schema, render
+from augment.audit.report.attributes import attributes as section_of
 from augment.cli import main
 from augment.errors import RequestError
 from augment.sample import SampleRow
@@ -212,7 +213,9 @@ def test_a_value_whose_made_rows_are_worse_is_told(tmp_path: Path) -> None:
             ]
             shards[f"data/{split}/{JOB}/{split}-{place:05}-aaaaaaaaaaaa.parquet"] = sited
     uri = TableBuilder(tmp_path / "set").build(shards, row_group_size=64).uri
-    report = audit(uri, attributes=["site"], quality=True, extractors=["random"], engine="local")
+    report = audit(
+        uri, attributes=["site"], quality=True, extractors=["random", "task"], engine="local"
+    )
     jsonschema.validate(report.to_json(), audit_schema())
     (by_site,) = report.attributes
     cover = {}
@@ -227,3 +230,6 @@ def test_a_value_whose_made_rows_are_worse_is_told(tmp_path: Path) -> None:
     assert told
     assert all(f.text.startswith("site a: ") and f.warns for f in told)
     assert "by site" in render(report)
+    table = section_of(report.to_json(), "").blocks[0]
+    assert [row.cells[1] for row in table.rows if row.cells[0] == "train"] == ["a", "b"]
+    assert all(row.cells[-1] != "-" for row in table.rows if row.cells[0] == "train")
