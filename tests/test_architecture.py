@@ -158,6 +158,7 @@ def test_public_names() -> None:
                 "cache",
                 "engine",
                 "reporter",
+                "attributes",
             ],
         ),
         ("open_dataset", ["uri", "version", "split", "options"]),

@@ -95,7 +95,7 @@ def test_the_verdict_stands_first_and_every_section_is_linked(small: str) -> Non
     order = [attrs["id"] for tag, attrs in seen.tags if tag == "section"]
     assert order == [
         "findings", "composition", "limits", "sheet", "checks", "fidelity", "diversity", "labels",
-        "copies", "utility", "provenance", "method", "traces",
+        "copies", "attributes", "utility", "provenance", "method", "traces",
     ]  # fmt: skip
     assert seen.text.index("Version 3 fails: 1 limit is broken.") < seen.text.index("Findings")
     assert [f"#{name}" for name in order] == [x for x in seen.links if x[1:] in order][1:]
