@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?=
 # files of tests go to as many processes at once; tests that start Ray leave a core idle for seconds.
-# None of them has more than one thread of OpenMP: those that wait for a core spin on the others'.
+# None of them has more than one thread of OpenMP or OpenCV: those that wait for a core spin on the others'.
 TEST_PROCESSES ?= 4
 CHAOS_ARGS ?= --moments 50 --seed 1
 FUZZ_ARGS ?= --seconds 60 --seed 1
@@ -19,6 +19,10 @@ MUTANTS_ARGS ?= --count 40 --seed 1
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+# modules are compiled once, also where the environment (as in many images) forbids to keep the result:
+# what starts hundreds of processes compiled augment, Ray and SciPy in each of them
+export PYTHONDONTWRITEBYTECODE :=
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -60,7 +64,7 @@ surface-record: .venv/ready  ## record it, with a release (CONTRIBUTING.md, An A
 	$(BIN)/python -m tests.surface --record
 
 unit: .venv/ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 browser: .venv/ready  ## look at reports in Chromium, which is installed where apt-get can
 	command -v chromium || { apt-get update && apt-get install --yes --no-install-recommends chromium; }

@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from augment.generators.catalog import FAMILIES
 from benchmarks import gpu_bundle
 
@@ -74,12 +72,13 @@ def test_the_bundle_takes_what_our_project_names() -> None:
     assert {"pydantic", "simplejpeg", "diffusers", "xxhash"} <= set(gpu_bundle.LACKING) & named
 
 
-@pytest.mark.parametrize("module", ["deltalake", "ray", "albumentations", "diffusers"])
-def test_making_samples_imports_nothing_that_the_bundle_leaves_out(module: str) -> None:
+def test_making_samples_imports_nothing_that_the_bundle_leaves_out() -> None:
     code = (
         "import sys\n"
         "import gpu_contract, gpu_encode, gpu_host, gpu_placement\n"
-        f"sys.exit({module!r} in sys.modules)\n"
+        "print(sorted({'deltalake', 'ray', 'albumentations', 'diffusers'} & set(sys.modules)))\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT / "benchmarks", check=True,
-                   env={"PYTHONPATH": str(ROOT), "PATH": ""})  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "benchmarks", check=True,
+                          env={"PYTHONPATH": str(ROOT), "PATH": ""}, capture_output=True,
+                          text=True)  # fmt: skip
+    assert done.stdout == "[]\n"

@@ -11,6 +11,7 @@ calibrated on the user's own images.
 | `calibration` | from which score on a pair is a copy |
 | `planted` | what a copy may have gone through: every kind with its parameters |
 | `images` | images as they come, and reduced |
+| `threads` | one of OpenCV's |
 
 Functions over arrays of images: no files, tables or verdicts, and no network but those that are
 handed in. docs/audit.md says what is found, what is not, and what it means.

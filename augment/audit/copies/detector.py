@@ -20,10 +20,12 @@ from augment.audit.copies.calibration import (
     Threshold,
     Twin,
     calibrated,
+    least_n,
 )
 from augment.audit.copies.images import ImageSet
 from augment.audit.copies.planted import KINDS
 from augment.audit.copies.search import Extract, Hits, Pair, Search
+from augment.audit.copies.threads import one_thread
 from augment.audit.copies.verifier import Verifier
 from augment.audit.copies.warps import IDENTITY, Array
 from augment.audit.measures.figures import Interval
@@ -32,9 +34,10 @@ from augment.audit.measures.streams import some_rows, stream
 
 LEAST_PROTECTED = 20
 """With fewer there are no look-alikes to learn from."""
-LEARNED_COPIES, LEARNED_OTHERS, MEASURED = 60, 300, 100
-"""Most images that copies are planted of to learn from, most real ones to learn from that are no
-copies, and most images that copies are planted of to measure recall."""
+LEARNED, MEASURED = 60, 100
+"""Most images that copies are planted of to learn from, and to measure recall."""
+_OTHERS = 5
+"""For each of the former, real images to learn from that are no copies."""
 _NOWHERE = -1e9
 """The score where there is no candidate."""
 
@@ -89,10 +92,11 @@ class Detector:
     recall: tuple[Recall, ...] = ()
 
     @classmethod
+    @one_thread()
     def fit(
         cls, protected: ImageSet, holdout: ImageSet, *, seed: int,
         extractors: Mapping[str, Extract] | None = None, same_class: bool = False,
-        false_positives: float = FALSE_POSITIVES, measured: int = MEASURED,
+        false_positives: float = FALSE_POSITIVES, measured: int = MEASURED, learned: int = LEARNED,
     ) -> Detector:  # fmt: skip
         """A detector of copies of the protected images.
 
@@ -102,10 +106,13 @@ class Detector:
         false_positives: share of real images that may be called copies, above 0 and below 1.
         measured: images that copies of every kind are planted of to measure recall, at most half of
         the protected ones; 0: it is not measured, which takes about half of the time.
+        learned: images that copies of every kind are planted of to learn from, at least 1; with
+        fewer the detector finds less. Where the held-out images are too few for a threshold,
+        nothing is learned.
 
         Raises:
-            ValueError: no protected images, a share outside of 0 and 1, or images, labels or
-                features that are refused.
+            ValueError: no protected images, a share outside of 0 and 1, learned below 1, or
+                images, labels or features that are refused.
         """
         if not len(protected):
             raise ValueError("protected: got no image; expected at least 1")
@@ -113,6 +120,8 @@ class Detector:
             raise ValueError(
                 f"false_positives: got {false_positives}; expected a share between 0 and 1"
             )
+        if learned < 1:
+            raise ValueError(f"learned: got {learned}; expected at least 1 image")
         protected.check("protected")
         if same_class and protected.labels is None:
             raise ValueError("protected.labels: got None; expected a label an image (same_class)")
@@ -120,13 +129,17 @@ class Detector:
         search = Search(protected, extractors or {}, learn, stream(seed, "copies/projections"),
                         same_class=same_class)  # fmt: skip
         enough = len(protected) >= LEAST_PROTECTED
-        verify = _learned(search, protected, learn, seed) if enough else verifier.unlearned()
+        useful = enough and len(holdout) >= least_n(false_positives)
+        verify = (
+            _learned(search, protected, learn, seed, learned) if useful else verifier.unlearned()
+        )
         found = cls(search, verify, Calibration(false_positives, NotCalibrated("", 0)))
         found = cls(search, verify, found._calibrated(holdout, false_positives, enough))
         if not measured or not isinstance(found.calibration.overall, Threshold):
             return found
         return cls(search, verify, found.calibration, found._measured(protected, aside, seed))
 
+    @one_thread()
     def search(self, images: ImageSet) -> list[Match]:
         """The nearest protected image of each, in order. Every image is looked at.
 
@@ -188,9 +201,9 @@ def _parts(n: int, measured: int, rng: np.random.Generator) -> tuple[Array, Arra
     return aside, np.setdiff1d(np.arange(n), aside)
 
 
-def _learned(search: Search, protected: ImageSet, learn: Array, seed: int) -> Verifier:
+def _learned(search: Search, protected: ImageSet, learn: Array, seed: int, most: int) -> Verifier:
     copies, others = [], []
-    rows = _drawn(learn, LEARNED_COPIES, seed, "copies/learned")
+    rows = _drawn(learn, most, seed, "copies/learned")
     for kind in KINDS:
         if kind == "exact":
             continue
@@ -198,7 +211,7 @@ def _learned(search: Search, protected: ImageSet, learn: Array, seed: int) -> Ve
         for row, hits in zip(rows.tolist(), search.hits(made, "planted"), strict=True):
             originals = search.equal(search.small.digests[row])
             copies += [p.evidence for p in hits.pairs if p.protected in originals]
-    for hits in _real(search, protected, _drawn(learn, LEARNED_OTHERS, seed, "copies/others")):
+    for hits in _real(search, protected, _drawn(learn, _OTHERS * most, seed, "copies/others")):
         others += [pair.evidence for pair in hits.pairs]
     if not copies or not others:
         return verifier.unlearned()

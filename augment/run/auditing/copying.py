@@ -15,7 +15,7 @@ import numpy as np
 
 from augment.audit.copies import Detector, ImageSet, NotCalibrated, Threshold
 from augment.audit.copies.calibration import FALSE_POSITIVES
-from augment.audit.copies.detector import Match
+from augment.audit.copies.detector import LEARNED, MEASURED, Match
 from augment.audit.quality import Group, Rows
 from augment.audit.quality.copied import MOST_LISTED, Copy, Leak, Leaks, Of, Searched
 from augment.audit.quality.gathering import AUGMENTED
@@ -80,8 +80,22 @@ class Pictures:
 RowsOf = Callable[[Shard], Rows]
 
 
+@dataclass(frozen=True)
+class Planted:
+    """Images that copies of each kind are planted of. learned: to learn from. measured: to measure
+    what would be found; 0: it is not measured."""
+
+    learned: int = LEARNED
+    measured: int = MEASURED
+
+
 def search_copies(
-    data: DataSet, found: Extraction, rows_of: RowsOf, seed: int, planted: int, reporter: Reporter
+    data: DataSet,
+    found: Extraction,
+    rows_of: RowsOf,
+    seed: int,
+    planted: Planted,
+    reporter: Reporter,
 ) -> tuple[tuple[Searched, ...], Leaks]:
     """Generated images beside the real ones of their splits, and beside those of the other splits;
     and the real ones of the other splits beside those of their splits.
@@ -115,14 +129,19 @@ def search_copies(
             search.add(some)
         looked += len(some.ids)
         reporter.doing(f"{looked} generated images looked at")
-    leaks = search_leaks(sides["train"], sides["holdout"], found, seed, reporter)
+    leaks = search_leaks(sides["train"], sides["holdout"], found, seed, reporter, planted.learned)
     return tuple(search.result() for search in searches), leaks
 
 
 def search_leaks(
-    train: Pictures, holdout: Pictures, found: Extraction, seed: int, reporter: Reporter
+    train: Pictures,
+    holdout: Pictures,
+    found: Extraction,
+    seed: int,
+    reporter: Reporter,
+    learned: int = LEARNED,
 ) -> Leaks:
-    """Real images of the holdout beside those of train; see `Leaks`."""
+    """Real images of the holdout beside those of train; see `Leaks`. learned: see `Planted`."""
     rate = 2 * FALSE_POSITIVES
     if not holdout.ids:
         return Leaks({}, rate, why="there is no split that nothing is made in")
@@ -136,7 +155,12 @@ def search_leaks(
             return Leaks({}, rate, why="train has fewer than 2 real images")
         extractors = {name: found.extractor(name) for name in half.vectors}
         detector = Detector.fit(
-            half.images(), other.images(), seed=seed, extractors=extractors, measured=0
+            half.images(),
+            other.images(),
+            seed=seed,
+            extractors=extractors,
+            measured=0,
+            learned=learned,
         )
         if isinstance(overall := detector.calibration.overall, NotCalibrated):
             return Leaks({}, rate, why=f"{overall.reason}, of a half of train")
@@ -187,7 +211,7 @@ class _Search:
         holdout: Pictures,
         found: Extraction,
         seed: int,
-        planted: int,
+        planted: Planted,
     ) -> None:
         self._of, self._protected, self._real, self._holdout = of, protected, real, holdout
         extractors = {name: found.extractor(name) for name in protected.vectors}
@@ -196,7 +220,8 @@ class _Search:
             holdout.images(),
             seed=seed,
             extractors=extractors,
-            measured=planted,
+            measured=planted.measured,
+            learned=planted.learned,
         )
         self._looked: dict[Group, tuple[int, int]] = {}
         self._copies: list[Copy] = []

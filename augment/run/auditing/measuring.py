@@ -7,14 +7,13 @@ the version, the extractors and the seed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from augment.audit import AuditReport
 from augment.audit.attributes import Sliced
-from augment.audit.copies.detector import MEASURED
 from augment.audit.facts import ATTRIBUTE, read_facts
 from augment.audit.quality import AUGMENTED, Gathered, Quality, Rows, Thresholds, judged
 from augment.audit.quality.copied import Leaks, Searched
@@ -24,7 +23,7 @@ from augment.audit.quality.limited import PREFIX, judge_measures
 from augment.audit.quality.report import Extractor
 from augment.audit.table import DataSet, Shard, generator_names, open_data_set, read_jobs
 from augment.features import read_all
-from augment.run.auditing.copying import search_copies
+from augment.run.auditing.copying import Planted, search_copies
 from augment.run.engines.engine import Engine
 from augment.run.extraction.extracting import Extraction, How, extract
 from augment.run.progress import Reporter, Silent
@@ -43,12 +42,12 @@ LEAST = 20
 class Asked:
     """What is judged. extractors: as `features.asked` has them. seed: of every draw. cache,
     workers: see `extraction.How`. copies: also look for real images that generated ones repeat;
-    planted: images that copies of each kind are planted of, to measure what would be found."""
+    planted: how many of them are planted for that."""
 
     extractors: Sequence[str] = DEFAULT
     seed: int = 0
     copies: bool = False
-    planted: int = MEASURED
+    planted: Planted = field(default_factory=Planted)
     cache: str | None = None
     workers: int | None = None
     thresholds: Thresholds | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 import pytest
 
@@ -106,10 +107,50 @@ def test_the_calibration_names_its_images(detector: Detector) -> None:
     assert found.by_class == {}  # 15 of a class are too few for 4 %
 
 
-def test_the_same_seed_finds_the_same(uncalibrated: Detector) -> None:
+def test_the_same_seed_finds_the_same(detector: Detector) -> None:
     few = ImageSet(MADE[:4])
-    again = Detector.fit(ImageSet(PROTECTED), ImageSet(HOLDOUT[:9]), seed=7)
-    assert again.search(few) == uncalibrated.search(few)
+    assert fitted().search(few) == detector.search(few)
+
+
+def test_as_many_copies_are_learned_from_as_asked_for() -> None:
+    extract = Counted()
+    fitted(learned=2, measured=3, extractors={"colours": extract})
+    protected, *copies, others, holdout = extract.asked[:12]
+    assert (protected, others, holdout) == (20, 10, 31)
+    assert copies == [2] * 9, "of each kind but the exact one"
+    assert extract.asked[12:] == [3] * len(KINDS), "to measure"
+
+
+def test_where_nothing_can_be_calibrated_nothing_is_learned() -> None:
+    extract = Counted()
+    Detector.fit(
+        ImageSet(PROTECTED), ImageSet(HOLDOUT[:9]), seed=7, extractors={"colours": extract}
+    )
+    assert extract.asked == [20, 9]
+
+
+def test_opencv_has_one_thread_meanwhile_and_its_own_again() -> None:
+    """With more, what it does with images of 64 pixels takes twice the CPU and longer."""
+    seen = []
+
+    def extract(images: Sequence[Image]) -> np.ndarray:
+        seen.append(cv2.getNumThreads())
+        return colours(images)
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        few = Detector.fit(
+            ImageSet(PROTECTED[:1]), ImageSet(HOLDOUT[:1]), seed=7, extractors={"colours": extract}
+        )
+        few.search(ImageSet(MADE[:1]))
+        assert seen == [1, 1], "of what is protected, and of what is searched"
+        assert cv2.getNumThreads() == 3
+        with pytest.raises(ValueError, match=r"^images\.images\[0\]"):
+            few.search(ImageSet([MADE[0] / 255]))
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_an_image_is_judged_by_itself_alone(detector: Detector) -> None:
@@ -200,6 +241,7 @@ def test_with_few_protected_images_there_is_nothing_to_learn_from(n: int) -> Non
         ([], {}, r"^protected: got no image; expected at least 1$"),
         (PROTECTED, {"false_positives": 0.0},
          r"^false_positives: got 0\.0; expected a share between 0 and 1$"),
+        (PROTECTED, {"learned": 0}, r"^learned: got 0; expected at least 1 image$"),
         (PROTECTED, {"same_class": True},
          r"^protected\.labels: got None; expected a label an image \(same_class\)$"),
         ([PROTECTED[0], PROTECTED[1][..., 0]], {},

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL
 from safetensors.numpy import save
 
 from augment.errors import CheckpointError
@@ -45,11 +44,18 @@ TINY: dict[str, Any] = {
 }
 
 
+def class_of_diffusers() -> Any:
+    """It is imported late: every process of the tests imports this module to see what is in it."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL
+
+
 def network(config: Mapping[str, Any] = TINY) -> Any:
     """diffusers' own, with random weights that are always the same."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made: Any = AutoencoderKL.from_config(dict(config))
+        made: Any = class_of_diffusers().from_config(dict(config))
     return made.eval()
 
 
@@ -222,10 +228,10 @@ def test_the_tensors_are_those_of_diffusers(change: dict[str, Any]) -> None:
 def test_defaults_are_those_of_diffusers() -> None:
     import inspect
 
-    theirs = inspect.signature(AutoencoderKL.__init__).parameters
+    parameters = inspect.signature(class_of_diffusers().__init__).parameters
     for key, field in KlInit.model_fields.items():
         if not field.is_required():
-            assert field.default == theirs[key].default, key
+            assert field.default == parameters[key].default, key
 
 
 def test_old_names_of_the_attention_are_read() -> None:
