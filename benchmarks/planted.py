@@ -9,7 +9,8 @@ scikit-learn, each a class, cut into cells of 48 px of which no two parts share 
 as a generator can be. Then a problem is planted. An audit with `--quality` (extractors task and
 random), and with `--copies` where copies are planted, is asked. A problem is found where its check
 has a finding that names its class, or no class where it is not of one; a false finding is one that
-fails and is of another class, or any that fails where nothing is planted.
+fails and is of another class, or any that fails where nothing is planted. Every row has a site, a or
+b, as often as the other; planted is a generator that makes nine of ten rows at site a.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Data:
     real_format: str = "PNG"
     extra: dict[str, list[Image]] = field(default_factory=dict)
     """Of the split `val`."""
+    at_a: float = 0.5
+    """Share of the generated rows at site a."""
 
 
 # ---- sets --------------------------------------------------------------------------------
@@ -161,6 +164,10 @@ def shortcut(data: Data, rng: Rng) -> Data:
     return replace(data, real_format="JPEG")
 
 
+def skewed(data: Data, rng: Rng) -> Data:
+    return replace(data, at_a=0.9)
+
+
 def copies(data: Data, rng: Rng) -> Data:
     """Twelve generated rows are train images, pixel by pixel."""
     return _copied(data, data.train, lambda image: image)
@@ -201,6 +208,7 @@ FINDS: dict[str, tuple[Plant, str, bool, bool]] = {
     "wrong class": (wrong_class, "labels", True, False),
     "10 % wrong labels": (wrong_labels, "labels", False, False),
     "format shortcut": (shortcut, "shortcut", False, False),
+    "attribute skew": (skewed, "skew", False, False),
     "exact copies of train": (copies, "memorization", False, True),
     "warped copies of train": (warped_copies, "memorization", False, True),
     "warped copies of test": (test_copies, "memorization", False, True),
@@ -214,10 +222,10 @@ _ALSO = {"exact copies of train": ("real_pictures",), "repeated image": ("differ
 # ---- asking ------------------------------------------------------------------------------
 
 
-def written(data: Data, folder: Path) -> str:
+def written(data: Data, folder: Path, rng: Rng) -> str:
     """A foreign data set: one Parquet file."""
     rows: dict[str, list[object]] = {name: [] for name in (
-        "sample_id", "image", "label_name", "split", "origin", "generated")}  # fmt: skip
+        "sample_id", "image", "label_name", "split", "origin", "generated", "site")}  # fmt: skip
     parts = (
         ("train", data.train, "real"),
         ("test", data.test, "real"),
@@ -234,6 +242,8 @@ def written(data: Data, folder: Path) -> str:
                 rows["split"].append(split)
                 rows["origin"].append(origin)
                 rows["generated"].append(origin != "real")
+                share = 0.5 if origin == "real" else data.at_a
+                rows["site"].append("a" if rng.random() < share else "b")
     pq.write_table(pa.table(rows), folder / "part.parquet", row_group_size=100)
     return str(folder)
 
@@ -249,10 +259,14 @@ def ask(set_name: str, kind: str, seed: int) -> dict[str, object]:
     plant, check, of_class, with_copies = FINDS[kind]
     data = plant(SETS[set_name](rng), rng)
     with tempfile.TemporaryDirectory() as folder:
-        report = audit(written(data, Path(folder)), quality=True, copies=with_copies,
-                       extractors=["task", "random"], seed=seed, cache="none")  # fmt: skip
+        place = written(data, Path(folder), rng)
+        told = list(audit(place, attributes=["site"]).findings)
+        if kind != "attribute skew":
+            told += audit(place, quality=True, copies=with_copies, extractors=["task", "random"],
+                          seed=seed, cache="none").findings  # fmt: skip
+    told = [one for one in told if one.check != "declared"]  # nothing is marked in these sets
     first = next(iter(data.made))
-    found = [one for one in report.findings if one.check in (check, *_ALSO.get(kind, ()))
+    found = [one for one in told if one.check in (check, *_ALSO.get(kind, ()))
              and (not of_class or repr(first) in one.text)]  # fmt: skip
     return {
         "set": set_name,
@@ -260,8 +274,9 @@ def ask(set_name: str, kind: str, seed: int) -> dict[str, object]:
         "seed": seed,
         "found": bool(found),
         "fails": any(not one.warns for one in found),
-        "false": [one.text for one in report.findings if not one.warns and one not in found
+        "false": [one.text for one in told if not one.warns and one not in found
                   and (kind == "clean" or repr(first) not in one.text)],
+        "warned": len({one.text for one in told if one.warns and one not in found}),
     }  # fmt: skip
 
 

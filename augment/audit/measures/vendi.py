@@ -17,6 +17,7 @@ LEAST_N = 20
 """A set of n images scores at most n: below it the ceiling is all that is seen."""
 
 _BLOCK = 4096
+_STILL = 1e-12  # of the length of the centre, which is all that rounding leaves
 
 
 def vendi(made_ND: Array, least: int = LEAST_N) -> Measured:
@@ -33,8 +34,9 @@ def vendi(made_ND: Array, least: int = LEAST_N) -> Measured:
 
 def vendi_ratio(real_ND: Array, made_ND: Array, *, seed: int, least: int = LEAST_N) -> Measured:
     """`vendi_ratio`: score of the made images : score of as many real ones, above 0; 1 is as
-    diverse as real. The larger side is cut to the smaller one's n by a seeded draw; n and n_real
-    are that n.
+    diverse as real. Cosines are taken around the mean of these real images: what all images have
+    in common, which is most of many features, would hide what they differ in. The larger side is
+    cut to the smaller one's n by a seeded draw; n and n_real are that n.
 
     Raises:
         ValueError: features that are refused.
@@ -47,8 +49,20 @@ def vendi_ratio(real_ND: Array, made_ND: Array, *, seed: int, least: int = LEAST
         rows[some_rows(n, len(rows), stream(seed, f"vendi/{side}"))]
         for side, rows in (("real", real), ("made", made))
     )
-    ratio = score("made_ND", made) / score("real_ND", real)
+    scale = max(float(np.abs(real).max()), float(np.abs(made).max())) or 1.0
+    centre = (real / scale).mean(axis=0)
+    around = [_around(rows / scale, centre) for rows in (made, real)]
+    ratio = score("made_ND", around[0]) / score("real_ND", around[1])
     return Figure("vendi_ratio", ratio, n, n)
+
+
+def _around(rows_ND: Array, centre_D: Array) -> Array:
+    """(N, D + 1): the rows as seen from the centre. Rows that lie in it have no direction: they
+    share one of their own, the last column."""
+    away = rows_ND - centre_D
+    least = _STILL * max(1.0, float(np.linalg.norm(centre_D)))
+    still = np.linalg.norm(away, axis=1, keepdims=True) <= least
+    return np.concatenate([np.where(still, 0.0, away), still.astype(np.float64)], axis=1)
 
 
 def score(name: str, features_ND: Array) -> float:

@@ -98,9 +98,8 @@ def test_a_late_row_is_found() -> None:
         Moments.of(tall)
 
 
-@pytest.mark.parametrize("door", ["vendi", "vendi_ratio-real", "vendi_ratio-made"])
-def test_a_row_without_direction_has_no_cosine(door: str) -> None:
+def test_a_row_without_direction_has_no_cosine() -> None:
     zero = GOOD.copy()
     zero[5] = 0
     with pytest.raises(ValueError, match=r"_ND\[5\]: got a row of zeros; expected a direction"):
-        DOORS[door](zero)
+        DOORS["vendi"](zero)

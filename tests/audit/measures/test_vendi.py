@@ -72,3 +72,34 @@ def test_too_few() -> None:
     assert vendi_ratio(real, made, seed=1) == NotComputed("vendi_ratio", "n < 20", 19, 20)
     assert vendi_ratio(made, real, seed=1) == NotComputed("vendi_ratio", "n_real < 20", 20, 19)
     assert isinstance(vendi(made, least=19), Figure)
+
+
+def test_what_all_images_have_in_common_hides_nothing():
+    """Features that lie in a narrow cone, as those of many networks do."""
+    rng = np.random.default_rng(0)
+    common = np.full(16, 50.0)
+    real, made = common + rng.normal(size=(60, 16)), common + rng.normal(size=(60, 16))
+    one = common + rng.normal(size=(3, 16))
+    collapsed = np.concatenate([one] * 20) + 0.01 * rng.normal(size=(60, 16))
+    assert value(vendi(real)) < 1.1  # the score itself sees little
+    assert value(vendi_ratio(real, made, seed=1)) == pytest.approx(1, rel=0.15)
+    assert value(vendi_ratio(real, collapsed, seed=1)) < 0.35
+
+
+def test_moving_turning_and_stretching_everything_changes_nothing():
+    rng = np.random.default_rng(1)
+    real, made = rng.normal(size=(40, 8)), rng.normal(size=(40, 8)) * np.arange(1, 9)
+    wanted = value(vendi_ratio(real, made, seed=1))
+    turn = rotation(8, 2)
+    for scale, move in ((1e-150, 0.0), (1e200, 0.0), (3.0, 7.0)):
+        found = vendi_ratio(scale * (real @ turn + move), scale * (made @ turn + move), seed=1)
+        assert value(found) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_images_that_are_all_one_count_as_one():
+    rng = np.random.default_rng(2)
+    real = rng.normal(size=(30, 8))
+    assert value(vendi_ratio(real, np.tile(real.mean(axis=0), (30, 1)), seed=1)) < 0.2
+    same = np.ones((30, 8))
+    assert value(vendi_ratio(same, same, seed=1)) == pytest.approx(1)
+    assert value(vendi_ratio(same, real, seed=1)) > 4
