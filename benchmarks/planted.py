@@ -9,8 +9,8 @@ scikit-learn, each a class, cut into cells of 48 px of which no two parts share 
 as a generator can be. Then a problem is planted. An audit with `--quality` (extractors task and
 random), and with `--copies` where copies are planted, is asked. A problem is found where its check
 has a finding that names its class, or no class where it is not of one; a false finding is one that
-fails and is of another class, or any that fails where nothing is planted. Every row has a site, a or
-b, as often as the other; planted is a generator that makes nine of ten rows at site a.
+fails and is of another class, or any that fails where nothing is planted. Every row has a site, a
+or b, as often as the other; planted is a generator that makes nine of ten rows at site a.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def main() -> None:
         (asked.below / "failing").mkdir()
         rng = np.random.default_rng(7)
         data = leak(wrong_labels(collapsed(digits(rng), rng), rng), rng)
-        written(data, asked.below / "failing")
+        written(data, asked.below / "failing", rng)
         for name in ("digits", "failing"):
             report = audit(str(asked.below / name), quality=True, copies=True, cache="none")
             folder = asked.below / f"{name}-report"

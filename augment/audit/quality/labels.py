@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from augment.audit.measures import Interval, bootstrap
+from augment.audit.measures.inception_score import LEAST_N as SCORE_N
 from augment.audit.quality.gathering import Group, Rows, order
 
 LEAST_N = 20
@@ -25,7 +26,9 @@ class Agreement:
     """group: of one class, or of all. n: images that were asked about. share: of those whose class
     the classifier names too, 0 .. 1; None below the least n. interval: of the share, 95 %. shown:
     class that the classifier names -> images, its most frequent five other ones. doubtful: images
-    whose own class has a probability below `doubt`."""
+    whose own class has a probability below `doubt`. inception_score: of all its images by this
+    classifier, 1 to the number of its classes; None below `inception_score.LEAST_N`, and of single
+    classes, whose answers should all be one. Reported, never judged."""
 
     group: Group
     n: int
@@ -33,6 +36,7 @@ class Agreement:
     interval: Interval | None
     shown: Mapping[str, int]
     doubtful: int
+    inception_score: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in the report."""
@@ -43,6 +47,7 @@ class Agreement:
             "interval": None if self.interval is None else vars(self.interval),
             "shown": dict(self.shown),
             "doubtful": self.doubtful,
+            "inception_score": self.inception_score,
             "not_computed": None if self.share is not None else f"n < {LEAST_N}",
         }
 
@@ -68,6 +73,34 @@ class Doubt:
 
 
 @dataclass
+class _Sums:
+    """What the Inception Score of rows is made of, shard by shard: exp of the entropy of their mean
+    answer less their mean entropy."""
+
+    n: int = 0
+    answers_C: Any = 0.0
+    entropies: float = 0.0
+
+    def add(self, probabilities_NC: np.ndarray) -> None:
+        self.n += len(probabilities_NC)
+        self.answers_C = self.answers_C + probabilities_NC.sum(axis=0, dtype=np.float64)
+        self.entropies += _entropies(probabilities_NC.astype(np.float64)).sum()
+
+    def score(self) -> float | None:
+        if self.n < SCORE_N:
+            return None
+        mean = _entropies((self.answers_C / self.answers_C.sum())[None])[0]
+        return float(np.exp(mean - self.entropies / self.n))
+
+
+def _entropies(probabilities_NC: np.ndarray) -> np.ndarray:
+    """(N,) in nats."""
+    logs = np.log(probabilities_NC, where=probabilities_NC > 0, out=np.zeros_like(probabilities_NC))
+    entropies: np.ndarray = -(probabilities_NC * logs).sum(axis=1)
+    return entropies
+
+
+@dataclass
 class Labels:
     """What a classifier says of rows, shard by shard. classes: in the order of its answers. doubt:
     a probability below which a row is doubtful (0.1 in the experiments behind it)."""
@@ -79,6 +112,7 @@ class Labels:
     _shown: dict[Group, dict[str, int]] = field(default_factory=dict)
     _doubtful: dict[Group, int] = field(default_factory=dict)
     _listed: list[Doubt] = field(default_factory=list)
+    _sums: dict[Group, _Sums] = field(default_factory=dict)
 
     def add(self, rows: Rows, probabilities_NC: np.ndarray, at: np.ndarray) -> None:
         """at: (N,) int64, the positions in `rows` of the answers. Rows of a class that the
@@ -99,6 +133,8 @@ class Labels:
                 shown[self.classes[n]] = shown.get(self.classes[n], 0) + 1
             own_p = probabilities_NC[some, own[some]]
             self._doubtful[group] = self._doubtful.get(group, 0) + int((own_p < self.doubt).sum())
+            if group.class_name is None:
+                self._sums.setdefault(group, _Sums()).add(probabilities_NC[some])
             if group.class_name is not None and group.maker is not None:
                 self._list(group, rows, at, some[own_p < self.doubt], probabilities_NC, own)
 
@@ -132,4 +168,5 @@ class Labels:
             bootstrap(agrees, seed=self.seed) if enough else None,
             dict(shown),
             self._doubtful.get(group, 0),
+            self._sums[group].score() if group in self._sums else None,
         )

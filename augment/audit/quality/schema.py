@@ -75,6 +75,11 @@ _LABELS = closed(
             "description": "other class that it names -> images, the most frequent five",
         },
         "doubtful": {**COUNT, "description": "rows whose class has a probability below 0.1"},
+        "inception_score": {
+            **_NUMBER_OR_NULL,
+            "description": "by this classifier, of all classes together; null: fewer than 200 "
+            "images, or one class",
+        },
         "not_computed": TEXT_OR_NULL,
     }
 )

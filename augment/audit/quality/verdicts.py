@@ -48,7 +48,7 @@ def collapsed(
 ) -> list[Finding]:
     """Classes that a maker shrank, by coverage and Vendi score. makers: id -> name. Where both say
     so, one of them below its bound for a failure is enough, whatever its interval."""
-    found = []
+    found = list[Finding]()
     told: dict[Group, list[tuple[int, float, float]]] = {}
     of_group: dict[tuple[Group, str], list[Compared]] = {}
     for one in compared:

@@ -45,7 +45,27 @@ def labels(report: Json, command: str, doubtful: Sequence[Picture]) -> Section:
     blocks: list[Block] = [about, *_agreement(report, per_class, quality["makers"])]
     blocks += _confusion(report["classes"], per_class)
     blocks += _quarantine(quality, doubtful)
+    blocks += _inception_scores(quality)
     return Section("labels", "Labels", tuple(blocks))
+
+
+def _inception_scores(quality: Json) -> Iterator[Block]:
+    """By this classifier, of what was made and of real images."""
+    found = [one for one in quality["labels"] if one.get("inception_score") is not None]
+    if not any(one["maker"] is not None for one in found):
+        return
+    rows = tuple(
+        Row((one["split"], maker_name(one["maker"], quality["makers"]) if one["maker"] else "real",
+             str(one["n"]), f"{one['inception_score']:.2f}"))
+        for one in found
+    )  # fmt: skip
+    yield Table("inception-score", "Inception Score by this classifier",
+                ("split", "made by", "n", "score"), rows, 2)  # fmt: skip
+    yield Text(
+        "It is reported because people ask for it, and decides nothing: it does not see that a "
+        "class is one image over and over.",
+        aside=True,
+    )
 
 
 def _agreement(report: Json, per_class: Sequence[Json], makers: Json) -> Iterator[Block]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from augment.audit.measures import Figure, NotComputed
+from augment.audit.measures import Figure, NotComputed, inception_score
 from augment.audit.quality import judged
 from augment.audit.quality.comparing import MEASURES, Compared
 from augment.audit.quality.gathering import Gathered, Group, Rows, duplicates
@@ -269,6 +269,38 @@ def test_right_labels_raise_nothing_and_rows_of_other_classes_are_not_asked() ->
     assert found.findings == ()
     assert found.quarantine == ()
     assert "zebra" not in {one.group.class_name for one in found.agreements}
+
+
+def _mixed(n: int) -> Rows:
+    """Rows of one maker, of all classes in turn."""
+    names = [CLASSES[i % len(CLASSES)] for i in range(n)]
+    return Rows([f"r{i}" for i in range(n)], ["train"] * n, names, ["g"] * n)
+
+
+def test_the_inception_score_is_that_of_all_answers_whatever_the_shards() -> None:
+    rng = np.random.default_rng(3)
+    answers = rng.dirichlet(np.ones(len(CLASSES)), 300)
+    rows = _mixed(300)
+    labels = Labels(CLASSES, 0)
+    for part in np.array_split(np.arange(300), 7):
+        labels.add(rows, answers[part], part)
+    (whole,) = [one for one in labels.agreements() if one.group.class_name is None]
+    wanted = inception_score(answers, splits=1)
+    assert isinstance(wanted, Figure)
+    assert whole.inception_score == pytest.approx(wanted.value, rel=1e-12)
+    assert all(o.inception_score is None for o in labels.agreements() if o.group.class_name)
+    few = Labels(CLASSES, 0)
+    few.add(rows, answers[:199], np.arange(199))
+    assert [one.inception_score for one in few.agreements()] == [None] * len(few.agreements())
+
+
+def test_a_certain_answer_has_no_entropy() -> None:
+    sure = np.eye(len(CLASSES))[np.arange(300) % len(CLASSES)]
+    rows = _mixed(300)
+    labels = Labels(CLASSES, 0)
+    labels.add(rows, sure, np.arange(300))
+    (whole,) = [one for one in labels.agreements() if one.group.class_name is None]
+    assert whole.inception_score == pytest.approx(len(CLASSES))
 
 
 def test_without_real_images_that_it_never_saw_a_classifier_says_nothing() -> None:

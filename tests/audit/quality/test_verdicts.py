@@ -1,0 +1,43 @@
+"""Two measures that both say that a class has shrunk outweigh the interval of either."""
+
+from __future__ import annotations
+
+import pytest
+
+from augment.audit.measures import Figure, Interval
+from augment.audit.quality.comparing import Compared
+from augment.audit.quality.gathering import Group
+from augment.audit.quality.verdicts import Thresholds, collapsed
+
+GROUP = Group("train", "3", "g")
+
+
+def compared(measure: str, ratio: float, high: float, apart: bool = True) -> Compared:
+    """A figure beside a reference of 1, whose interval ends at `high`."""
+    figure = Figure(measure, ratio, 40, 40, Interval(ratio / 2, high, 0.95))
+    return Compared(GROUP, "one", figure, "train", "halves", 0.9, 1.0, 1.1, 20,
+                    0.0 if apart else 0.5, ratio)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("coverage", "vendi", "warns"),
+    [
+        ((0.24, 0.4), (0.4, 0.45), [False, False]),  # both warn, coverage is below 0.3
+        ((0.35, 0.4), (0.2, 0.3), [False, False]),  # and here the Vendi score below 0.25
+        ((0.35, 0.4), (0.4, 0.45), [True, True]),
+        ((0.24, 0.4), (0.9, 1.0), [True]),
+        ((0.24, 0.28), (0.9, 1.0), [False]),
+        ((0.9, 1.0), (0.4, 0.45), [True]),
+        ((0.24, 0.7), (0.4, 0.6), []),
+    ],
+)
+def test_what_two_measures_say(coverage, vendi, warns):
+    some = [compared("coverage", *coverage), compared("vendi_ratio", *vendi)]
+    found = collapsed(some, {"g": "gan"}, Thresholds())
+    assert [one.warns for one in found] == warns
+    assert all("class '3', generator gan" in one.text for one in found)
+
+
+def test_what_lies_among_real_images_is_no_finding():
+    some = [compared("coverage", 0.2, 0.25, apart=False)]
+    assert collapsed(some, {}, Thresholds()) == []
