@@ -103,7 +103,8 @@ def run(
     engine: None as the job's `execution` says. clock: the creation time of a new plan.
     takeover: do not wait for a run that holds the job's lease, stop it instead.
     measure: time a few batches first, so that the cost can be foreseen and compared.
-    despite_limits: go on where the plan breaks limits of the job; the operator's hold.
+    despite_limits: go on where the plan breaks limits of the job, or they hold the commit back;
+        the operator's hold.
     profile: a file for a timeline of the run.
 
     Raises:
@@ -145,16 +146,20 @@ def retry(
     *,
     engine: EngineName | Engine | None = None,
     reporter: Reporter | None = None,
+    despite_limits: bool = False,
 ) -> RetryResult:
     """Make the failed rows of a committed job again, as its next generation.
 
+    despite_limits: add them although the job's limits hold its commits back.
+
     Raises:
+        GateError: they do (`limits.gate`); nothing was added.
         RequestError: it is not committed, or somebody works on it. Others: see `run`.
     """
     from augment.run.upkeep.retry import retry as retry_job
 
     with open_engine(job, engine) as chosen:
-        return retry_job(job, chosen, reporter=reporter)
+        return retry_job(job, chosen, reporter=reporter, despite_limits=despite_limits)
 
 
 def audit(

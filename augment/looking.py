@@ -8,7 +8,7 @@ leaves out it says why.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from augment.errors import NotInstalled, PlanError, Problem, SpecError
@@ -40,9 +40,10 @@ def validated(
     execution: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    installed: Callable[[str], bool] | None = None,
 ) -> tuple[Job, tuple[Unseen, ...]]:
     """The job as `load_spec` reads it, once everything local that it names was looked at; and what
-    was not.
+    was not. installed: whether a package is there that an extractor needs; this process's.
 
     Raises:
         SpecError: with every problem found. PlanError: two generators are one. CheckpointError: a
@@ -68,7 +69,19 @@ def validated(
         raise SpecError(problems)
     remote = [Unseen(name, "remote; --check-remote lists them")
               for name, one in job.spec.sources.items() if not is_local(one.uri)]  # fmt: skip
-    return job, (*remote, *unseen)
+    return job, (*remote, *unseen, *_unmeasurable(job, installed))
+
+
+def _unmeasurable(job: Job, installed: Callable[[str], bool] | None) -> Iterator[Unseen]:
+    """Extractors that the run needs and that are not installed here; it may run elsewhere."""
+    if job.spec.limits.gate != "before_commit":
+        return
+    from augment.features.needs import lacking
+    from augment.spec.measure_limits import extractors_of
+
+    for name, packages in lacking(extractors_of(job.spec.limits.measures or ()), installed).items():
+        why = f"{name} needs {packages}, which is not installed here; augment-vision[features]"
+        yield Unseen("limits.measures", why)
 
 
 # ---- sources and manifests -------------------------------------------------------------

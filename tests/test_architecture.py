@@ -141,7 +141,7 @@ def test_public_names() -> None:
             ],
         ),
         ("status", ["output", "options"]),
-        ("retry", ["job", "engine", "reporter"]),
+        ("retry", ["job", "engine", "reporter", "despite_limits"]),
         (
             "audit",
             [

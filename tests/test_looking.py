@@ -16,7 +16,7 @@ from augment import api
 from augment.cli import main
 from augment.codec.png_writing import encode_pngs
 from augment.errors import AugmentError, CheckpointError, PlanError
-from augment.looking import LARGEST, validated
+from augment.looking import LARGEST, Unseen, validated
 from augment.policy import VARIABLE
 from tests.spec.conftest import edited
 
@@ -199,3 +199,15 @@ def test_two_generators_that_are_one(folder: Path) -> None:
     edits = {"generators": {"a": same, "b": same}, "synthesize.0.generators": ["a", "b"]}
     with pytest.raises(PlanError, match=r"generators\.b: got the same weights"):
         api.validate(edited(edits))
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_a_run_would_measure_with_is_looked_for() -> None:
+    limits = {"gate": "before_commit", "measures": [{"measure": "agreement", "fail_below": 0.5}]}
+    job = edited({"limits": limits})
+    _, unseen = validated(job, installed=lambda package: package != "torch")
+    why = "task needs torch, which is not installed here; augment-vision[features]"
+    assert unseen == (Unseen("limits.measures", why),)
+    assert validated(job)[1] == ()
+    reported = edited({"limits": limits | {"gate": "report_only"}})
+    assert validated(reported, installed=lambda package: False)[1] == ()

@@ -6,8 +6,9 @@ that turns into JSON (`schema.py`) or text (`render.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from augment.audit.equal_made import check_made
 from augment.audit.equal_real import check_real
 from augment.audit.facts import NO_LABEL, Facts, read_facts
 from augment.audit.findings import NO_ROWS, Check, Finding, LimitResult, not_judged
+from augment.audit.gates import check_gates
 from augment.audit.ids import repeated_ids
 from augment.audit.images import check_images
 from augment.audit.integrity import RowChecks
@@ -150,19 +152,53 @@ def audit(
             that no row has.
         StorageError: the log or a shard cannot be read.
     """
-    words, by_value = parse_groups(by), Counts(check_names(attributes))
+    words, names = parse_groups(by), check_names(attributes)
     data = open_data_set(uri, version, options, pixels=deep)
     jobs = read_jobs(data) if data.version is not None else {}
-    seen = _Seen(_protected(jobs), _listed(jobs), ours=bool(jobs))
+    seen = _see(data, jobs, names)
+    asked = to_judge(limits, jobs, live_jobs(seen.counts))
+    checks, findings = _check(data, seen, jobs, asked, deep)
+    return _report(data, seen, jobs, asked, words, checks, findings)
+
+
+def audit_before_commit(
+    data: DataSet, job: Mapping[str, Any], limits: Limits | None = None
+) -> AuditReport:
+    """What an audit would say of the limits of a version that is not committed: of the checks only
+    that of ids is made. data: see `table.data_set_to_be`. job: the job.json that would be left.
+    limits: judged in place of its own.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    jobs = {str(job["job_id"]): job}
+    seen = _see(data, jobs)
+    checks, findings = _check_ids(data, seen, seen.counts)
+    asked = to_judge(limits, jobs, live_jobs(seen.counts))
+    return _report(data, seen, jobs, asked, (), [Check("log", None, "there is none yet"), *checks],
+                   findings)  # fmt: skip
+
+
+def _see(data: DataSet, jobs: Jobs, attributes: Sequence[str] = ()) -> _Seen:
+    seen = _Seen(_protected(jobs), _listed(jobs), bool(jobs), attributes)
     for shard in data.shards:
-        for facts in read_facts(data, shard, attributes=by_value.of):
+        for facts in read_facts(data, shard, attributes=attributes):
             seen.add(facts)
-            by_value.add(facts)
-    by_value.check()
-    counts = seen.counter.table()
-    checks, findings = _check(data, seen, counts, jobs, deep)
-    sliced, more_checks, more_findings = judge_attributes(by_value, generator_names(jobs))
-    asked = to_judge(limits, jobs, live_jobs(counts))
+    seen.by_value.check()
+    return seen
+
+
+def _report(
+    data: DataSet,
+    seen: _Seen,
+    jobs: Jobs,
+    asked: ToJudge,
+    words: tuple[str, ...],
+    checks: Sequence[Check],
+    findings: Sequence[Finding],
+) -> AuditReport:
+    counts = seen.counts
+    sliced, more_checks, more_findings = judge_attributes(seen.by_value, generator_names(jobs))
     of_measures = tuple((job, one) for job, limits in asked.limits for one in limits.measures or ())
     whole, splits, cells, groups = (
         tuple(shares(counts, seen.images, each)) for each in ((), ("split",), _CELL, words)
@@ -201,11 +237,16 @@ assert set(_CELL) <= set(GROUPS)
 
 class _Seen:
     """What one pass over the rows gathers. listed: the class list as jobs keep it, for a version
-    without rows. ours: whether `augment` wrote it, as jobs or rows say."""
+    without rows. ours: whether `augment` wrote it, as jobs or rows say. attributes: names."""
 
     def __init__(
-        self, protected: Mapping[str, frozenset[str]], listed: tuple[str, ...], ours: bool
+        self,
+        protected: Mapping[str, frozenset[str]],
+        listed: tuple[str, ...],
+        ours: bool,
+        attributes: Sequence[str] = (),
     ) -> None:
+        self.by_value = Counts(attributes)
         self.counter = Counter()
         self.images = RealImages()
         self.rows = RowChecks(protected)
@@ -223,6 +264,11 @@ class _Seen:
     def classes(self) -> tuple[str, ...]:
         return self.of_shards or self._listed
 
+    @cached_property
+    def counts(self) -> pa.Table:
+        """Rows by shard and cell; asked once all facts are added."""
+        return self.counter.table()
+
     def add(self, facts: Facts) -> None:
         self.counter.add(facts)
         self.images.add(facts)
@@ -230,6 +276,7 @@ class _Seen:
         self.claims.add(facts)
         self.origins.add(facts)
         self.procedural.add(facts)
+        self.by_value.add(facts)
         self._classes(facts)
         self.ours = self.ours or not facts.lacks(["job_id", "sample_id"])
         if facts.lacks(["pixels_sha256"], seen=True):
@@ -252,8 +299,9 @@ class _Seen:
 
 
 def _check(
-    data: DataSet, seen: _Seen, counts: pa.Table, jobs: Jobs, deep: bool
+    data: DataSet, seen: _Seen, jobs: Jobs, asked: ToJudge, deep: bool
 ) -> tuple[list[Check], list[Finding]]:
+    counts = seen.counts
     mine = {job: jobs[job] for job in jobs.keys() & live_jobs(counts)}  # with rows in it
     parts = [_check_log(data, seen, counts), check_committed(data, jobs, counts)]
     parts.append(check_planned(data, mine, counts))
@@ -272,7 +320,7 @@ def _check(
     parts.append(check_shortcut(data, counts))
     if deep:
         parts.append(check_images(data))
-    parts.append(check_training(mine))
+    parts += [check_training(mine), check_gates(mine, given=asked.where == "given")]
     checks = [check for part in parts for check in part[0]]
     return checks, [finding for part in parts for finding in part[1]]
 

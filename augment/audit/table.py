@@ -40,6 +40,8 @@ _OUTSIDE = (
     "(cp -rL) and audit the copy"
 )
 _CHUNK = 8 << 20
+_TO_BE = -1
+"""The version of one that is not committed: no log has it."""
 _BATCH = 1 << 16  # rows of narrow columns that are held at once
 
 
@@ -72,6 +74,8 @@ class DataSet:
         """The place as texts name it."""
         if self.version is None:
             return self.folder.uri
+        if self.version == _TO_BE:
+            return f"{self.folder.uri} (not committed yet)"
         return f"{self.folder.uri} (version {self.version})"
 
 
@@ -125,6 +129,13 @@ def open_data_set(
         )
     parts = tuple(Shard(some.name, some.size, len(some.files), some) for some in images)
     return DataSet(folder, None, parts, left_out=(left_out,), look=Look(pixels))
+
+
+def data_set_to_be(folder: Folder, shards: Sequence[Shard]) -> DataSet:
+    """The version that a commit of these shards would make: they stand in the folder under names
+    that never get other bytes, and no log names them all yet."""
+    own = tuple(sorted(shards, key=lambda shard: shard.path))
+    return DataSet(_fenced(folder), _TO_BE, own)
 
 
 def _fenced(folder: Folder) -> Folder:

@@ -37,6 +37,8 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
     retry.add_argument("--execution", metavar="FILE", help="keys laid over the job's execution")
     retry.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
                        help="one key of execution, for example workers=4")  # fmt: skip
+    retry.add_argument("--despite-limits", action="store_true",
+                       help="add them although the job's limits hold them back")  # fmt: skip
     foldable(retry)
     _options_of(retry)
     clean = verb(verbs, "clean", _clean, "remove what no version and no unfinished job needs")
@@ -118,10 +120,11 @@ def _retry(arguments: argparse.Namespace) -> int:
                 f"the job names {kept.elsewhere} as its output; what is retried is {output.uri}, "
                 "as given"
             )
-        result = retry(kept.job, engine, reporter=Keeping(session.reporter, arguments))
+        told = Keeping(session.reporter, arguments)
+        result = retry(kept.job, engine, reporter=told, despite_limits=arguments.despite_limits)
     if arguments.json:
-        told = {"log": session.log, "elsewhere": kept.elsewhere}
-        streams.tell(result.to_json() | told)
+        more = {"log": session.log, "elsewhere": kept.elsewhere}
+        streams.tell(result.to_json() | more)
     else:
         show_retry(result, session.log, everything=arguments.all)
     return 0 if result.ok else 1

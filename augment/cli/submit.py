@@ -82,7 +82,8 @@ def add_despite_limits(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--despite-limits",
         action="store_true",
-        help="go on although the plan breaks limits of the job (those of the operator hold)",
+        help="go on although limits of the job are broken, by the plan or before the commit (those "
+        "of the operator hold)",
     )
 
 

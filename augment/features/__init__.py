@@ -13,6 +13,7 @@
 | `onnx_session` | a graph run by onnxruntime |
 | `files` | files of the user's: found, fetched, hashed, read as data |
 | `kept` | features of a shard as one file, checked when it is read |
+| `needs` | what must be installed for those without files |
 | `resizing`, `batches`, `arithmetic`, `libraries` | what several call |
 
 torch is imported inside functions. Knows no table, no split and no measure.

@@ -5,6 +5,7 @@
     fill      generators -> pool            (`augment synthesize` ends here)
     arrange   which rows go into which unit, once
     build     real rows + copies + pool rows -> shards
+    gate      limits of those shards, where the job holds its commit back by them
     commit    one transaction
     judge     card and audit
 
@@ -30,9 +31,12 @@ from augment.run.mixing.commit import (
     CellResult,
     commit,
     committed,
+    entries_of,
+    job_document,
     refuse_foreign_output,
 )
 from augment.run.mixing.emptied import Emptied, emptied_draws, refusal_of_draws
+from augment.run.mixing.holding import Gate, judge_before_commit, refuse_unmeasurable
 from augment.run.mixing.judging import judge, settle
 from augment.run.mixing.mix import (
     Arrangement,
@@ -233,6 +237,7 @@ def _synthesize(job: Job, way: _Way) -> Synthesis:
 def _run(job: Job, way: _Way, *, fill: bool) -> RunResult:
     prepared, reporter = _prepared(job, way), way.reporter
     refuse_foreign_output(prepared)
+    refuse_unmeasurable(job.spec.limits)
     if (kept := from_provenance(prepared)) and (done_before := committed(prepared)):
         result = _result(prepared, done_before, 0, kept)
         settle(prepared, result)
@@ -248,11 +253,13 @@ def _run(job: Job, way: _Way, *, fill: bool) -> RunResult:
         else:
             built = Built(build(frozen, arrangement, done, Borne(), crew))
         crew.lease.check()
+        gate = None if known else _judged_before(frozen, arrangement, built, crew)
+        crew.lease.check()
         with reporter.span("commit"):
             done_now = (
                 known
                 or committed(prepared)
-                or commit(frozen, arrangement, built.first, built.later)
+                or commit(frozen, arrangement, built.first, built.later, gate)
             )
         reporter.committed(done_now.version)
         if not done_now.already:
@@ -264,6 +271,14 @@ def _run(job: Job, way: _Way, *, fill: bool) -> RunResult:
             result = _result(prepared, done_now, made_now, figures, arrangement.spent)
             journal.ends_with(settle(prepared, result))
     return result
+
+
+def _judged_before(
+    frozen: Frozen, arrangement: Arrangement, built: Built, crew: Crew
+) -> Gate | None:
+    """Raises: GateError: the job's limits hold the commit back."""
+    job = job_document(frozen, arrangement, built.records)
+    return judge_before_commit(frozen.prepared, entries_of(built.records), job, crew)
 
 
 def _result(

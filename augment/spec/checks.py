@@ -16,7 +16,7 @@ from augment.spec.files import read_classes, read_label_map
 from augment.spec.generator_checks import check_generators
 from augment.spec.inputs import check_inputs
 from augment.spec.look import Look
-from augment.spec.measure_checks import check_measured_names, check_measures
+from augment.spec.measure_checks import check_gate, check_measured_names, check_measures
 from augment.spec.models import ImageFolderSource, Limits, ParquetSource, SourceSpec
 from augment.spec.policy_limits import check_policy_limits
 from augment.spec.problems import shown
@@ -228,6 +228,7 @@ def check_limits(asked: Asked, limits: Limits, path: Path) -> None:
         if getattr(limits, key) == {}:
             asked.add((*path, key), "an empty mapping", "split: least rows")
     check_measures(asked, limits.measures or (), (*path, "measures"))
+    check_gate(asked, limits, path)
 
 
 def _check_limit_splits(asked: Asked, draft: Draft) -> None:

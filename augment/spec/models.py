@@ -304,7 +304,8 @@ class Limits(Spec):
     min_unique_real_per_class: dict[Name, Annotated[int, Field(ge=0)]] | None = None
     """Split -> least real images of every class, each counted once."""
     measures: Annotated[list[MeasureLimit], Field(min_length=1)] | None = None
-    """How good the generated part must be. Judged by `augment audit --quality`, not by a run."""
+    """How good the generated part must be. Judged by `augment audit --quality`, and by a run where
+    `gate: before_commit` says so."""
 
 
 class JobLimits(Limits):
@@ -312,6 +313,12 @@ class JobLimits(Limits):
 
     gpu_hours: Annotated[float, Field(ge=0.0)] | None = None
     """GPU hours that the job may plan to spend; a measured plan above it is refused."""
+    gate: Literal["before_commit", "report_only"] | None = None
+    """When limits of the result are judged. `before_commit`: a run measures exactly the rows that
+    it would commit, and where a limit is broken, or one of `measures` could not be judged, it
+    commits nothing and ends with 1; all that was made is kept, and the same command goes on.
+    `report_only`, or not given: after the commit, and `measures` when somebody audits with
+    `--quality`."""
 
 
 class Errors(Spec):

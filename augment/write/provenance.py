@@ -112,6 +112,26 @@ def read_verdict(folder: Folder, job_id: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+GATE = "gate.json"
+"""In `_provenance/<job>/`, and in its work folder: what was measured before the commit."""
+
+
+def write_gate(folder: Folder, job_id: str, document: Mapping[str, Any]) -> None:
+    """Keep what a run judged before the commit that it is about to make. document: at least
+    `shards`, which says of what."""
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    folder.replace(f"_provenance/{job_id}/{GATE}", text.encode())
+
+
+def read_gate(folder: Folder, job_id: str) -> dict[str, Any] | None:
+    """What `write_gate` kept; None where there is none that can be read."""
+    try:
+        document = json.loads(folder.read(f"_provenance/{job_id}/{GATE}"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def read_counts(folder: Folder, rows_by_shard: Mapping[str, int]) -> pa.Table:
     """The cubes of exactly these shards, `COUNTS_SCHEMA`, sorted by shard.
 

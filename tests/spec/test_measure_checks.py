@@ -61,3 +61,50 @@ def test_a_measure_that_nobody_knows(problems: Problems) -> None:
     (found,) = problems({"limits.measures": [{"measure": "fid", "fail_above": 2}]})
     assert "limits.measures[0].measure" in found
     assert "frechet" in found
+
+
+GATE = "limits.gate"
+
+
+def test_a_gate_that_is_right(problems: Problems) -> None:
+    measures = [
+        {"measure": "coverage", "extractor": "random", "fail_below": 0.5, "not_judged": "pass"},
+        {"measure": "agreement", "fail_below": 0.5, "not_judged": "hold"},
+    ]
+    assert problems({"limits.measures": measures, GATE: "before_commit"}) == []
+    assert problems({"limits": {"gate": "before_commit", "synthetic_share": {"max": 0.9}}}) == []
+    assert problems({"limits": {"gate": "report_only"}}) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "gate", "said"),
+    [
+        ({"measure": "repeats", "fail_above": 0.5, "not_judged": "pass"}, "report_only",
+         "limits.measures[0].not_judged: got pass, which has no effect: nothing is held back; "
+         "expected no such key, or gate: before_commit in a job"),
+        ({"measure": "repeats", "warn_above": 0.5, "not_judged": "pass"}, "before_commit",
+         "limits.measures[0].not_judged: got pass, which has no effect: a warning holds nothing "
+         "back; expected no such key, or fail_below or fail_above"),
+        ({"measure": "coverage", "fail_below": 0.5, "extractor": "randon"}, "before_commit",
+         "limits.measures[0].extractor: got 'randon', by which a run does not measure; expected "
+         "one of efficientnet_lite0, random, task. Did you mean 'random'?"),
+        ({"measure": "coverage", "fail_below": 0.5, "extractor": "inception"}, "before_commit",
+         "Judge by another one after the commit: augment audit --extractor"),
+        ({"measure": "repeats", "fail_above": 0.5}, "before-commit",
+         "Did you mean 'before_commit'?"),
+    ],
+)  # fmt: skip
+def test_a_gate_that_is_wrong(
+    problems: Problems, one: dict[str, Any], gate: str, said: str
+) -> None:
+    found = problems({"limits.measures": [one], GATE: gate})
+    assert len(found) == 1
+    assert said in found[0]
+
+
+def test_a_gate_with_nothing_to_judge(problems: Problems) -> None:
+    (found,) = problems({"limits": {"gate": "before_commit", "gpu_hours": 2}})
+    assert found.endswith(
+        "limits.gate: got before_commit, and no limit of the result; expected limits of the result "
+        "beside it, which it judges"
+    )

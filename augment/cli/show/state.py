@@ -35,7 +35,8 @@ def show_status(found: Status, *, everything: bool = False) -> None:
 
 
 def _job(job: JobStatus, now: float, everything: bool) -> list[str]:
-    told = [f"job {job.job_id}: {_state(job)}", *_driver(job), *_holders(job, now), *_verdict(job)]
+    told = [f"job {job.job_id}: {_state(job)}", *_driver(job), *_holders(job, now)]
+    told += [*_gate(job, everything), *_verdict(job)]
     told += [f"  {line}" for line in job.changes.lines] if job.changes is not None else []
     told += _trouble(job)
     lines = (
@@ -78,6 +79,27 @@ def _verdict(job: JobStatus) -> list[str]:
     lines = [f"  verdict of version {found.version}: {word}, exit code {found.exit_code}"]
     lines += [f"    limit: {text}" for text in found.broken[:_FEW]]
     lines += [f"    finding: {text}" for text in found.findings[:_FEW]]
+    return lines
+
+
+def _gate(job: JobStatus, everything: bool) -> list[str]:
+    """What limits said before the commit."""
+    if (found := job.gate) is None:
+        return []
+    words = {
+        "held": "HELD BACK, nothing was committed",
+        "overruled": "overruled by --despite-limits",
+    }
+    places = "1 place" if found.kept == 1 else f"{found.kept} places"
+    lines = [f"  limits before the commit: {words.get(found.word, found.word)}; kept in {places}"]
+    for word, texts in (
+        ("broken", found.broken),
+        ("not judged", found.not_judged),
+        ("not judged, which the job lets pass", found.let_pass),
+    ):
+        some, more = first(texts, everything=everything)
+        lines += [f"    {word}: {text}" for text in some]
+        lines += [f"    {line}" for line in left_out(more, word)]
     return lines
 
 

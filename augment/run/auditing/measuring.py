@@ -67,9 +67,22 @@ def measure_quality(
         RequestError: an extractor is none, its library is missing, or a place is not allowed.
         CheckpointError: weights are not what they must be. StorageError: a shard cannot be read.
     """
-    told = reporter or Silent()
     data = open_data_set(report.uri, report.version, options)
     makers = generator_names(read_jobs(data)) if data.version is not None else {}
+    return measured(report, data, makers, asked, engine, reporter)
+
+
+def measured(
+    report: AuditReport,
+    data: DataSet,
+    makers: Mapping[str, str],
+    asked: Asked,
+    engine: Engine,
+    reporter: Reporter | None = None,
+) -> AuditReport:
+    """As `measure_quality`, of a data set that is open, or not committed yet. report: of it.
+    makers: id -> name of generators."""
+    told = reporter or Silent()
     how = How(cache=asked.cache, workers=asked.workers, reporter=told)
     named = any(check.name == "sample_id" and check.passed for check in report.checks)
     with extract(data, read_all(list(asked.extractors), "extractors"), engine, how) as found:

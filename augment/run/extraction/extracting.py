@@ -137,10 +137,8 @@ class Extraction:
         task = replace(self._task, device="cuda" if gpus >= 1 else "cpu")
         resources = _resources(engine.cpus(), gpus, workers, len(units))
         reporter.stage("extract", len(units))
-        rows = 0
         for done, text in enumerate(engine.run(task, units, resources), start=1):
-            rows += self._tell(text)
-            reporter.advance(done, rows)
+            reporter.advance(done, self._tell(text))
 
     def _lacking(self) -> list[Shard]:
         """Shards whose features may have to be made. Of those that a log names the names of files

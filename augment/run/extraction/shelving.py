@@ -26,6 +26,8 @@ from augment.storage.private_folder import private_folder
 
 NOWHERE = "none"
 """As `cache`: features are kept as long as their reader, and no longer."""
+_OURS = {"_provenance", "_work"}
+"""Folders that stand in a data set of augment's own, or in one that it is about to commit."""
 _README = b"""Features that `augment` has extracted from the images of a data set: a folder for each
 extractor, described by its extractor.json, a .safetensors file in it for each shard. They can be
 made again, so all of this may be removed; `augment clean` removes what no version needs.
@@ -47,7 +49,7 @@ def shelf_for(
     if cache is not None:
         refuse_forbidden(place_of(cache, "cache"), "cache")
         return _tried(Folder(cache, options).child(_of(data)))
-    if "_provenance" in data.folder.folders():
+    if _OURS & set(data.folder.folders()):
         with contextlib.suppress(StorageError):
             return _tried(data.folder.child(FOLDER))
     try:

@@ -18,6 +18,7 @@ from augment.audit.table import DataSet, Shard
 from augment.codec import codec_builds
 from augment.errors import InterruptedRun
 from augment.run.mixing.copying import sum_copies
+from augment.run.mixing.holding import Gate, gate_in_job
 from augment.run.mixing.mix import Arrangement
 from augment.run.mixing.refused import in_job
 from augment.run.mixing.retry_plan import outstanding
@@ -39,8 +40,10 @@ from augment.write import (
     ensure_table,
     generation_of,
     open_table,
+    read_job,
     refuse_foreign_rows,
     write_counts,
+    write_gate,
     write_job,
     write_quarantine,
 )
@@ -109,9 +112,11 @@ def commit(
     arrangement: Arrangement,
     first: Sequence[Record],
     later: Sequence[tuple[Record, RetryUnit]] = (),
+    gate: Gate | None = None,
 ) -> CommitResult:
     """Make the data set's one transaction, or find that it has been made. first: records of the
-    frozen units. later: of rows that they lost and that were tried again.
+    frozen units. later: of rows that they lost and that were tried again. gate: what was judged
+    before it.
 
     Raises:
         InterruptedRun: counts or ids are not what was planned; nothing was committed.
@@ -122,15 +127,20 @@ def commit(
     results = cell_results(frozen, records)
     _check_units(frozen, arrangement, first)
     check_counts(frozen, arrangement, results)
-    entries = [ShardEntry.from_json(r["entry"]) for r in records if r["entry"] is not None]
+    entries = entries_of(records)
     check_unique(prepared.output, entries)
     table = ensure_table(prepared.output, frozen.schema, frozen.plan.classes)
     check = refuse_foreign_rows(prepared.output, prepared.digest)
     check(table)
     lost = outstanding(arrangement, first, later).rows
-    _keep_provenance(frozen, arrangement, records, list(lost.values()))
+    _keep_provenance(frozen, arrangement, records, list(lost.values()), gate)
     about = {"job_id": prepared.job_id, "request": prepared.digest}
     return commit_once(prepared.output, table, Commit(prepared.digest, 1, entries, about), check)
+
+
+def entries_of(records: Sequence[Record]) -> list[ShardEntry]:
+    """The shards of units, as the log will have them; a unit without rows has none."""
+    return [ShardEntry.from_json(r["entry"]) for r in records if r["entry"] is not None]
 
 
 def _check_units(frozen: Frozen, arrangement: Arrangement, records: Sequence[Record]) -> None:
@@ -187,12 +197,21 @@ def _keep_provenance(
     arrangement: Arrangement,
     records: Sequence[Record],
     lost: Sequence[Mapping[str, Any]],
+    gate: Gate | None,
 ) -> None:
+    """What a run that was stopped just before its commit left here gives way to this one's limits,
+    and to what it judged by them."""
     output, job_id = frozen.prepared.output, frozen.prepared.job_id
     cubes = [(r["entry"]["path"], r["cube"]) for r in records if r["entry"] is not None]
     write_counts(output, job_id, counts_table(cubes))
     write_quarantine(output, job_id, [pa.Table.from_pylist(list(lost), schema=QUARANTINE_SCHEMA)])
-    write_job(output, job_id, job_document(frozen, arrangement, records))
+    document = job_document(frozen, arrangement, records)
+    if gate is not None:
+        write_gate(output, job_id, gate.document)
+        document["gate"] = gate_in_job(gate.document)
+    left = read_job(output, job_id)
+    again = left is not None and any(left.get(n) != document.get(n) for n in ("limits", "gate"))
+    write_job(output, job_id, document, again=again)
 
 
 def job_document(

@@ -8,15 +8,33 @@ missing writes it.
 from __future__ import annotations
 
 from augment.audit import AuditReport, audit, summary
+from augment.audit.before_commit import judged_before
+from augment.audit.table import Shard
 from augment.run.mixing.outcome import Outcome
 from augment.run.prepare import Prepared
-from augment.write import card_is_current, read_verdict, write_card, write_verdict
+from augment.spec.models import Limits
+from augment.write import (
+    card_is_current,
+    live_files,
+    read_gate,
+    read_verdict,
+    write_card,
+    write_verdict,
+)
 
 
 def judge(prepared: Prepared) -> AuditReport:
-    """By the job's limits as they are now."""
-    limits = prepared.job.spec.limits
-    return audit(prepared.output.uri, limits=limits, options=prepared.options)
+    """By the job's limits as they are now; measures as far as they were judged before the
+    commit."""
+    return _audited(prepared, prepared.job.spec.limits)
+
+
+def _audited(prepared: Prepared, limits: Limits | None) -> AuditReport:
+    report = audit(prepared.output.uri, limits=limits, options=prepared.options)
+    if (kept := read_gate(prepared.output, prepared.job_id)) is None:
+        return report
+    shards = [Shard(f.path, f.size) for f in live_files(prepared.output, report.version)]
+    return judged_before(report, shards, kept)
 
 
 def settle(prepared: Prepared, outcome: Outcome) -> int:
@@ -25,7 +43,7 @@ def settle(prepared: Prepared, outcome: Outcome) -> int:
     known = read_verdict(output, prepared.job_id)
     if known is None or known.get("version") != report.version:
         if report.limits_from == "given":  # the job's limits have changed since its commit
-            report = audit(output.uri, options=prepared.options)
+            report = _audited(prepared, None)
         code = 0 if report.ok and not outcome.fails_short else 1
         write_verdict(output, prepared.job_id, summary(report) | {"exit_code": code})
     if not card_is_current(output, outcome.version):

@@ -25,6 +25,7 @@ from augment.run.mixing.commit import (
     check_unique,
     job_document,
 )
+from augment.run.mixing.holding import gate_in_job, judge_before_commit
 from augment.run.mixing.judging import judge, settle
 from augment.run.mixing.mix import Arrangement, arranged
 from augment.run.mixing.outcome import Outcome
@@ -52,6 +53,7 @@ from augment.spec import Job
 from augment.write import (
     Commit,
     Lease,
+    LiveFile,
     Record,
     ShardEntry,
     card_is_current,
@@ -62,9 +64,11 @@ from augment.write import (
     live_files,
     newest_version,
     open_table,
+    read_gate,
     read_job,
     write_card,
     write_counts,
+    write_gate,
     write_job,
     write_quarantine,
 )
@@ -94,20 +98,26 @@ class RetryResult(Outcome):
         }
 
 
-def retry(job: Job, engine: Engine, *, reporter: Reporter | None = None) -> RetryResult:
-    """Make the failed rows of a committed job again.
+def retry(
+    job: Job, engine: Engine, *, reporter: Reporter | None = None, despite_limits: bool = False
+) -> RetryResult:
+    """Make the failed rows of a committed job again. despite_limits: add them although limits that
+    the job left with the table hold its commits back (`gate: before_commit`).
 
     Raises:
+        GateError: they do; nothing was added, and what was made is kept.
         RequestError: the job is not committed, somebody works on it, or SOURCE_DATE_EPOCH, which
             workers read too, is nonsense.
         InterruptedRun: it broke half-way; calling again resumes.
     """
     now()
     with logged():
-        return _retried(prepare(job), engine, Telling(reporter))
+        return _retried(prepare(job), engine, Telling(reporter), despite_limits)
 
 
-def _retried(prepared: Prepared, engine: Engine, told: Telling) -> RetryResult:
+def _retried(
+    prepared: Prepared, engine: Engine, told: Telling, despite_limits: bool
+) -> RetryResult:
     told.named(prepared.job_id, prepared.job, engine.name)
     committed_generation(prepared)  # leave no trace where there is nothing to retry
     _refuse_cleaned(prepared)
@@ -118,7 +128,8 @@ def _retried(prepared: Prepared, engine: Engine, told: Telling) -> RetryResult:
         journal.keep()
         _refuse_company(prepared, lease)
         generation = committed_generation(prepared)
-        result = _Retry(prepared, generation, engine, told, lease).carry_out()
+        doing = _Retry(prepared, generation, engine, told, lease, despite_limits)
+        result = doing.carry_out()
         journal.ends_with(settle(prepared, result))
         return result
 
@@ -150,8 +161,9 @@ class _Retry:
         engine: Engine,
         reporter: Telling,
         lease: Lease,
+        despite_limits: bool = False,
     ) -> None:
-        self._lease = lease
+        self._lease, self._despite_limits = lease, despite_limits
         self._prepared, self._generation = prepared, generation
         self._engine, self._reporter = engine, reporter
         self._frozen: Frozen = freeze(prepared, _no_clock)
@@ -249,6 +261,8 @@ class _Retry:
         if self._generation < generation:
             self._lease.check()
             self._check(entries, records, document)
+            self._judge(entries)
+            self._lease.check()
             self._commit(generation, entries, records)
             self._generation = generation
             self._reporter.note(f"committed generation {generation}: {healed} rows")
@@ -266,7 +280,9 @@ class _Retry:
         return Crew(self._engine, lease, self._reporter, self._frozen.stamp, also=self._lease)
 
     def _own_crew(self) -> Crew:
-        return Crew(self._engine, self._lease, self._reporter, self._frozen.stamp)
+        despite = self._despite_limits
+        stamp = self._frozen.stamp
+        return Crew(self._engine, self._lease, self._reporter, stamp, despite_limits=despite)
 
     def _check(
         self,
@@ -281,6 +297,15 @@ class _Retry:
         results = cell_results(self._frozen, [*before.records, *records])
         check_counts(self._frozen, arrangement, results)
         check_unique(self._prepared.output, [*live_files(self._prepared.output), *entries])
+
+    def _judge(self, entries: Sequence[ShardEntry]) -> None:
+        """By the limits that the job left with the table, of the version as it would be."""
+        output, job_id = self._prepared.output, self._prepared.job_id
+        files: list[LiveFile | ShardEntry] = [*live_files(output), *entries]
+        job = read_job(output, job_id) or {}
+        gate = judge_before_commit(self._prepared, files, job, self._own_crew())
+        if gate is not None:
+            write_gate(output, job_id, gate.document)
 
     def _commit(
         self, generation: int, entries: Sequence[ShardEntry], records: Sequence[Record]
@@ -308,6 +333,9 @@ class _Retry:
         known = read_job(prepared.output, prepared.job_id) or {}
         if "limits" in known:  # a retry is not where they change
             told["limits"] = known["limits"]
+        if "gate" in known:
+            judged = read_gate(prepared.output, prepared.job_id)
+            told["gate"] = known["gate"] if judged is None else gate_in_job(judged)
         write_job(prepared.output, prepared.job_id, document | told, again=True)
 
     def _result(self, tried: int, healed: int) -> RetryResult:

@@ -81,6 +81,19 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What limits said before a commit. word: passed, held, or overruled. kept: in how many places.
+    broken, not_judged: that hold or held it back; let_pass: not judged, and the job lets it
+    pass. All by their texts."""
+
+    word: str
+    kept: int
+    broken: tuple[str, ...]
+    not_judged: tuple[str, ...]
+    let_pass: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class JobStatus:
     """One job. state: committed, running, failed, died, or stopped (by a signal, or because
     no more was asked for). version: that it committed, where the log says so. generation: 1 for the
@@ -105,6 +118,9 @@ class JobStatus:
     last_error: Failure | None
     verdict: Verdict | None
     """Of the newest version that was audited after its commit; None before that."""
+    gate: Judged | None
+    """Of the newest commit that its limits were to judge before it, made or held back; None where
+    the job does not ask for that, or has not come so far."""
     changes: Changes | None
     """Of its sources since the census, where it is committed."""
     trouble: str | None

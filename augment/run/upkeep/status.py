@@ -22,7 +22,16 @@ from augment.run.upkeep.attempts import Attempts
 from augment.run.upkeep.changes import OF_STATUS, Changes, changes
 from augment.run.upkeep.generations import CLEANED
 from augment.run.upkeep.kept import Laid, job_ids, kept_job
-from augment.run.upkeep.states import Drawn, Failure, Holding, JobStatus, Stage, Status, Verdict
+from augment.run.upkeep.states import (
+    Drawn,
+    Failure,
+    Holding,
+    JobStatus,
+    Judged,
+    Stage,
+    Status,
+    Verdict,
+)
 from augment.run.watch.beats import STALE_S, Progress, heard
 from augment.secrecy import struck
 from augment.storage import Folder, Options
@@ -37,6 +46,7 @@ from augment.write import (
     read_verdict,
     runs,
 )
+from augment.write.provenance import GATE
 
 Clock = Callable[[], float]
 
@@ -92,6 +102,7 @@ class _Job:
             doing=last.get("doing"),
             last_error=self._last_error(),
             verdict=_verdict(self._output, self._id) if generation else None,
+            gate=_judged(self._work.folder),
             changes=self._changes() if generation else None,
             trouble=trouble,
         )
@@ -293,6 +304,16 @@ def _verdict(output: Folder, job_id: str) -> Verdict | None:
         tuple(str(one.get("text")) for one in broken),
         tuple(map(str, findings)),
     )
+
+
+def _judged(work: Folder) -> Judged | None:
+    """As the job's work folder keeps it; None where there is none that can be read."""
+    try:
+        known = json.loads(work.read(GATE))
+        texts = (tuple(map(str, known[name])) for name in ("broken", "not_judged", "let_pass"))
+        return Judged(str(known["verdict"]), int(known["kept"]), *texts)
+    except (FileNotFoundError, KeyError, RecursionError, TypeError, ValueError):
+        return None
 
 
 def _drawn(stock: Stock, generator: str, label: str, target: int, filters: str) -> Drawn:

@@ -31,7 +31,7 @@ _LOG = logging.getLogger("augment.run")
 Record = dict[str, Any]
 _EVERY_S = 5.0
 STAGES = ("prepare", "census", "plan", "engine", "measure", "synthesize", "arrange", "mix",
-          "commit", "card", "audit")  # fmt: skip
+          "gate", "commit", "card", "audit")  # fmt: skip
 """Every stage that a run can be in. A stage lies in no other; the engine begins before the first
 stage that has work for it."""
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pyarrow.dataset as pads
 import pytest
 
-from augment.audit.table import DataSet, open_data_set
+from augment.audit.table import DataSet, data_set_to_be, open_data_set
 from augment.errors import RequestError, StorageError
 from augment.features.kept import Shelf
 from augment.run import LocalEngine
 from augment.run.extraction.extracting import How, extract
 from augment.run.extraction.shelving import shelf_for
+from augment.storage import Folder
 from tests.audit.conftest import TableBuilder, png
 from tests.run.extraction.conftest import RANDOM
 
@@ -27,6 +28,12 @@ def place_of(data: DataSet, cache: str | None = None) -> Shelf:
 
 def test_beside_a_table_of_ours(data: DataSet, table: TableBuilder) -> None:
     assert place_of(data).folder.uri == f"{table.uri}/_features"
+
+
+def test_beside_what_a_job_of_ours_is_about_to_commit(tmp_path: Path) -> None:
+    (tmp_path / "out/_work/job").mkdir(parents=True)
+    data = data_set_to_be(Folder(str(tmp_path / "out")), ())
+    assert place_of(data).folder.uri == f"{tmp_path}/out/_features"
 
 
 def test_no_reader_takes_them_for_data(data: DataSet, table: TableBuilder) -> None:
