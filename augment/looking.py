@@ -74,14 +74,20 @@ def validated(
 
 def _unmeasurable(job: Job, installed: Callable[[str], bool] | None) -> Iterator[Unseen]:
     """Extractors that the run needs and that are not installed here; it may run elsewhere."""
-    if job.spec.limits.gate != "before_commit":
-        return
-    from augment.features.needs import lacking
     from augment.spec.measure_limits import extractors_of
 
-    for name, packages in lacking(extractors_of(job.spec.limits.measures or ()), installed).items():
-        why = f"{name} needs {packages}, which is not installed here; augment-vision[features]"
-        yield Unseen("limits.measures", why)
+    spec = job.spec
+    held = spec.limits.gate == "before_commit"
+    wanted = {"limits.measures": extractors_of(spec.limits.measures or ()) if held else ()}
+    wanted["filters"] = tuple(one for each in spec.filters for one in each.extractors)
+    if not any(wanted.values()):
+        return
+    from augment.features.needs import lacking
+
+    for place, names in wanted.items():
+        for name, packages in lacking(names, installed).items():
+            why = f"{name} needs {packages}, which is not installed here; augment-vision[features]"
+            yield Unseen(place, why)
 
 
 # ---- sources and manifests -------------------------------------------------------------

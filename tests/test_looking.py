@@ -211,3 +211,12 @@ def test_what_a_run_would_measure_with_is_looked_for() -> None:
     assert validated(job)[1] == ()
     reported = edited({"limits": limits | {"gate": "report_only"}})
     assert validated(reported, installed=lambda package: False)[1] == ()
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_filters_judge_with_is_looked_for() -> None:
+    job = edited({"filters": [{"agreement": {"not_judged": "pass"}}]})
+    _, unseen = validated(job, installed=lambda package: package != "torch")
+    why = "task needs torch, which is not installed here; augment-vision[features]"
+    assert unseen == (Unseen("filters", why),)
+    assert validated(job)[1] == ()

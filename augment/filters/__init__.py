@@ -1,7 +1,8 @@
 """Filters: is a generated image good enough to enter the data set?
 
 Every filter scores the image; the first that rejects decides. Scores do not depend on
-thresholds, so a threshold changes without generating anything again.
+thresholds, so a threshold changes without generating anything again. Scores that need other
+images than the one (`agreement`) are computed where those are known, in `run/scoring`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from augment.errors import RequestError
+from augment.filters.agreement import AgreementFilter
 from augment.filters.degenerate import DegenerateFilter
-from augment.filters.protocol import ACCEPTED, Filter, Verdict
-from augment.spec.models import Degenerate, FilterSpec
+from augment.filters.protocol import ACCEPTED, Filter, ImageFilter, Verdict
+from augment.spec.models import Agreement, Degenerate, FilterSpec
 
-__all__ = ["Filter", "Verdict", "build_filters", "judge", "of_image_alone", "score", "score_names"]
+__all__ = [
+    "Filter",
+    "ImageFilter",
+    "Verdict",
+    "build_filters",
+    "judge",
+    "needs_image_alone",
+    "of_image_alone",
+    "score",
+    "score_names",
+]
 
 
 def build_filters(specs: Sequence[FilterSpec]) -> list[Filter]:
@@ -31,16 +43,21 @@ def _build(spec: FilterSpec, place: int) -> Filter:
     match spec:
         case FilterSpec(degenerate=Degenerate() as degenerate):
             return DegenerateFilter(degenerate)
+        case FilterSpec(agreement=Agreement() as agreement):
+            return AgreementFilter(agreement)
         case _:
             known = ", ".join(FilterSpec.model_fields)
             raise RequestError(f"filters[{place}]: names no filter; expected one of: {known}")
 
 
-def of_image_alone() -> list[Filter]:
-    """Every filter that needs the image alone, with its defaults: so far all that there are."""
-    return build_filters(
-        [FilterSpec.model_validate({name: {}}) for name in FilterSpec.model_fields]
-    )
+def needs_image_alone(spec: FilterSpec) -> bool:
+    """Whether its scores are functions of the image, and of no other images."""
+    return spec.degenerate is not None
+
+
+def of_image_alone() -> list[ImageFilter]:
+    """Every filter that needs the image alone, with its defaults."""
+    return [DegenerateFilter(Degenerate())]
 
 
 def score_names(filters: Sequence[Filter]) -> tuple[str, ...]:
@@ -48,7 +65,7 @@ def score_names(filters: Sequence[Filter]) -> tuple[str, ...]:
     return tuple(name for f in filters for name in f.score_names)
 
 
-def score(filters: Sequence[Filter], images_NHWC: np.ndarray) -> list[dict[str, float]]:
+def score(filters: Sequence[ImageFilter], images_NHWC: np.ndarray) -> list[dict[str, float]]:
     """All scores of each of the images, (N, H, W, 1 or 3) uint8: grey or RGB."""
     columns = [item for f in filters for item in f.score(images_NHWC).items()]
     names = [name for name, _ in columns]

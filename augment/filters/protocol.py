@@ -25,8 +25,8 @@ ACCEPTED = Verdict(True)
 
 
 class Filter(Protocol):
-    """One question to an image. Scores are pure functions of the pixels: no threshold
-    enters them; their names begin with the filter's name and a dot."""
+    """One question to an image, answered by its scores: no threshold enters those; their names
+    begin with the filter's name and a dot. NaN: what gives them could not say."""
 
     @property
     def name(self) -> str: ...
@@ -34,13 +34,17 @@ class Filter(Protocol):
     @property
     def score_names(self) -> tuple[str, ...]: ...
 
-    def score(self, images_NHWC: np.ndarray) -> dict[str, np.ndarray]:
-        """Every score of `score_names`, each (N,) float64, of images (N, H, W, 3) uint8 RGB.
-        An image's scores do not depend on the others."""
-
     def verdict(self, scores: Mapping[str, float]) -> Verdict:
         """The verdict by stored scores, which may hold those of other filters too.
 
         Raises:
             KeyError: a score of this filter is missing.
         """
+
+
+class ImageFilter(Filter, Protocol):
+    """One whose scores are pure functions of the pixels of the image alone."""
+
+    def score(self, images_NHWC: np.ndarray) -> dict[str, np.ndarray]:
+        """Every score of `score_names`, each (N,) float64, of images (N, H, W, 3) uint8 RGB.
+        An image's scores do not depend on the others."""

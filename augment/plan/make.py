@@ -30,6 +30,7 @@ from augment.plan.rules import (
     idle_problem,
     plan_shares,
 )
+from augment.plan.scored import unscorable
 from augment.plan.tables import ManifestRows
 from augment.plan.units import mix_unit_count
 from augment.spec import Job, JobSpec
@@ -71,6 +72,8 @@ def make_plan(
     if ledger.problems:
         raise PlanError(ledger.problems)
     cells, draws = ledger.cells(), ledger.draws()
+    if problems := unscorable(spec, census, draws):
+        raise PlanError(problems)
     size = _expected_bytes(cells, census, generators, spec.output.image.format == "match_real")
     target = spec.output.shard.target_bytes
     return Plan(

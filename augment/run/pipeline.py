@@ -46,18 +46,20 @@ from augment.run.mixing.mix import (
     arranged,
     build,
     finished,
+    lacks_scores,
     lost_pool_shards,
     refuse_short_pool,
 )
 from augment.run.mixing.outcome import Outcome
 from augment.run.prepare import Frozen, Prepared, freeze, journal_of, prepare
 from augment.run.progress import Reporter
+from augment.run.scoring.scorers import refuse_unscorable
 from augment.run.synthesis.accounts import Synthesis
 from augment.run.synthesis.cost import Estimate, Spent
 from augment.run.synthesis.filling import Crew, lease_folder
 from augment.run.synthesis.limits import refuse_broken, told_despite
 from augment.run.synthesis.synthesize import (
-    inspect_pool,
+    judge_pool,
     make_again,
     read_estimates,
     synthesize,
@@ -226,6 +228,7 @@ def _synthesized(frozen: Frozen, crew: Crew) -> tuple[Synthesis, list[Emptied]]:
 
 def _synthesize(job: Job, way: _Way) -> Synthesis:
     prepared = _prepared(job, way)
+    refuse_unscorable(job.spec)
     with _turn(prepared, way, "synthesize") as (frozen, crew, journal):
         synthesis, emptied = _synthesized(frozen, crew)
         short = any(account.shortfall for account in synthesis.accounts)
@@ -238,6 +241,7 @@ def _run(job: Job, way: _Way, *, fill: bool) -> RunResult:
     prepared, reporter = _prepared(job, way), way.reporter
     refuse_foreign_output(prepared)
     refuse_unmeasurable(job.spec.limits)
+    refuse_unscorable(job.spec)
     if (kept := from_provenance(prepared)) and (done_before := committed(prepared)):
         result = _result(prepared, done_before, 0, kept)
         settle(prepared, result)
@@ -313,11 +317,13 @@ def _arranged(
     again what it draws from."""
     known = arranged(frozen)
     if known is not None and not (fill and lost_pool_shards(frozen, known, done)):
+        if lacks_scores(frozen, known, done):
+            judge_pool(frozen, crew)
         return known, 0
     if fill:
         synthesis, emptied = _synthesized(frozen, crew)
     else:
-        synthesis = inspect_pool(frozen.prepared, frozen.plan)
+        synthesis = judge_pool(frozen, crew)
         refuse_short_pool(frozen, synthesis)
         spared = frozen.prepared.job.spec.errors.allow_empty_classes
         emptied = emptied_draws(frozen.plan, synthesis, spared)

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from augment.codec import Style
 from augment.errors import InterruptedRun, PlanError, Problem
+from augment.filters import needs_image_alone
 from augment.generators import GeneratorInfo, describe, universe
 from augment.mix import order_census
 from augment.plan import (
@@ -43,6 +44,7 @@ from augment.seeds import digest
 from augment.sources import Census, LeftOut, read_left_out, take_census
 from augment.spec import Job, request_digest
 from augment.spec.files import MAX_MANIFEST_BYTES, read_bytes
+from augment.spec.models import FilterSpec
 from augment.storage import Folder
 from augment.write import Journal, Work
 
@@ -80,8 +82,19 @@ class Prepared:
 
     @property
     def filters_digest(self) -> str:
-        """Names the verdict that a record holds: of the filters and their thresholds."""
-        return digest([f.model_dump(mode="json") for f in self.job.spec.filters])
+        """Names a verdict: of the filters and their thresholds. No record holds that of a filter
+        which needs more than the image."""
+        return digest([f.model_dump(mode="json", exclude_none=True) for f in self.job.spec.filters])
+
+    @property
+    def image_filters(self) -> list[FilterSpec]:
+        """The filters that need the image alone: what a worker that makes it can judge."""
+        return [one for one in self.job.spec.filters if needs_image_alone(one)]
+
+    @property
+    def image_filters_digest(self) -> str:
+        """Names the verdict of these that a record holds."""
+        return digest([f.model_dump(mode="json", exclude_none=True) for f in self.image_filters])
 
     def generator_id(self, generator: str) -> str:
         """What `generator.id` of a row holds: weights, configuration and sampling as one digest."""

@@ -241,11 +241,31 @@ class Degenerate(Spec):
     """Largest share of values that are 0 or 255."""
 
 
+class Agreement(Spec):
+    """Rejects images of another class: a small classifier is fit on the job's real images of the
+    splits that rows are generated for, and asked for the row's own class. Needs torch
+    (`augment-vision[torch]`)."""
+
+    min: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    """Least probability that the classifier gives to the class that the row is of."""
+    not_judged: Literal["refuse", "pass"] = "refuse"
+    """What becomes of classes with too few real images to fit on (8). `refuse`: the plan is
+    refused, and names them; `pass`: their samples pass without having been judged."""
+
+
 class FilterSpec(Spec):
     """What generated samples must pass; a rejected one is replaced. Exactly one key."""
 
     degenerate: Degenerate | None = None
     """Rejects blank, constant or saturated images; `{}` takes the defaults."""
+    agreement: Agreement | None = None
+    """Rejects images that a classifier of the real ones takes for another class; `{}` takes the
+    defaults."""
+
+    @property
+    def extractors(self) -> tuple[str, ...]:
+        """The extractors of features that it needs."""
+        return ("task",) if self.agreement is not None else ()
 
 
 # ---- result --------------------------------------------------------------------------

@@ -10,7 +10,15 @@ from skimage import data
 from sklearn.datasets import load_digits
 
 from augment.errors import RequestError
-from augment.filters import Verdict, build_filters, judge, of_image_alone, score, score_names
+from augment.filters import (
+    Verdict,
+    build_filters,
+    judge,
+    needs_image_alone,
+    of_image_alone,
+    score,
+    score_names,
+)
 from augment.spec.models import Degenerate, FilterSpec
 
 BLANK = Verdict(False, "degenerate.blank")
@@ -108,11 +116,16 @@ def test_names_and_order() -> None:
 def test_a_spec_without_a_filter() -> None:
     with pytest.raises(RequestError) as caught:
         build_filters([FilterSpec(degenerate=Degenerate()), FilterSpec()])
-    assert str(caught.value) == "filters[1]: names no filter; expected one of: degenerate"
+    assert (
+        str(caught.value) == "filters[1]: names no filter; expected one of: degenerate, agreement"
+    )
 
 
 def test_a_pool_keeps_the_scores_of_every_filter_that_a_job_can_name() -> None:
-    assert [f.name for f in of_image_alone()] == list(FilterSpec.model_fields)
+    """Of those that need the image alone."""
+    every = [(name, FilterSpec.model_validate({name: {}})) for name in FilterSpec.model_fields]
+    alone = [name for name, spec in every if needs_image_alone(spec)]
+    assert [f.name for f in of_image_alone()] == alone
 
 
 def test_a_missing_score() -> None:

@@ -319,11 +319,29 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"filters": [{"degenerat": {}}]},
-        "filters[0].degenerat: got an unknown key; expected degenerate. Did you mean 'degenerate'?",
+        "filters[0].degenerat: got an unknown key; expected one of agreement, degenerate. Did you "
+        "mean 'degenerate'?",
     ),
     (
         {"filters": [{"degenerate": {}}, {"degenerate": {}}]},
         "filters[1].degenerate: got 'degenerate' a second time; expected each filter once",
+    ),
+    (
+        {"filters": [{"agreement": {"min": 0}}]},
+        "filters[0].agreement.min: got 0; expected a number > 0",
+    ),
+    (
+        {"filters": [{"agreement": {"not_judged": "accept"}}]},
+        "filters[0].agreement.not_judged: got 'accept'; expected one of pass, refuse",
+    ),
+    (
+        {"filters": [{"agrement": {}}]},
+        "filters[0].agrement: got an unknown key; expected one of agreement, degenerate. Did you "
+        "mean 'agreement'?",
+    ),
+    (
+        {"filters": [{"agreement": {"max": 0.5}}]},
+        "filters[0].agreement.max: got an unknown key; expected one of min, not_judged",
     ),
     # ---- result ----
     (

@@ -16,6 +16,7 @@ from augment.mix import MixUnit, cut_mix_units, select
 from augment.run.engines.engine import Resources
 from augment.run.mixing.mix_unit import MixTask
 from augment.run.prepare import Frozen
+from augment.run.scoring.scorers import known_scorers
 from augment.run.synthesis.accounts import Synthesis
 from augment.run.synthesis.cost import Spent
 from augment.run.synthesis.filling import Crew
@@ -180,6 +181,14 @@ def lost_pool_shards(
     wanted = {part.shard for unit in units for part in unit.pool}
     folders = {path.rpartition("/")[0] for path in wanted}
     return sorted(wanted - {info.path for folder in folders for info in pool.files(folder)})
+
+
+def lacks_scores(frozen: Frozen, arrangement: Arrangement, done: Mapping[str, Record]) -> bool:
+    """Whether scores are gone that rows of units still to be built keep."""
+    scorers = known_scorers(frozen.prepared)
+    units = [unit for unit in arrangement.units if unit.name not in done] if scorers else []
+    wanted = {part.shard for unit in units for part in unit.pool}
+    return any(scorers.of(path) is None for path in sorted(wanted))
 
 
 def shard_sizes(output: Folder, splits: Sequence[str], job_id: str) -> dict[str, int]:

@@ -8,10 +8,11 @@ left out, cell by cell.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -28,6 +29,8 @@ from augment.run.mixing.copying import count_copies
 from augment.run.mixing.refused import in_record
 from augment.run.mixing.rows import Made, RowMaker
 from augment.run.prepare import Frozen
+from augment.run.scoring.kept import FOLDER, Scores
+from augment.run.scoring.scorers import Scorers, known_scorers
 from augment.run.synthesis.pool_unit import is_published
 from augment.run.watch.beats import Beat
 from augment.sample import (
@@ -86,6 +89,7 @@ class MixWorker:
         self._frozen, self._run = frozen, run
         self._prepared = prepared = frozen.prepared
         self._output, self._pool, self._work = prepared.output, prepared.pool, prepared.work
+        self._scorers = known_scorers(prepared)
         self.maker = RowMaker(frozen)
         self._beat = Beat(prepared.work.folder, run, stage, actor())
         self._ending = Ending(alone)
@@ -197,8 +201,12 @@ class MixWorker:
     def _inputs(self, census: Iterable[RealRow], pool: Iterable[PoolSlice]) -> Iterator[Input]:
         yield from self.real(census)
         for part in pool:
-            for pool_row, rank in read_slice(self._pool, part):
+            for pool_row, rank in self.pool_rows(part):
                 yield self.generated(part, pool_row, rank)
+
+    def pool_rows(self, part: PoolSlice) -> Iterator[tuple[PoolRow, int]]:
+        """The selected rows of a pool row group, with their ranks and all scores."""
+        return read_slice(self._pool, part, self._scorers)
 
     def rows(self, census: Iterable[RealRow], pool: Iterable[PoolSlice]) -> int:
         """How many rows these inputs and their copies are."""
@@ -249,21 +257,45 @@ def check_same(output: Folder, path: str, made: Mapping[str, Any] | None) -> Non
         )
 
 
-def read_slice(pool: Folder, part: PoolSlice) -> Iterator[tuple[PoolRow, int]]:
-    """The selected rows of one pool row group, with their ranks in this data set."""
+def read_slice(
+    pool: Folder, part: PoolSlice, scorers: Scorers | None = None
+) -> Iterator[tuple[PoolRow, int]]:
+    """The selected rows of one pool row group, with their ranks in this data set. scorers: their
+    scores stand beside those of the rows."""
     try:
         with pool.open(part.shard) as file:
-            table = pq.ParquetFile(file).read_row_group(part.row_group)
+            parquet = pq.ParquetFile(file)
+            at = sum(parquet.metadata.row_group(n).num_rows for n in range(part.row_group))
+            table = parquet.read_row_group(part.row_group)
     except FileNotFoundError as e:
         raise StorageError(
             f"{pool.url(part.shard)}: the plan draws from this pool shard, but it is gone; "
             "restore it, or make it again: `augment run` does, `augment mix` makes no samples"
         ) from e
+    more = _scores(pool, part.shard, scorers) if scorers else None
     for batch in table.to_batches(max_chunksize=256):
         for raw in batch.to_pylist():
             rank = _rank(part, raw["label_name"], raw["generator"]["index"])
             if rank is not None:
-                yield _pool_row(raw), rank
+                row = _pool_row(raw)
+                yield row if more is None else _with_scores(row, more[at]), rank
+            at += 1
+
+
+def _scores(pool: Folder, shard: str, scorers: Scorers) -> Sequence[Scores]:
+    found = scorers.of(shard)
+    if found is None:
+        raise StorageError(
+            f"{pool.url(shard)}: the scores that the job judged this pool shard by are gone from "
+            f"{pool.url(FOLDER)}; run the same command again, which computes them again"
+        )
+    return found
+
+
+def _with_scores(row: PoolRow, more: Scores) -> PoolRow:
+    """A score that its scorer could not say is left out."""
+    known = ((name, value) for name, value in more.items() if not math.isnan(value))
+    return replace(row, scores=tuple(sorted((*row.scores, *known))))
 
 
 def _rank(part: PoolSlice, label: str, index: int) -> int | None:

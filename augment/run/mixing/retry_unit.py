@@ -16,7 +16,7 @@ from augment.errors import InterruptedRun
 from augment.mix import MixUnit, PoolSlice
 from augment.run.census import read_census
 from augment.run.engines.suspects import Trail
-from augment.run.mixing.mix_unit import Input, MixWorker, check_same, read_slice
+from augment.run.mixing.mix_unit import Input, MixWorker, check_same
 from augment.run.mixing.rows import Made
 from augment.run.prepare import Frozen, as_it_stands
 from augment.run.synthesis.pool_unit import is_published
@@ -169,14 +169,14 @@ class RetryWorker:
 
     def _made(self, part: Part) -> Iterator[Input]:
         for cut in part.unit.pool:
-            for row, rank in read_slice(self._prepared.pool, cut):
+            for row, rank in self._mixer.pool_rows(cut):
                 ids = self._mixer.maker.ids_of_made(cut.generator, cut.split, row, rank)
                 if part.ids.intersection(ids):
                     yield _only(self._mixer.generated(cut, row, rank), part.ids)
 
     def _pool(self, slices: Iterable[PoolSlice]) -> Iterator[Input]:
         for cut in slices:
-            for row, rank in read_slice(self._prepared.pool, cut):
+            for row, rank in self._mixer.pool_rows(cut):
                 yield self._mixer.generated(cut, row, rank)
 
 

@@ -19,6 +19,8 @@ from augment.plan import Plan, PoolUnit, considered, first_of, pool_unit_rows
 from augment.run.engines.engine import Engine
 from augment.run.engines.placing import place
 from augment.run.prepare import FrozenInputs, Prepared
+from augment.run.scoring.scorers import Scorers, known_scorers
+from augment.run.scoring.scoring import score
 from augment.run.synthesis.accounts import Synthesis, Want, wants_of
 from augment.run.synthesis.cost import Spent
 from augment.run.synthesis.holdings import Holdings
@@ -80,8 +82,11 @@ class Filling:
         plan: Plan,
         generator: str,
         inputs: FrozenInputs | None = None,
+        scorers: Scorers | None = None,
     ) -> None:
-        """inputs: what generators are fed; only needed to make samples."""
+        """inputs: what generators are fed; only needed to make samples. scorers: of filters that
+        need more than the image; None: as the job has frozen them."""
+        self._scorers = known_scorers(prepared) if scorers is None else scorers
         self._prepared, self.generator, self._inputs = prepared, generator, inputs
         self._pool = prepared.pool
         self._universe_id = plan.generator(generator).universe
@@ -92,6 +97,7 @@ class Filling:
     def fill(self, crew: Crew) -> None:
         """Rounds until nothing is needed any more, then commit."""
         claims = self._held.claims.under(crew.lease.id)
+        self.score(crew)
         self._tell(crew.reporter)
         self._held.fold()
         while needs := self._lacking():
@@ -102,6 +108,7 @@ class Filling:
                 self._held.fold()
             elif theirs:
                 self._await(theirs, crew.reporter)
+                self.score(crew)
             else:
                 raise StorageError(
                     f"{self._held.work.folder.uri}: indexes of class {sorted(needs)[0]!r} are "
@@ -160,8 +167,18 @@ class Filling:
         nothing else is needed."""
         prepared = self._prepared
         judge = build_filters(prepared.job.spec.filters), prepared.filters_digest
-        self._held = Holdings(self._pool, self._universe_id, self.generator, judge, prepared.job_id)
+        self._held = Holdings(
+            self._pool, self._universe_id, self.generator, judge, prepared.job_id, self._scorers
+        )
         self._lacking()
+
+    def score(self, crew: Crew) -> None:
+        """Have scored what the pool holds and the job cannot judge yet; it can then."""
+        if waiting := self._held.unscored():
+            workers = self._prepared.job.spec.execution.workers
+            score(self._scorers, waiting, crew.engine, crew.reporter, workers=workers,
+                  watch=crew.watch)  # fmt: skip
+            self._held.scored()
 
     def _lacking(self) -> dict[str, Intervals]:
         """As `needs`, with what is found lost where nothing else is."""
@@ -285,6 +302,7 @@ class Filling:
                 crew.reporter.advance(done, rows)
                 if crew.reporter.due():
                     self._tell(crew.reporter)
+        self.score(crew)
 
     def _task(self, engine: Engine, stamp: Stamp, run: str) -> PoolTask:
         execution = self._prepared.job.spec.execution.of(self.generator)

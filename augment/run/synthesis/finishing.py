@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from augment.codec import encode_pngs, pixels_sha256, to_uint8
-from augment.filters import Filter, of_image_alone, score
+from augment.filters import ImageFilter, of_image_alone, score
 
-SCORERS: tuple[Filter, ...] = tuple(of_image_alone())
+SCORERS: tuple[ImageFilter, ...] = tuple(of_image_alone())
 """Every filter that needs the image alone. A pool row holds all their scores, whichever its
 job asked for: so another job's thresholds need no pixels."""
 

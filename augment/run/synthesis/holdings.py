@@ -20,6 +20,8 @@ from augment.errors import StorageError
 from augment.filters import Filter
 from augment.mix import PoolGroup
 from augment.plan import PoolUnits, cut_pool_units
+from augment.run.scoring.scorers import Scorers
+from augment.run.scoring.scoring import PoolShard
 from augment.run.synthesis.cost import Spent
 from augment.run.synthesis.pool_unit import is_published, universe_work
 from augment.run.synthesis.summary import said_together, summarise
@@ -49,14 +51,15 @@ class Holdings:
         generator: str,
         judge: tuple[Sequence[Filter], str],
         job_id: str,
+        scorers: Scorers | None = None,
     ) -> None:
         """universe: the whole id. generator: the job's name for it. judge: the job's filters,
-        and their digest."""
+        and their digest. scorers: of filters that need more than the image."""
         self.work = universe_work(pool, universe)
         self.claims = Claims(self.work.folder, "")
         self._pool, self._id, self._generator = pool, universe, generator
         self._filters, self._digest = judge
-        self._job_id = job_id
+        self._job_id, self._scorers = job_id, scorers or Scorers(pool)
         self._files = Folds(self.work.folder)
         self._looked = False
         self._listed = False
@@ -71,6 +74,7 @@ class Holdings:
         self.universe, self.spent = Universe(self._generator), Spent()
         self._folds: dict[int, Fold] = {}
         self._foreign: set[int] = set()  # claims whose fold has not the job's verdicts
+        self._unscored: dict[str, Record] = {}
         self._torn = dict(torn or {})
         self._read_folds()
         self._listed = not (self._folds or self._foreign)
@@ -129,7 +133,7 @@ class Holdings:
 
     def holds(self, unit: str) -> bool:
         """Whether a unit is recorded, of a claim that no fold holds."""
-        return unit in self.universe.records
+        return unit in self.universe.records or unit in self._unscored
 
     def folded(self, claim: Claim) -> bool:
         """Whether a fold says that all units of a claim are recorded."""
@@ -146,7 +150,38 @@ class Holdings:
         if record["stamp"][0] == self._job_id:
             self.spent = self.spent.plus(record)
         self._untold += 0 if entry is None else entry["size"]
-        self.universe.add(record, self._pool, self._filters, self._digest)
+        self._judge(record)
+
+    def _judge(self, record: Record) -> None:
+        """One whose shard is not scored has to wait: nobody knows what of it is accepted."""
+        entry, more = record["entry"], None
+        if entry is not None and self._scorers:
+            more = self._scorers.of(entry["path"], entry["sha256"])
+            if more is None:
+                self._unscored[record["unit"]] = record
+                return
+        self.universe.add(record, self._pool, self._filters, self._digest, more)
+
+    def unscored(self) -> list[PoolShard]:
+        """Shards that wait to be scored."""
+        entries = [record["entry"] for record in self._unscored.values()]
+        return [PoolShard(entry["path"], entry["sha256"]) for entry in entries]
+
+    def scored(self) -> None:
+        """Take in what waited, once it is scored.
+
+        Raises:
+            StorageError: scores that were written cannot be read.
+        """
+        waiting, self._unscored = self._unscored, {}
+        for record in waiting.values():
+            self._judge(record)
+        if self._unscored:
+            path = next(iter(self._unscored.values()))["entry"]["path"]
+            raise StorageError(
+                f"{self._pool.url(path)}: its scores were written and cannot be read back; "
+                "something else writes there, or the disk is bad"
+            )
 
     def untold(self) -> int:
         """Bytes of the shards that were taken in since this was asked last."""

@@ -80,7 +80,7 @@ class PoolWorker:
         self._universe = task.universe
         self._pool = prepared.pool
         self._work = universe_work(self._pool, self._universe)
-        self._filters_digest = prepared.filters_digest
+        self._filters_digest = prepared.image_filters_digest
         self._recipe = recipe(task)
         self._ending = Ending(alone)
         self._beat = Beat(prepared.work.folder, task.run, f"synthesize {task.generator}", actor())
@@ -297,7 +297,7 @@ def recipe(task: PoolTask) -> Recipe:
         digital_source_type=source_type(info, task.fed),
         origin=Origin.SYNTHETIC if task.fed is None else task.fed.origin,
         max_pixels=prepared.job.spec.errors.max_pixels,
-        filters=build_filters(prepared.job.spec.filters),
+        filters=build_filters(prepared.image_filters),
         takes_images=task.fed is not None,
     )
 

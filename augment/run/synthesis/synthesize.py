@@ -16,6 +16,7 @@ from augment.plan import Plan, PoolUnit
 from augment.run.engines.engine import Engine
 from augment.run.engines.placing import refuse_infeasible
 from augment.run.prepare import Frozen, FrozenInputs, Prepared
+from augment.run.scoring.scorers import scorers_of
 from augment.run.synthesis.accounts import Synthesis
 from augment.run.synthesis.cost import ESTIMATES, Estimate, Spent, kept_estimates, over_budget
 from augment.run.synthesis.filling import Crew, Filling
@@ -33,12 +34,14 @@ def synthesize(frozen: Frozen, crew: Crew) -> Synthesis:
         StorageError, CheckpointError, UnitFailed, InterruptedRun: see the worker.
     """
     result = Synthesis()
+    scorers = scorers_of(frozen, crew.reporter)
     fillings = [
-        Filling(frozen.prepared, frozen.plan, generator, frozen.inputs)
+        Filling(frozen.prepared, frozen.plan, generator, frozen.inputs, scorers)
         for generator in _generators(frozen.plan)
     ]
     for filling in fillings:
         filling.read_records()
+        filling.score(crew)
     lacking = [filling for filling in fillings if filling.needs()]
     names = [filling.generator for filling in lacking]
     if lacking:
@@ -95,6 +98,7 @@ def try_again(frozen: Frozen, crew: Crew) -> dict[str, list[PoolUnit]]:
     for generator in _generators(frozen.plan):
         filling = Filling(frozen.prepared, frozen.plan, generator, frozen.inputs)
         filling.read_records()
+        filling.score(crew)
         if units := filling.again(crew.lease):
             found[generator] = units
     return found
@@ -110,13 +114,27 @@ def make_again(frozen: Frozen, units: Mapping[str, Sequence[PoolUnit]], crew: Cr
     for generator in _generators(frozen.plan):
         filling = Filling(frozen.prepared, frozen.plan, generator, frozen.inputs)
         filling.read_records()
+        filling.score(crew)
         filling.fill_again(units.get(generator, ()), crew)
         filling.report(result)
     return result
 
 
+def judge_pool(frozen: Frozen, crew: Crew) -> Synthesis:
+    """What the pool already holds for a job, once what filters need to judge it is computed; no
+    generator is loaded."""
+    result = Synthesis()
+    scorers = scorers_of(frozen, crew.reporter)
+    for generator in _generators(frozen.plan):
+        filling = Filling(frozen.prepared, frozen.plan, generator, scorers=scorers)
+        filling.read_records()
+        filling.score(crew)
+        filling.report(result)
+    return result
+
+
 def inspect_pool(prepared: Prepared, plan: Plan) -> Synthesis:
-    """What the pool already holds for a job; makes nothing."""
+    """What the pool already holds for a job, as far as it can be judged; makes nothing."""
     result = Synthesis()
     for generator in _generators(plan):
         filling = Filling(prepared, plan, generator)

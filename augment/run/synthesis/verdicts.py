@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 
 from augment.codec import decode
 from augment.errors import StorageError
-from augment.filters import Filter, judge, score
+from augment.filters import Filter, judge, score, score_names
 from augment.intervals import Interval, Intervals
 from augment.mix import PoolGroup
+from augment.run.scoring.kept import Scores
 from augment.run.synthesis.finishing import SCORERS
 from augment.run.synthesis.summary import Said
 from augment.seeds import canonical_json
@@ -99,10 +100,16 @@ class Universe:
                 return self._rejected.setdefault(reason, Growing())
 
     def add(
-        self, record: Mapping[str, Any], pool: Folder, filters: Sequence[Filter], digest: str
+        self,
+        record: Mapping[str, Any],
+        pool: Folder,
+        filters: Sequence[Filter],
+        digest: str,
+        more: Sequence[Scores] | None = None,
     ) -> None:
         """Take in one unit's record. Units of claims are disjoint; of an index that two later
-        tries made, the first one read counts."""
+        tries made, the first one read counts. more: scores of its shard's rows that do not stand
+        in them."""
         name = str(record["unit"])
         if name in self.records:
             return
@@ -114,7 +121,7 @@ class Universe:
         if record["entry"] is None:
             return
         if digest not in record["verdicts"]:
-            self._judged[name] = judge_shard(pool, record["entry"]["path"], filters)
+            self._judged[name] = judge_shard(pool, record["entry"]["path"], filters, more)
         for group, rejected in zip(record["groups"], self._verdicts(record, digest), strict=True):
             self._add_group(_sets(group), rejected, later=again > 0)
 
@@ -155,25 +162,31 @@ class Universe:
                 yield PoolGroup(record["entry"]["path"], number, self.generator, accepted)
 
 
-def judge_shard(pool: Folder, path: str, filters: Sequence[Filter]) -> Verdicts:
-    """Per row group: reason -> class -> indexes that `filters` reject."""
+def judge_shard(
+    pool: Folder, path: str, filters: Sequence[Filter], more: Sequence[Scores] | None = None
+) -> Verdicts:
+    """Per row group: reason -> class -> indexes that `filters` reject. more: of each row scores
+    that do not stand in it."""
     from augment.run.synthesis.pool_unit import _by_class
 
-    out = []
+    out, wanted, at = [], set(score_names(filters)), 0
     try:
         with pool.open(path) as file:
             parquet = pq.ParquetFile(file)
             for number in range(parquet.num_row_groups):
                 found: dict[str, list[tuple[str, int]]] = {}
                 columns = ["label_name", "generator", "scores"]
-                for i, row in enumerate(parquet.read_row_group(number, columns).to_pylist()):
+                rows = parquet.read_row_group(number, columns).to_pylist()
+                for i, row in enumerate(rows):
                     scores = {s["name"]: s["value"] for s in row["scores"]}
-                    if not _names(filters) <= set(scores):
+                    scores |= more[at + i] if more is not None else {}
+                    if not wanted <= set(scores):
                         scores |= _score_again(parquet, number, i)
                     verdict = judge(filters, scores)
                     if not verdict.accepted:
                         point = (row["label_name"], row["generator"]["index"])
                         found.setdefault(verdict.reason or "", []).append(point)
+                at += len(rows)
                 out.append({reason: _by_class(points) for reason, points in found.items()})
     except FileNotFoundError as e:
         raise StorageError(
@@ -181,10 +194,6 @@ def judge_shard(pool: Folder, path: str, filters: Sequence[Filter]) -> Verdicts:
             "or remove the unit's record in the pool's _work folder to have it made again"
         ) from e
     return out
-
-
-def _names(filters: Sequence[Filter]) -> set[str]:
-    return {name for f in filters for name in f.score_names}
 
 
 def _score_again(parquet: Any, group: int, row: int) -> dict[str, float]:

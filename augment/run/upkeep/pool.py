@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augment.errors import RequestError, StorageError
+from augment.run.scoring.kept import FOLDER
 from augment.run.synthesis.stock import Stock, read_stock
 from augment.run.synthesis.uses import Use, read_uses
 from augment.run.upkeep.litter import (
@@ -42,6 +43,8 @@ _UNIVERSE = re.compile(r"[0-9a-f]{16}")
 _SHARD = re.compile(
     r"data/(?P<universe>[0-9a-f]{16})/(unit|again)-[0-9a-f]{20}-[0-9a-f]{12}\.parquet"
 )
+_SCORES = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}/(?P<shard>[0-9a-f]{{16}}/[^/]+)\.json")
+_STALE = "scores of a shard that no record and no version names"
 _WHOLE = "part of a universe that was asked to go"
 
 
@@ -250,8 +253,9 @@ def _found(
     named = named_files(folder)
     out: list[Litter] = []
     whole = tuple(f"{part}/{name}/" for name in wanted for part in ("data", "_work"))
-    out += [Litter(f.path, f.size, _WHOLE) for f in files if f.path.startswith(whole)]
-    rest = [f for f in files if not f.path.startswith(whole)]
+    going = {f.path for f in files if f.path.startswith(whole) or _universe_scored(f) in wanted}
+    out += [Litter(f.path, f.size, _WHOLE) for f in files if f.path in going]
+    rest = [f for f in files if f.path not in going]
     if busy := living(folder, "_work", now, (own,)):
         notes.append(f"{busy[0].holder} works here: an orphan may be a shard that is being made")
     notes += [_drawn_by(folder, name) for name in wanted]
@@ -259,6 +263,7 @@ def _found(
         path for name in known if name not in wanted for path in read_stock(folder, name).shards
     }
     out += _orphans(rest, named | recorded)
+    out += _stale_scores(rest, named | recorded)
     out += temporaries(rest, now)
     out += leases(folder, "_work", rest, now)
     out += tries(rest)
@@ -279,6 +284,20 @@ def _orphans(files: Sequence[Stored], kept: frozenset[str] | set[str]) -> Iterat
     for file in files:
         if _SHARD.fullmatch(file.path) and file.path not in kept:
             yield Litter(file.path, file.size, ORPHAN)
+
+
+def _universe_scored(file: Stored) -> str | None:
+    """The universe whose scores a file holds, if it does."""
+    found = _SCORES.fullmatch(file.path)
+    return found["shard"].partition("/")[0] if found else None
+
+
+def _stale_scores(files: Sequence[Stored], kept: frozenset[str] | set[str]) -> Iterator[Litter]:
+    """What scorers were fit to stays: other shards are judged by it."""
+    for file in files:
+        found = _SCORES.fullmatch(file.path)
+        if found and f"data/{found['shard']}.parquet" not in kept:
+            yield Litter(file.path, file.size, _STALE)
 
 
 def _in_order(litter: Sequence[Litter]) -> list[Litter]:

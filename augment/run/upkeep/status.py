@@ -32,6 +32,7 @@ from augment.run.upkeep.states import (
     Status,
     Verdict,
 )
+from augment.run.watch.account import Account, account_from_json
 from augment.run.watch.beats import STALE_S, Progress, heard
 from augment.secrecy import struck
 from augment.storage import Folder, Options
@@ -211,19 +212,28 @@ class _Job:
         stages: list[Stage] = []
         drawn: list[Drawn] = []
         estimates = {one.generator: one for one in kept_estimates(self._work)}
+        known = self._accounts()
         for generator in sorted({draw.generator for draw in plan.draws}):
             stock = read_stock(pool, plan.generator(generator).universe[:16])
             targets: Counter[str] = Counter()
             for draw in plan.draws:
                 if draw.generator == generator:
                     targets[draw.label_name] += draw.n
-            mine = [_drawn(stock, generator, c, n, filters) for c, n in sorted(targets.items())]
+            mine = [_drawn(stock, generator, c, n, filters, known.get((generator, c)))
+                    for c, n in sorted(targets.items())]  # fmt: skip
             spent = stock.spent.get(self._id, Spent())
             stage = _filling(stock, generator, mine)
             in_hand, estimate = self._in_hand(stage.name, stock.units), estimates.get(generator)
             stages.append(replace(stage, in_hand=in_hand, spent=spent, estimate=estimate))
             drawn += mine
         return tuple(stages), tuple(drawn)
+
+    def _accounts(self) -> dict[tuple[str, str], Account]:
+        """By generator and class, once the job has selected its rows."""
+        frozen = self._work.frozen("units.json")
+        found = [] if frozen is None else json.loads(frozen).get("accounts", [])
+        accounts = map(account_from_json, found)
+        return {(one.generator, one.label_name): one for one in accounts}
 
     # ---- the data set ----------------------------------------------------------------
 
@@ -316,11 +326,16 @@ def _judged(work: Folder) -> Judged | None:
         return None
 
 
-def _drawn(stock: Stock, generator: str, label: str, target: int, filters: str) -> Drawn:
+def _drawn(
+    stock: Stock, generator: str, label: str, target: int, filters: str, told: Account | None
+) -> Drawn:
+    """told: what the job itself found, which knows verdicts that no record holds."""
     made = len(stock.made.get(label, ()))
     known = stock.accepted.get(filters)
     accepted = None if known is None and made else len((known or {}).get(label, ()))
     rejected = None if accepted is None else made - accepted
+    if accepted is None and told is not None:
+        accepted, rejected = told.accepted, sum(told.rejected.values())
     return Drawn(generator, label, target, made, accepted, rejected, len(stock.lost(label)))
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("augment.run")
 Record = dict[str, Any]
 _EVERY_S = 5.0
-STAGES = ("prepare", "census", "plan", "engine", "measure", "synthesize", "arrange", "mix",
+STAGES = ("prepare", "census", "plan", "engine", "measure", "synthesize", "score", "arrange", "mix",
           "gate", "commit", "card", "audit")  # fmt: skip
 """Every stage that a run can be in. A stage lies in no other; the engine begins before the first
 stage that has work for it."""

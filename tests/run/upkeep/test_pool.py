@@ -160,3 +160,23 @@ def test_where_there_is_no_pool(tmp_path: Path) -> None:
     for verb in (pool_status, gc):
         with pytest.raises(RequestError, match="no pool stands here; expected the folder that"):
             verb(str(tmp_path))
+
+
+def test_scores_go_with_their_shard(pool: Path) -> None:
+    """What scorers were fit to stays."""
+    (kept,) = live(pool)[:1]
+    universe, unit = kept.removeprefix("data/").removesuffix(".parquet").split("/")
+    scorer = pool / f"_scores/{'ab' * 16}"
+    (scorer / universe).mkdir(parents=True)
+    mine, gone = scorer / universe / f"{unit}.json", scorer / universe / "unit-gone.json"
+    fitted = scorer / "fitted.safetensors"
+    for path in (mine, gone, fitted):
+        path.write_text("{}")
+    (found,) = [one for one in gc(str(pool)).litter if one.path.startswith("_scores")]
+    assert (found.path, found.why) == (
+        str(gone.relative_to(pool)), "scores of a shard that no record and no version names",
+    )  # fmt: skip
+    gc(str(pool), yes=True)
+    assert (mine.exists(), gone.exists(), fitted.exists()) == (True, False, True)
+    gc(str(pool), yes=True, universes=[universe])
+    assert (mine.exists(), fitted.exists()) == (False, True)

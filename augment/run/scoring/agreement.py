@@ -1,0 +1,61 @@
+"""`agreement.p`: how likely a classifier of the job's real images holds the row's own class.
+
+The classifier is that of the extractor `task` (features.task_fit).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from augment.errors import RequestError
+from augment.features import Asked, build
+from augment.features.arithmetic import plain_sums
+from augment.features.task import VERSION, TaskNetwork
+from augment.features.task_fit import MOST_STEPS, NotFit, fit
+from augment.run.scoring.reference import Reference
+from augment.seeds import digest
+
+_SEED = 0
+NAMES = ("agreement.p",)
+
+
+def digest_of(reference: Reference) -> str:
+    """32 hex digits."""
+    known = ["agreement", VERSION, _SEED, MOST_STEPS, reference.known_by]
+    return digest(known)[:32]
+
+
+def fitted_to(reference: Reference, place: str) -> bytes:
+    """The weights. Raises: RequestError: too few classes have real images, or torch is missing."""
+    weights = fit(reference.images(), reference.labels, _SEED)
+    if isinstance(weights, NotFit):
+        raise RequestError(f"{place}: no classifier can be fit: {weights.reason}; leave it out")
+    return weights
+
+
+class Agreement:
+    """The fit classifier."""
+
+    names = NAMES
+
+    def __init__(self, fitted: bytes) -> None:
+        network: Any = build(Asked("task", fitted=fitted))
+        self._network: TaskNetwork = network
+        self._at = {name: at for at, name in enumerate(network.fit.classes)}
+
+    def __call__(self, images: Sequence[np.ndarray], labels: Sequence[str]) -> list[list[float]]:
+        """images: (H, W, 3) uint8. labels: their classes. NaN of a class that was not fit on."""
+        with plain_sums("cpu"):
+            p_NC = self._network.probabilities(self._network(images))
+        return [
+            [float(p_NC[n, self._at[label]]) if label in self._at else math.nan]
+            for n, label in enumerate(labels)
+        ]
+
+    def about(self) -> dict[str, Any]:
+        """What people are told of it."""
+        return vars(self._network.fit) | {}

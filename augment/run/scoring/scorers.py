@@ -1,0 +1,175 @@
+"""The scorers of a job: fit to its real images before the first sample is judged, and frozen.
+
+Their digests stand in the job's work folder beside its plan, so that a resume judges by the same
+ones, also where an image changed since; what they were fit to stands in the pool, for every job
+that has the same real images.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, assert_never, get_args
+
+import numpy as np
+
+from augment.errors import InterruptedRun, StorageError
+from augment.features.needs import refuse_lacking
+from augment.run.prepare import Frozen, Prepared
+from augment.run.progress import Reporter
+from augment.run.scoring import agreement
+from augment.run.scoring.kept import Book, Scores
+from augment.run.scoring.reference import Reference, reference_of
+from augment.spec.models import FilterSpec, JobSpec
+from augment.storage import Folder
+
+Kind = Literal["agreement"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_FROZEN = "scorers.json"
+
+
+class Scorer(Protocol):
+    """Scores images beside what it was fit to."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its scores."""
+
+    def __call__(self, images: Sequence[np.ndarray], labels: Sequence[str]) -> list[list[float]]:
+        """Of each image its scores, in the order of `names`; NaN where it cannot say."""
+
+    def about(self) -> Mapping[str, Any]:
+        """What people are told of it."""
+
+
+@dataclass(frozen=True)
+class Scorers:
+    """Of one job: kind -> digest, in the order of its filters. Picklable. missing: kinds that are
+    not fit yet, so that nothing can be said by them."""
+
+    pool: Folder
+    own: tuple[tuple[Kind, str], ...] = ()
+    missing: tuple[Kind, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.own or self.missing)
+
+    def of(self, shard: str, sha256: str | None = None) -> list[Scores] | None:
+        """Of each row of a pool shard all scores; None where some are not kept."""
+        if self.missing:
+            return None
+        parts = [Book(self.pool, digest).get(shard, sha256) for _, digest in self.own]
+        if any(part is None for part in parts):
+            return None
+        known = [part for part in parts if part is not None]
+        return [dict(ChainMap(*map(dict, row))) for row in zip(*known, strict=True)]
+
+
+def kinds_of(spec: JobSpec) -> tuple[Kind, ...]:
+    """The scorers that the filters of a job need."""
+    return tuple(kind for one in spec.filters for kind in KINDS if _has(one, kind))
+
+
+def _has(spec: FilterSpec, kind: Kind) -> bool:
+    return getattr(spec, kind) is not None
+
+
+def refuse_unscorable(spec: JobSpec) -> None:
+    """Before anything is made. Raises: RequestError: a library of an extractor is not installed."""
+    for n, one in enumerate(spec.filters):
+        refuse_lacking(one.extractors, f"filters[{n}]")
+
+
+def known_scorers(prepared: Prepared) -> Scorers:
+    """As far as the job has frozen them; writes nothing."""
+    kinds = kinds_of(prepared.job.spec)
+    if not kinds:
+        return Scorers(prepared.pool)
+    head = prepared.work.frozen(_FROZEN)
+    if head is None:
+        return Scorers(prepared.pool, missing=kinds)
+    try:
+        said = json.loads(head)
+        return Scorers(prepared.pool, tuple((kind, str(said[kind])) for kind in kinds))
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        raise InterruptedRun(
+            f"{prepared.work.folder.url(f'plan/{_FROZEN}')}: no frozen scorers ({error}); it was "
+            "changed by hand: remove that work folder and run again"
+        ) from error
+
+
+def scorers_of(frozen: Frozen, reporter: Reporter) -> Scorers:
+    """The job's scorers, fit and frozen.
+
+    Raises:
+        RequestError: one cannot be fit. StorageError: real images changed since they were frozen
+            and what was fit to them is gone; or a source or the pool cannot be reached.
+    """
+    prepared = frozen.prepared
+    kinds = kinds_of(prepared.job.spec)
+    if not kinds:
+        return Scorers(prepared.pool)
+    known = known_scorers(prepared)
+    if not known.missing and all(Book(known.pool, d).fitted() for _, d in known.own):
+        return known
+    reporter.stage("fit filters to real images", None)
+    reference = reference_of(frozen)
+    found = {kind: _digest(kind, reference) for kind in kinds}
+    text = json.dumps(found, sort_keys=True).encode()
+    if prepared.work.freeze(_FROZEN, text) != text:
+        _refuse_others(prepared, known_scorers(prepared), found)
+    for kind, digest in found.items():
+        _fit(Book(prepared.pool, digest), kind, reference, reporter)
+    return known_scorers(prepared)
+
+
+def _refuse_others(prepared: Prepared, frozen: Scorers, found: Mapping[Kind, str]) -> None:
+    for kind, digest in frozen.own:
+        if digest != found[kind] and Book(frozen.pool, digest).fitted() is None:
+            raise StorageError(
+                f"{prepared.pool.url('_scores')}: what filters.{kind} of job {prepared.job_id} was "
+                "fit to is gone, and the real images have changed since, so that it cannot be fit "
+                "again: restore it or the images, or begin anew with another output.uri"
+            )
+
+
+def _digest(kind: Kind, reference: Reference) -> str:
+    match kind:
+        case "agreement":
+            return agreement.digest_of(reference)
+        case _:
+            assert_never(kind)
+
+
+def _fit(book: Book, kind: Kind, reference: Reference, reporter: Reporter) -> None:
+    if book.fitted() is not None:
+        return
+    match kind:
+        case "agreement":
+            data = agreement.fitted_to(reference, "filters.agreement")
+        case _:
+            assert_never(kind)
+    scorer = loaded(kind, book.keep_fitted(data, {"kind": kind, "scorer": book.scorer}))
+    reporter.note(f"filter {kind}: {_told(scorer.about())}")
+
+
+def _told(about: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_figure(value)}" for name, value in about.items())
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, float):
+        return "unknown" if math.isnan(value) else f"{value:.3g}"
+    return str(value)
+
+
+def loaded(kind: Kind, fitted: bytes) -> Scorer:
+    """Raises: RequestError: torch is missing. CheckpointError: it is not what `_fit` made."""
+    match kind:
+        case "agreement":
+            return agreement.Agreement(fitted)
+        case _:
+            assert_never(kind)
