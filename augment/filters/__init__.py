@@ -14,8 +14,9 @@ import numpy as np
 from augment.errors import RequestError
 from augment.filters.agreement import AgreementFilter
 from augment.filters.degenerate import DegenerateFilter
+from augment.filters.feature_outlier import FeatureOutlierFilter
 from augment.filters.protocol import ACCEPTED, Filter, ImageFilter, Verdict
-from augment.spec.models import Agreement, Degenerate, FilterSpec
+from augment.spec.models import Agreement, Degenerate, FeatureOutlier, FilterSpec
 
 __all__ = [
     "Filter",
@@ -45,6 +46,8 @@ def _build(spec: FilterSpec, place: int) -> Filter:
             return DegenerateFilter(degenerate)
         case FilterSpec(agreement=Agreement() as agreement):
             return AgreementFilter(agreement)
+        case FilterSpec(feature_outlier=FeatureOutlier() as outlier):
+            return FeatureOutlierFilter(outlier)
         case _:
             known = ", ".join(FilterSpec.model_fields)
             raise RequestError(f"filters[{place}]: names no filter; expected one of: {known}")

@@ -253,6 +253,21 @@ class Agreement(Spec):
     refused, and names them; `pass`: their samples pass without having been judged."""
 
 
+class FeatureOutlier(Spec):
+    """Rejects images far from the real images of their class: the distance to the third nearest one
+    in an extractor's features, in units of that which 95 % of the class's real images keep among
+    themselves. The real images are those of the splits that rows are generated for."""
+
+    max: Annotated[float, Field(gt=0.0)] = 1.5
+    """Largest distance, in those units: above 1 lies one real image in twenty."""
+    extractor: Literal["efficientnet_lite0", "random"] = "efficientnet_lite0"
+    """Whose features (docs/audit.md, Extractors). `efficientnet_lite0` needs
+    `augment-vision[features]`, `random` needs `augment-vision[torch]`."""
+    not_judged: Literal["refuse", "pass"] = "refuse"
+    """What becomes of classes with too few real images (20). `refuse`: the plan is refused, and
+    names them; `pass`: their samples pass without having been judged."""
+
+
 class FilterSpec(Spec):
     """What generated samples must pass; a rejected one is replaced. Exactly one key."""
 
@@ -262,10 +277,14 @@ class FilterSpec(Spec):
     """Rejects images that a classifier of the real ones takes for another class; `{}` takes the
     defaults."""
 
+    feature_outlier: FeatureOutlier | None = None
+    """Rejects images far from the real images of their class; `{}` takes the defaults."""
+
     @property
     def extractors(self) -> tuple[str, ...]:
         """The extractors of features that it needs."""
-        return ("task",) if self.agreement is not None else ()
+        found = ("task",) if self.agreement is not None else ()
+        return found if self.feature_outlier is None else (*found, self.feature_outlier.extractor)
 
 
 # ---- result --------------------------------------------------------------------------

@@ -33,11 +33,12 @@ AGREEMENT = {"agreement": {"min": 0.5}}
 
 
 class Mistaken:
-    """Noisy scans of the job's own. Of each class every `every`-th shows another digit."""
+    """Noisy scans of the job's own. Of each class every third shows another digit, or (`strange`)
+    is inverted, as no scan is."""
 
-    def __init__(self, every: int = 3) -> None:
-        self.info = toy_info("mistaken", CLASSES, 8, more=[every])
-        self._every = every
+    def __init__(self, strange: bool = False) -> None:
+        self.info = toy_info("mistaken", CLASSES, 8, more=[strange])
+        self._strange = strange
         self._scans = {c: DIGITS.images[DIGITS.target == int(c)][:TRAIN] for c in CLASSES}
 
     def place(self, placement: Placement) -> None: ...
@@ -53,11 +54,11 @@ class Mistaken:
         return GeneratedBatch(levels[:, None].repeat(3, axis=1), (None,) * len(batch))
 
     def _scan(self, label: str, index: int) -> np.ndarray:
-        wrong = index % self._every == self._every - 1
-        shown = CLASSES[(CLASSES.index(label) + 1) % 3] if wrong else label
+        wrong = index % 3 == 2
+        shown = CLASSES[(CLASSES.index(label) + 1) % 3] if wrong and not self._strange else label
         noise = np.random.default_rng(index).normal(0, 0.6, (8, 8))
         found: np.ndarray = np.clip(self._scans[shown][index % TRAIN] + noise, 0, 16)
-        return found
+        return 16 - found if wrong and self._strange else found
 
 
 class Reluctant(LocalEngine):
@@ -156,6 +157,25 @@ def test_images_of_another_class_are_rejected_and_made_anew(
     (drawn,) = [one for one in status(str(root / "out")).jobs[0].drawn if one.label_name == "0"]
     zero = accounts(result)["0"]
     assert (drawn.accepted, drawn.rejected) == (zero.accepted, sum(zero.rejected.values()))
+
+
+def test_images_unlike_any_real_one_are_rejected_and_made_anew(root: Path) -> None:
+    """Beside a filter of classes, of which every inverted digit is one still."""
+    own = {"family": "custom", "class_path": f"{__name__}:Mistaken",
+           "init_args": {"strange": True}}  # fmt: skip
+    outlier = {"feature_outlier": {"extractor": "random"}}
+    result = carried(job(root, outlier, {"agreement": {}}, generators={"mistaken": own}))
+    for one in accounts(result).values():
+        assert (one.selected, one.shortfall) == (12, 0)
+        assert one.rejected["feature_outlier"] == one.attempted // 3
+    for row in made(root):
+        scores = {score["name"]: score["value"] for score in row["scores"]}
+        assert scores["feature_outlier.distance"] <= 1.5
+        assert scores["agreement.p"] >= 0.1
+        assert row["generator"]["index"] % 3 != 2
+    loose = {"feature_outlier": {"extractor": "random", "max": 100.0}}
+    again = job(root, loose, generators={"mistaken": own}, out="loose")
+    assert carried(again, Idle()).made_now == 0
 
 
 def test_another_threshold_needs_neither_a_generator_nor_a_network(

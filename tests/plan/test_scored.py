@@ -47,3 +47,18 @@ def test_a_classifier_needs_two_classes_whatever_the_job_lets_pass() -> None:
     said = refusal({"cat": 30, "dog": 2, "owl": 2}, not_judged="pass")
     assert "what nothing can be fit to" in said
     assert "a classifier needs 2 such classes" in said
+
+
+def test_what_is_near_needs_twenty_of_each_class() -> None:
+    rule = {"generators": ["gan"], "fill": {"to": 50}}
+
+    def made(counts: Mapping[str, Any], **spec: Any) -> None:
+        filters = [{"degenerate": {}}, {"feature_outlier": spec}]
+        make_small_plan(counts, generators=KNOWN, synthesize=[rule], filters=filters)
+
+    made({"cat": 20, "dog": 21, "owl": 20})
+    made({"cat": 20, "dog": 3, "owl": 3}, not_judged="pass")
+    with pytest.raises(PlanError, match=r"filters\[1\]\.feature_outlier: .*'owl': 19"):
+        made({"cat": 20, "dog": 21, "owl": 19})
+    with pytest.raises(PlanError, match="no class with 20 real images"):
+        made({"cat": 19, "dog": 1, "owl": 1}, not_judged="pass")

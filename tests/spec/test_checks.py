@@ -319,8 +319,8 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"filters": [{"degenerat": {}}]},
-        "filters[0].degenerat: got an unknown key; expected one of agreement, degenerate. Did you "
-        "mean 'degenerate'?",
+        "filters[0].degenerat: got an unknown key; expected one of agreement, degenerate, "
+        "feature_outlier. Did you mean 'degenerate'?",
     ),
     (
         {"filters": [{"degenerate": {}}, {"degenerate": {}}]},
@@ -336,12 +336,26 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"filters": [{"agrement": {}}]},
-        "filters[0].agrement: got an unknown key; expected one of agreement, degenerate. Did you "
-        "mean 'agreement'?",
+        "filters[0].agrement: got an unknown key; expected one of agreement, degenerate, "
+        "feature_outlier. Did you mean 'agreement'?",
     ),
     (
         {"filters": [{"agreement": {"max": 0.5}}]},
         "filters[0].agreement.max: got an unknown key; expected one of min, not_judged",
+    ),
+    (
+        {"filters": [{"feature_outlier": {"max": 0}}]},
+        "filters[0].feature_outlier.max: got 0; expected a number > 0",
+    ),
+    (
+        {"filters": [{"feature_outlier": {"extractor": "inception"}}]},
+        "filters[0].feature_outlier.extractor: got 'inception'; expected one of "
+        "efficientnet_lite0, random",
+    ),
+    (
+        {"filters": [{"feature_outlier": {"min": 1}}]},
+        "filters[0].feature_outlier.min: got an unknown key; expected one of extractor, max, "
+        "not_judged",
     ),
     # ---- result ----
     (

@@ -14,8 +14,9 @@ import numpy as np
 from augment.errors import RequestError
 from augment.features import Asked, build
 from augment.features.arithmetic import plain_sums
-from augment.features.task import VERSION, TaskNetwork
-from augment.features.task_fit import MOST_STEPS, NotFit, fit
+from augment.features.resizing import resized
+from augment.features.task import SIDES, VERSION, TaskNetwork
+from augment.features.task_fit import MOST_STEPS, NotFit, fit, side_for
 from augment.run.scoring.reference import Reference
 from augment.seeds import digest
 
@@ -31,7 +32,16 @@ def digest_of(reference: Reference) -> str:
 
 def fitted_to(reference: Reference, place: str) -> bytes:
     """The weights. Raises: RequestError: too few classes have real images, or torch is missing."""
-    weights = fit(reference.images(), reference.labels, _SEED)
+    labels: list[str] = []
+    shapes: list[tuple[int, ...]] = []
+    small: list[tuple[np.ndarray, ...]] = []
+    for label, image in reference.decoded():
+        labels.append(label)
+        shapes.append(image.shape)
+        small.append(tuple(resized([image], side)[0] for side in SIDES))
+    side = SIDES.index(side_for(shapes))
+    empty = np.empty((0, SIDES[side], SIDES[side], 3), np.uint8)
+    weights = fit(np.stack([one[side] for one in small]) if small else empty, labels, _SEED)
     if isinstance(weights, NotFit):
         raise RequestError(f"{place}: no classifier can be fit: {weights.reason}; leave it out")
     return weights

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,9 +17,7 @@ import numpy as np
 from augment import codec
 from augment.audit.patience import Patience
 from augment.errors import SampleError
-from augment.features.resizing import resized
-from augment.features.task import SIDES
-from augment.features.task_fit import LEAST_PER_CLASS, MOST_IMAGES, side_for
+from augment.features.task_fit import LEAST_PER_CLASS, MOST_IMAGES
 from augment.run.census import read_census
 from augment.run.prepare import Frozen
 from augment.sample import RealRow
@@ -34,56 +32,62 @@ _THREADS = 2
 
 @dataclass(frozen=True)
 class Reference:
-    """Real images by class and hash. shapes: of the images as they were. small: of each, in each
-    of `features.task.SIDES`, (S, S, 3) uint8. known_by: class and sha256 of the bytes of each."""
+    """Real images by class and hash of their ids. rows: the census's. known_by: class and sha256
+    of the bytes of each."""
 
-    labels: tuple[str, ...]
+    frozen: Frozen
+    rows: tuple[RealRow, ...]
     known_by: tuple[tuple[str, str], ...]
-    shapes: tuple[tuple[int, ...], ...]
-    small: tuple[tuple[np.ndarray, ...], ...]
 
-    def images(self) -> np.ndarray:
-        """(N, S, S, 3) uint8, as `task_fit.fit` takes them."""
-        side = SIDES.index(side_for(self.shapes))
-        empty = np.empty((0, SIDES[side], SIDES[side], 3), np.uint8)
-        return np.stack([one[side] for one in self.small]) if self.small else empty
+    def decoded(self) -> Iterator[tuple[str, np.ndarray]]:
+        """(class, (H, W, 3) uint8 RGB) of those that can be decoded in time and are what they were
+        when they were hashed.
+
+        Raises:
+            StorageError: a source cannot be read.
+        """
+        spec = self.frozen.prepared.job.spec
+        bound, seconds = spec.errors.max_pixels, spec.execution.image_timeout_s
+        known = {(row.source, row.locator): said for row, said in self._said()}
+        labels: deque[str] = deque()
+
+        def data_of_all() -> Iterator[bytes]:
+            for row, data in _read(self.frozen, self.rows):
+                label, sha256 = known[row.source, row.locator]
+                if hashlib.sha256(data).hexdigest() == sha256:
+                    labels.append(label)
+                    yield data
+
+        def image(data: bytes) -> np.ndarray | None:
+            try:
+                return codec.decode(data, bound)
+            except SampleError:
+                return None
+
+        with Patience[bytes, "np.ndarray | None"](
+            image, lambda data: None, _THREADS, seconds
+        ) as patience:
+            for found in patience.map(data_of_all()):
+                label = labels.popleft()
+                if found is not None:
+                    yield label, found
+
+    def _said(self) -> Iterator[tuple[RealRow, tuple[str, str]]]:
+        return zip(self.rows, self.known_by, strict=True)
 
 
 def reference_of(frozen: Frozen) -> Reference:
-    """Reads the images; those that cannot be read or decoded in time are left out.
+    """Reads and hashes the images; those that cannot be read are left out.
 
     Raises:
         StorageError: the frozen census or a source cannot be read.
     """
-    rows = _chosen(frozen, sorted({draw.split for draw in frozen.plan.draws}))
-    spec = frozen.prepared.job.spec
-    bound, seconds = spec.errors.max_pixels, spec.execution.image_timeout_s
-
-    def small(data: bytes) -> tuple[tuple[int, ...], tuple[np.ndarray, ...]] | None:
-        try:
-            image = codec.decode(data, bound)
-        except SampleError:
-            return None
-        return image.shape, tuple(resized([image], side)[0] for side in SIDES)
-
-    known: list[tuple[RealRow, str]] = []
-
-    def data_of_all() -> Iterator[bytes]:
-        for row, data in _read(frozen, rows):
-            known.append((row, hashlib.sha256(data).hexdigest()))
-            yield data
-
-    with Patience[bytes, "tuple[tuple[int, ...], tuple[np.ndarray, ...]] | None"](
-        small, lambda data: None, _THREADS, seconds
-    ) as patience:
-        found = list(patience.map(data_of_all()))
-    there = [(row, sha, got) for (row, sha), got in zip(known, found, strict=True) if got]
-    return Reference(
-        tuple(row.label_name for row, _, _ in there),
-        tuple((row.label_name, sha) for row, sha, _ in there),
-        tuple(got[0] for _, _, got in there),
-        tuple(got[1] for _, _, got in there),
-    )
+    chosen = _chosen(frozen, sorted({draw.split for draw in frozen.plan.draws}))
+    rows, known = [], []
+    for row, data in _read(frozen, chosen):
+        rows.append(row)
+        known.append((row.label_name, hashlib.sha256(data).hexdigest()))
+    return Reference(frozen, tuple(rows), tuple(known))
 
 
 def _chosen(frozen: Frozen, splits: Sequence[str], most: int = MOST_IMAGES) -> list[RealRow]:

@@ -20,13 +20,13 @@ from augment.errors import InterruptedRun, StorageError
 from augment.features.needs import refuse_lacking
 from augment.run.prepare import Frozen, Prepared
 from augment.run.progress import Reporter
-from augment.run.scoring import agreement
+from augment.run.scoring import agreement, feature_outlier
 from augment.run.scoring.kept import Book, Scores
 from augment.run.scoring.reference import Reference, reference_of
-from augment.spec.models import FilterSpec, JobSpec
+from augment.spec.models import FeatureOutlier, FilterSpec, JobSpec
 from augment.storage import Folder
 
-Kind = Literal["agreement"]
+Kind = Literal["agreement", "feature_outlier"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _FROZEN = "scorers.json"
 
@@ -117,7 +117,7 @@ def scorers_of(frozen: Frozen, reporter: Reporter) -> Scorers:
         return known
     reporter.stage("fit filters to real images", None)
     reference = reference_of(frozen)
-    found = {kind: _digest(kind, reference) for kind in kinds}
+    found = {kind: _digest(kind, prepared.job.spec, reference) for kind in kinds}
     text = json.dumps(found, sort_keys=True).encode()
     if prepared.work.freeze(_FROZEN, text) != text:
         _refuse_others(prepared, known_scorers(prepared), found)
@@ -136,20 +136,30 @@ def _refuse_others(prepared: Prepared, frozen: Scorers, found: Mapping[Kind, str
             )
 
 
-def _digest(kind: Kind, reference: Reference) -> str:
+def _digest(kind: Kind, spec: JobSpec, reference: Reference) -> str:
     match kind:
         case "agreement":
             return agreement.digest_of(reference)
+        case "feature_outlier":
+            return feature_outlier.digest_of(reference, _outlier(spec))
         case _:
             assert_never(kind)
+
+
+def _outlier(spec: JobSpec) -> FeatureOutlier:
+    return next(one.feature_outlier for one in spec.filters if one.feature_outlier is not None)
 
 
 def _fit(book: Book, kind: Kind, reference: Reference, reporter: Reporter) -> None:
     if book.fitted() is not None:
         return
+    place = f"filters: {kind}"
     match kind:
         case "agreement":
-            data = agreement.fitted_to(reference, "filters.agreement")
+            data = agreement.fitted_to(reference, place)
+        case "feature_outlier":
+            spec = _outlier(reference.frozen.prepared.job.spec)
+            data = feature_outlier.fitted_to(reference, spec, place)
         case _:
             assert_never(kind)
     scorer = loaded(kind, book.keep_fitted(data, {"kind": kind, "scorer": book.scorer}))
@@ -171,5 +181,7 @@ def loaded(kind: Kind, fitted: bytes) -> Scorer:
     match kind:
         case "agreement":
             return agreement.Agreement(fitted)
+        case "feature_outlier":
+            return feature_outlier.FeatureOutlier(fitted)
         case _:
             assert_never(kind)
