@@ -46,6 +46,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         idle_copies,
         pool_stock,
         procedural,
+        unjudged,
         unknown_training,
         write_manifest,
     )
@@ -63,6 +64,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         *procedural(prepared),
         *unknown_training(prepared),
         *open_draws(job.spec, census.draws),
+        *unjudged(prepared),
     ]
     found += formats_without_reader(census)
     idle = idle_copies(job, plan, chances)

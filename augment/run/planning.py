@@ -17,6 +17,7 @@ from augment.run.engines.engine import Engine
 from augment.run.engines.placing import refuse_infeasible
 from augment.run.mixing.copying import MAX_REDRAWS
 from augment.run.prepare import FrozenInputs, Planned, Prepared
+from augment.run.scoring.scorers import known_scorers
 from augment.run.synthesis.cost import Estimate
 from augment.run.synthesis.measuring import measure
 from augment.run.synthesis.synthesize import inspect_pool, wanted
@@ -99,6 +100,18 @@ def procedural(prepared: Prepared) -> list[str]:
         "images teach a classifier nothing of its classes"
         for name, info in prepared.infos.items()
         if info.digital_source_type == DigitalSourceType.ALGORITHMIC_MEDIA.value
+    ]
+
+
+def unjudged(prepared: Prepared) -> list[str]:
+    """Filters that nothing is known by before a run has fit them, so that what the pool holds
+    counts as missing."""
+    names = ", ".join(known_scorers(prepared).missing)
+    if not names:
+        return []
+    return [
+        f"filters: {names}: fit to the real images by the run; until then what the pool holds "
+        "counts as missing, and what of it passes is not made again"
     ]
 
 

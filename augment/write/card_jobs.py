@@ -7,6 +7,7 @@ version writes, shows what it has. Every text of a job is escaped.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -93,6 +94,13 @@ def _filters(job: Json) -> Iterator[str]:
         for name, of in _mapping(one).items()
     ]
     yield f"Filters of generated samples: {few(told, _FEW) or 'none'}."
+    rejected: Counter[str] = Counter()
+    for account in map(_mapping, _list(job.get("accounts"))):
+        for reason, n in _mapping(account.get("rejected")).items():
+            rejected[str(reason)] += n if isinstance(n, int) else 0
+    if rejected := +rejected:
+        reasons = [f"{escaped(reason)} {n}" for reason, n in rejected.most_common()]
+        yield f"Rejected, and made anew as far as the job allows: {few(reasons, _FEW)}."
 
 
 # ---- limits --------------------------------------------------------------------------

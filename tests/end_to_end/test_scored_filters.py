@@ -285,8 +285,14 @@ def test_what_is_gone_and_cannot_be_fit_again_is_said(root: Path) -> None:
 
 def test_people_are_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_job(root / "job.yaml", job(root, AGREEMENT))
+    assert main(["plan", str(path)]) == 0
+    assert "filters: agreement: fit to the real images by the run" in capsys.readouterr().out
     assert main(["run", str(path), "--engine", "local", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {tuple(a["rejected"]) for a in told["accounts"]} == {("agreement",)}
-    assert "agreement (min 0.5" in (root / "out/README.md").read_text()
+    card = (root / "out/README.md").read_text()
+    assert "agreement (min 0.5" in card
+    total = sum(a["rejected"]["agreement"] for a in told["accounts"])
+    assert f"Rejected, and made anew as far as the job allows: agreement {total}." in card
     assert main(["plan", str(path)]) == 0
+    assert "fit to the real images by the run" not in capsys.readouterr().out

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from augment.escaping import name
 from augment.streams import say
-from augment.tables import counts, duration, first, fold, left_out, number, share, size, table
+from augment.tables import counts, duration, few, first, fold, left_out, number, share, size, table
 
 if TYPE_CHECKING:
     from augment.run import RunResult
@@ -31,6 +31,7 @@ def show_result(result: RunResult, log: str, *, everything: bool = False) -> Non
     say(*cell_lines(result.cells, everything=everything))
     if result.accounts:
         say("", *account_lines(result.accounts, everything=everything))
+        say(*reason_lines(result.accounts, everything=everything))
     if result.estimates:
         say("", *cost_lines(result.estimates, result.spent, everything=everything))
     if speeds := speed_lines(result.spent, everything=everything):
@@ -51,6 +52,7 @@ def show_result(result: RunResult, log: str, *, everything: bool = False) -> Non
 def show_synthesis(result: Synthesis, pool: str, log: str, *, everything: bool = False) -> None:
     """What `augment synthesize` did."""
     say(*account_lines(result.accounts, everything=everything))
+    say(*reason_lines(result.accounts, everything=everything))
     if speeds := speed_lines(result.spent, everything=everything):
         say("", *speeds)
     some, more = first(result.emptied, everything=everything)
@@ -128,6 +130,21 @@ def account_lines(accounts: Sequence[Account], *, everything: bool = False) -> l
         "target", "selected", "short",
     )  # fmt: skip
     return counts(head, rows, bad=("short", "failed"), by="rejected", everything=everything)
+
+
+def reason_lines(accounts: Sequence[Account], *, everything: bool = False) -> list[str]:
+    """Why samples were rejected, most first, with the classes that it met."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for one in accounts:
+        for reason, n in one.rejected.items():
+            found[reason][f"{name(one.generator)} {name(one.label_name)}"] = n
+    told = []
+    for reason, places in sorted(found.items(), key=lambda item: -sum(item[1].values())):
+        most = sorted(places.items(), key=lambda item: (-item[1], item[0]))
+        texts = [f"{place}: {n}" for place, n in most]
+        shown = few(texts, len(texts) if everything else 5)
+        told.append(f"rejected for {reason}: {sum(places.values())} ({shown})")
+    return told
 
 
 def cost_lines(

@@ -68,4 +68,10 @@ class Agreement:
 
     def about(self) -> dict[str, Any]:
         """What people are told of it."""
-        return vars(self._network.fit) | {}
+        fit = self._network.fit
+        return {
+            "classes": len(fit.classes),
+            "images": fit.images,
+            "accuracy": fit.accuracy,
+            "of unseen": fit.held_out,
+        }
