@@ -125,6 +125,15 @@ def test_report_only_and_no_gate_commit_as_ever(document: Doc) -> None:
     assert only(document(TOO_DIFFERENT)).gate is None
 
 
+def test_a_job_that_asks_no_more_leaves_no_word_of_what_held_it_back(document: Doc) -> None:
+    with pytest.raises(GateError):
+        carried(document(TOO_DIFFERENT))
+    result = carried(document(TOO_DIFFERENT, gate="report_only"))
+    assert (result.version, result.made_now) == (1, 0)
+    assert only(document(TOO_DIFFERENT)).gate is None
+    assert "gate" not in provenance(document(TOO_DIFFERENT), "job.json")
+
+
 def test_not_judged_is_no_pass_unless_the_limit_says_so(document: Doc) -> None:
     unknown = document(HELD, NOBODY)
     with pytest.raises(GateError) as held:

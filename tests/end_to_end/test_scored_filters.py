@@ -261,6 +261,19 @@ def test_scores_that_are_damaged_or_gone_are_made_again(whole: Path, damage: str
     assert scores.read_bytes() == right
 
 
+def test_scores_that_go_while_rows_are_mixed_are_computed_again(
+    finished: tuple[Path, RunResult], root: Path
+) -> None:
+    path = write_job(root / "job.yaml", job(root, AGREEMENT))
+    killed = drive(path, r"os.link out/_work/[^/]*/units/train", signal.SIGKILL)
+    assert killed.code == -signal.SIGKILL, killed.notes
+    for scores in (root / "pool/_scores").glob("*/*/*.json"):
+        scores.unlink()
+    assert carried(job(root, AGREEMENT), Reluctant()).made_now == 0
+    stored = [row["scores"] for row in made(root)]
+    assert stored == [row["scores"] for row in made(finished[0])]
+
+
 def test_what_changed_since_the_fit_changes_no_verdict_of_this_job(root: Path) -> None:
     document = job(root, AGREEMENT)
     filled(document)
