@@ -4,6 +4,7 @@
     python benchmarks/scale.py --actors --driver 1000 4000
     python benchmarks/scale.py --actors --driver --pool
     python benchmarks/scale.py --resume 10000
+    python benchmarks/scale.py --listing 10000 --whole
     python benchmarks/scale.py --results 1000
 
 A simulated cluster: one Ray on this machine that is told of 64 GPUs. A unit does all that a unit
@@ -17,10 +18,12 @@ results that pass it, over so many units that do not sleep. --json adds the figu
 JSON; its `ratios` are `efficiency_N` (augment : bare with N actors) and `driver_cpu` (a unit's cost
 with the last number of units : with the first).
 
---resume and --results start no Ray (scale_pool.py): what a driver reads of a pool of a plan of
-10^9 samples before it hands over a unit, and what the results of so many actors cost it. Of the
-whole plan's pool only the first rounds have records; of the others there are folds alone, which
-is all that a resume reads of them.
+--resume, --listing and --results start no Ray (scale_pool.py, scale_listing.py): what a driver
+reads of a pool of a plan of 10^9 samples before it hands over a unit, what `augment status` and
+`pool ls` read of it (with --whole of the whole plan too), and what the results of so many actors
+cost a driver. Ratios of --listing are `status_cpu` and `ls_cpu`: CPU seconds with folds : with
+records alone. Of the whole plan's pool only the first rounds have records; of the others there are
+folds alone, which is all that these read of them.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import ray
+from scale_listing import show_listing
 from scale_pool import show_results, show_resume
 
 from augment.run.engines.engine import Resources, Worker
@@ -204,11 +208,14 @@ def main() -> None:
     parser.add_argument("--driver", type=int, nargs="*", default=[1000, 4000], help="units")
     parser.add_argument("--pool", action="store_true", help="how a pool grows and shrinks")
     parser.add_argument("--resume", type=int, help="units with a record")
+    parser.add_argument("--listing", type=int, help="units with a record")
+    parser.add_argument("--whole", action="store_true", help="list the whole plan's pool too")
     parser.add_argument("--results", type=int, help="actors whose results one driver takes")
     parser.add_argument("--json", action="store_true", help="add the figures as one line of JSON")
     arguments = parser.parse_args()
-    if arguments.resume or arguments.results:
+    if arguments.resume or arguments.listing or arguments.results:
         found = show_resume(arguments.resume) if arguments.resume else {}
+        found |= show_listing(arguments.listing, arguments.whole) if arguments.listing else {}
         found |= show_results(arguments.results) if arguments.results else {}
         if arguments.json:
             print(json.dumps({"ratios": found}))

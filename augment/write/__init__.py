@@ -4,7 +4,7 @@ Every file here takes a `Folder`; none knows of jobs' rules, generators or Ray.
 """
 
 from augment.write.card import card_is_current, write_card
-from augment.write.claims import Claim, Claims
+from augment.write.claims import Claim, Claims, claims_again
 from augment.write.creation import ensure_table
 from augment.write.folds import Fold, Folds
 from augment.write.journal import Journal, read_journals
@@ -23,6 +23,7 @@ from augment.write.provenance import (
     write_quarantine,
     write_verdict,
 )
+from augment.write.reading import touched_each
 from augment.write.shards import ShardEntry, cut_by_bytes, image_sizes, write_shard
 from augment.write.table import (
     Commit,
@@ -59,6 +60,7 @@ __all__ = [
     "add_xmp",
     "alive",
     "card_is_current",
+    "claims_again",
     "commit_once",
     "count_cells",
     "counts_table",
@@ -81,6 +83,7 @@ __all__ = [
     "read_xmp",
     "refuse_foreign_rows",
     "runs",
+    "touched_each",
     "verify_mark",
     "withdraw",
     "write_card",

@@ -11,6 +11,7 @@ makes its units. Knows nothing of generators, shards or Ray.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from augment.errors import StorageError
 from augment.intervals import Interval, Intervals
 from augment.seeds import canonical_json, digest
 from augment.storage import Folder
+
+_AGAIN = re.compile(r"again-(\d+)")
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,18 @@ class Claims:
         claim = _parse(data, len(self._log), self._folder.url(path))
         self._log.append(claim)
         return True
+
+
+def claims_again(folder: Folder) -> Iterator[tuple[int, list[Claim]]]:
+    """(k, its claims) of each time that failed indexes of a universe were tried again; each has a
+    log of its own, `again-<k>/`. folder: as `Claims` takes it.
+
+    Raises:
+        StorageError: a log could not be read.
+    """
+    for name in folder.folders():
+        if number := _AGAIN.fullmatch(name):
+            yield int(number[1]), Claims(folder.child(name), "").all()
 
 
 def _path(number: int) -> str:

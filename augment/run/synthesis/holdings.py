@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,14 +26,13 @@ from augment.run.synthesis.pool_unit import is_published, universe_work
 from augment.run.synthesis.summary import said_together, summarise
 from augment.run.synthesis.verdicts import Universe
 from augment.storage import Folder
-from augment.write import Claim, Claims, Fold, Folds, Record, ShardEntry
+from augment.write import Claim, Claims, Fold, Folds, Record, ShardEntry, claims_again
 
 _LOG = logging.getLogger("augment.run")
 _AT_ONCE = 256
 """Summaries that are put together at once."""
 _OF_RESULT = ("made", "batches")
 """What a worker's result has and its record has not."""
-_AGAIN = re.compile(r"again-(\d+)")
 
 
 class Holdings:
@@ -122,10 +120,9 @@ class Holdings:
         yield from self._units_again()
 
     def _units_again(self) -> Iterator[str]:
-        for name in self.work.folder.folders():
-            if number := _AGAIN.fullmatch(name):
-                for claim in Claims(self.work.folder.child(name), "").all():
-                    yield from (unit.name for unit in self.units(claim, int(number[1])))
+        for number, claims in claims_again(self.work.folder):
+            for claim in claims:
+                yield from (unit.name for unit in self.units(claim, number))
 
     def units(self, claim: Claim, again: int = 0) -> PoolUnits:
         """The units of a claim."""
@@ -276,7 +273,7 @@ class Holdings:
     def _fold(self, claim: Claim, names: Sequence[str]) -> None:
         records = [json.loads(self.universe.records[name]) for name in names]
         summary, about = summarise(records)
-        about["claim"] = claim.digest
+        about |= {"claim": claim.digest, "universe": self._id}
         after = self._torn.get(claim.number)
         fold = self._files.write(claim.number, records, summary, about, after)
         self._folds[claim.number] = fold

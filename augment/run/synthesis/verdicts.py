@@ -16,39 +16,19 @@ import pyarrow.parquet as pq
 from augment.codec import decode
 from augment.errors import StorageError
 from augment.filters import Filter, judge, score, score_names
-from augment.intervals import Interval, Intervals
+from augment.intervals import Intervals
 from augment.mix import PoolGroup
 from augment.run.scoring.kept import Scores
 from augment.run.synthesis.finishing import SCORERS
+from augment.run.synthesis.growing import ByClass, Growing
 from augment.run.synthesis.summary import Said
 from augment.seeds import canonical_json
 from augment.storage import Folder
 
 _MAX_PIXELS = 1 << 30
 _NONE = Intervals()
-ByClass = Mapping[str, Intervals]
 Verdicts = list[dict[str, dict[str, list[list[int]]]]]
 """Per row group: reason -> class -> intervals of what is rejected."""
-
-
-class Growing:
-    """Sets of indexes by class, to which is added often and at which is looked seldom."""
-
-    def __init__(self) -> None:
-        self._sets: dict[str, Intervals] = {}
-        self._new: dict[str, list[Interval]] = {}
-
-    def add(self, label: str, spans: Iterable[Interval]) -> None:
-        self._new.setdefault(label, []).extend(spans)
-
-    def merge(self, by_class: ByClass) -> None:
-        for label, found in by_class.items():
-            self._sets[label] = self[label] | found
-
-    def __getitem__(self, label: str) -> Intervals:
-        if new := self._new.pop(label, None):
-            self._sets[label] = self._sets.get(label, _NONE) | Intervals(new)
-        return self._sets.get(label, _NONE)
 
 
 class Universe:

@@ -7,6 +7,8 @@ age: first from the table, in one transaction, then the files, then the records.
 
 from __future__ import annotations
 
+import itertools
+import posixpath
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +20,7 @@ import pyarrow.parquet as pq
 
 from augment.errors import RequestError, StorageError
 from augment.run.scoring.kept import FOLDER
-from augment.run.synthesis.stock import Stock, read_stock
+from augment.run.synthesis.stock import Stock, folded_shards, read_stock
 from augment.run.synthesis.uses import Use, read_uses
 from augment.run.upkeep.litter import (
     ORPHAN,
@@ -34,7 +36,7 @@ from augment.run.upkeep.litter import (
     tries,
 )
 from augment.storage import Folder, Options, Stored
-from augment.write import Lease, live_files, named_files, newest_version, withdraw
+from augment.write import Lease, Work, live_files, named_files, newest_version, withdraw
 
 Clock = Callable[[], float]
 
@@ -124,13 +126,13 @@ def gc(
     known = [name for name in _universes(folder) if not _linked(folder, name)]
     wanted = _wanted(folder, known, universes, unused_days, clock())
     if not yes:
-        litter, notes = _found(folder, known, wanted, clock())
+        litter, notes = _found(folder, wanted, clock())
         return Cleaning(folder.uri, tuple(litter), tuple(notes), removed=False)
     with Lease(folder.child("_work"), time.time) as lease:
         others = living(folder, "_work", clock(), (lease.id,))
         refuse_living(folder, "_work", others, "collect")
         _refuse_users(folder, wanted, clock())
-        litter, notes = _found(folder, known, wanted, clock(), lease.id)
+        litter, notes = _found(folder, wanted, clock(), lease.id)
         going = {one.path for one in litter if one.why == _WHOLE}
         if going and newest_version(folder) is not None:
             withdraw(folder, going, {"removed_universes": " ".join(wanted)})
@@ -168,24 +170,24 @@ def _status(folder: Folder, name: str, live: set[str]) -> UniverseStatus:
         made=sum(classes.values()),
         failed=sum(len(stock.lost(label)) for label in stock.failed),
         accepted={d: sum(map(len, by.values())) for d, by in sorted(stock.accepted.items())},
-        units=len(stock.units),
+        units=stock.units,
         unmade=stock.unmade,
-        shards=len(stock.shards),
+        shards=stock.shards,
         visible=len(own),
-        bytes=sum(stock.shards.values()),
+        bytes=stock.bytes,
         jobs=tuple(sorted(stock.jobs | {use.job_id for use in uses})),
         last_use=_last_use(stock, uses),
     )
 
 
 def _last_use(stock: Stock, uses: Sequence[Use]) -> float | None:
-    times = [use.at for use in uses if use.at is not None] + [at for at, _ in stock.moments]
-    return max(times, default=None)
+    times = [*(use.at for use in uses), stock.touched]
+    return max((at for at in times if at is not None), default=None)
 
 
 def _family(folder: Folder, stock: Stock) -> str | None:
     """As a row of a shard says it; None where no shard can be read."""
-    for path in sorted(stock.shards):
+    for path in itertools.chain(sorted(stock.paths), folded_shards(folder, stock.name)):
         try:
             with folder.open(path) as file:
                 group = pq.ParquetFile(file).read_row_group(0, ["generator"])
@@ -245,7 +247,7 @@ def _users(output: Folder, use: Use, now: float) -> list[Any]:
 
 
 def _found(
-    folder: Folder, known: Sequence[str], wanted: Sequence[str], now: float, own: str = ""
+    folder: Folder, wanted: Sequence[str], now: float, own: str = ""
 ) -> tuple[list[Litter], list[str]]:
     """Files are listed before records and versions are read: what is published in between is
     named by then."""
@@ -259,11 +261,11 @@ def _found(
     if busy := living(folder, "_work", now, (own,)):
         notes.append(f"{busy[0].holder} works here: an orphan may be a shard that is being made")
     notes += [_drawn_by(folder, name) for name in wanted]
-    recorded = {
-        path for name in known if name not in wanted for path in read_stock(folder, name).shards
-    }
-    out += _orphans(rest, named | recorded)
-    out += _stale_scores(rest, named | recorded)
+    orphans = list(_orphans(folder, rest, named))
+    gone = {litter.path for litter in orphans}
+    kept = {f.path for f in rest if _SHARD.fullmatch(f.path) and f.path not in gone} | named
+    out += orphans
+    out += _stale_scores(rest, kept)
     out += temporaries(rest, now)
     out += leases(folder, "_work", rest, now)
     out += tries(rest)
@@ -280,10 +282,19 @@ def _drawn_by(folder: Folder, name: str) -> str:
     )
 
 
-def _orphans(files: Sequence[Stored], kept: frozenset[str] | set[str]) -> Iterator[Litter]:
-    for file in files:
-        if _SHARD.fullmatch(file.path) and file.path not in kept:
-            yield Litter(file.path, file.size, ORPHAN)
+def _orphans(folder: Folder, files: Sequence[Stored], named: frozenset[str]) -> Iterator[Litter]:
+    """Shards that no version names, no fold, and no record of the unit that the shard is of."""
+    left = [f for f in files if _SHARD.fullmatch(f.path) and f.path not in named]
+    for name, some in itertools.groupby(sorted(left), lambda file: file.path.split("/")[1]):
+        folded = set(folded_shards(folder, name))
+        unfolded = {file.path: file for file in some if file.path not in folded}
+        units = {posixpath.basename(path).rpartition("-")[0] for path in unfolded}
+        records = Work(folder.child(f"_work/{name}")).some(sorted(units))
+        entries = (record["entry"] for _, record in records)
+        recorded = {entry["path"] for entry in entries if entry is not None}
+        for path, file in unfolded.items():
+            if path not in recorded:
+                yield Litter(path, file.size, ORPHAN)
 
 
 def _universe_scored(file: Stored) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -144,8 +144,8 @@ class _Job:
         """What workers have said lately."""
         return [w for w in heard(self._work.folder) if self._now - w.at < STALE_S]
 
-    def _in_hand(self, stage: str, finished: Collection[str]) -> tuple[Progress, ...]:
-        return tuple(w for w in self._words if w.stage == stage and w.unit not in finished)
+    def _in_hand(self, stage: str, finished: Callable[[str], bool]) -> tuple[Progress, ...]:
+        return tuple(w for w in self._words if w.stage == stage and not finished(w.unit))
 
     def _fills(self, last: Mapping[str, Any]) -> bool:
         """Whether a driver that only fills the pool lives: it holds its lease there."""
@@ -214,7 +214,8 @@ class _Job:
         estimates = {one.generator: one for one in kept_estimates(self._work)}
         known = self._accounts()
         for generator in sorted({draw.generator for draw in plan.draws}):
-            stock = read_stock(pool, plan.generator(generator).universe[:16])
+            universe = plan.generator(generator).universe
+            stock = read_stock(pool, universe[:16], universe)
             targets: Counter[str] = Counter()
             for draw in plan.draws:
                 if draw.generator == generator:
@@ -223,7 +224,7 @@ class _Job:
                     for c, n in sorted(targets.items())]  # fmt: skip
             spent = stock.spent.get(self._id, Spent())
             stage = _filling(stock, generator, mine)
-            in_hand, estimate = self._in_hand(stage.name, stock.units), estimates.get(generator)
+            in_hand, estimate = self._in_hand(stage.name, stock.finished), estimates.get(generator)
             stages.append(replace(stage, in_hand=in_hand, spent=spent, estimate=estimate))
             drawn += mine
         return tuple(stages), tuple(drawn)
@@ -246,7 +247,7 @@ class _Job:
         rows_planned = None if plan is None else sum(cell.n for cell in plan.cells)
         rows = sum(w + q for w, q in cells.values())
         mix = _stage("mix", (len(recorded), planned), (rows, rows_planned), moments)
-        stages = [replace(mix, in_hand=self._in_hand("mix", recorded))]
+        stages = [replace(mix, in_hand=self._in_hand("mix", recorded.__contains__))]
         for attempt in Attempts(self._work).all():
             moments, more, recorded = self._records(attempt.work)
             for cell, (written, lost) in more.items():
@@ -256,7 +257,7 @@ class _Job:
             rows = sum(n for _, n in moments)
             name = f"retry {attempt.number}"
             stage = _stage(name, (len(recorded), units), (rows, None), moments)
-            stages.append(replace(stage, in_hand=self._in_hand(name, recorded)))
+            stages.append(replace(stage, in_hand=self._in_hand(name, recorded.__contains__)))
         return tuple(stages), dict(sorted(cells.items()))
 
     def _records(
@@ -349,7 +350,7 @@ def _filling(stock: Stock, generator: str, drawn: Sequence[Drawn]) -> Stage:
     left_s = 0.0 if left <= 0 else 60.0 * left / useful if useful else None
     return Stage(
         f"synthesize {generator}",
-        len(stock.units) - stock.again,
+        stock.units - stock.again,
         stock.claimed or None,
         accepted,
         target,

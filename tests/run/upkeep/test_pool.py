@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from augment.api import load_spec, open_dataset, run
-from augment.errors import RequestError
+from augment.errors import RequestError, StorageError
 from augment.run.upkeep.pool import gc, pool_status
 from augment.storage import Folder
 from augment.write import Lease, live_files
@@ -79,9 +79,57 @@ def test_a_claim_that_nobody_kept_shows(pool: Path) -> None:
     name = pool_status(str(pool)).universes[0].id
     for record in (pool / "_work" / name / "units").glob("*.json"):
         record.unlink()
-    universe = next(u for u in pool_status(str(pool)).universes if u.id == name)
-    assert (universe.units, universe.unmade) == (0, 1)
-    assert universe.visible == 1
+    told = {u.id: (u.units, u.unmade, u.visible) for u in pool_status(str(pool)).universes}
+    assert told[name] == (1, 0, 1)  # its fold still says so, and a run believes it
+    shutil.rmtree(pool / "_work" / name / "folds")
+    told = {u.id: (u.units, u.unmade, u.visible) for u in pool_status(str(pool)).universes}
+    assert told[name] == (0, 1, 1)
+
+
+def test_a_listing_opens_no_record_that_a_fold_holds(pool: Path) -> None:
+    expected = pool_status(str(pool)).universes
+    for notes in pool.glob("_work/*/uses"):
+        shutil.rmtree(notes)
+    for record in pool.glob("_work/*/units/*.json"):
+        record.write_text("spoilt")
+    found = pool_status(str(pool)).universes
+    assert [(u.id, u.family) for u in found] == [(u.id, u.family) for u in expected]
+    assert [(u.classes, u.accepted) for u in found] == [(u.classes, u.accepted) for u in expected]
+    assert [(u.units, u.shards, u.bytes) for u in found] == [
+        (u.units, u.shards, u.bytes) for u in expected
+    ]
+
+
+@pytest.mark.parametrize("folds", [True, False])
+def test_what_folds_or_records_name_is_no_orphan(pool: Path, folds: bool) -> None:
+    shutil.rmtree(pool / "_delta_log")  # killed before it was committed
+    for place in pool.glob("_work/*/folds"):
+        if not folds:
+            shutil.rmtree(place)
+    for record in pool.glob("_work/*/units/*.json"):
+        if folds:
+            record.write_text("spoilt")
+    [one] = (pool / "data" / pool_status(str(pool)).universes[0].id).glob("*.parquet")
+    twin = plant(pool, f"data/{one.parent.name}/{one.name.rpartition('-')[0]}-{'0' * 12}.parquet")
+    if folds:
+        with pytest.raises(StorageError, match="no record of unit"):
+            gc(str(pool))  # which of the two is recorded?
+        (pool / twin).unlink()
+        assert not [path for path in paths(gc(str(pool))) if path.endswith(".parquet")]
+    else:
+        assert [path for path in paths(gc(str(pool))) if path.endswith(".parquet")] == [twin]
+
+
+def test_a_shard_of_a_unit_made_anew_is_kept_beside_a_fold_of_before(pool: Path) -> None:
+    """Somebody had a unit made again by removing its record: the fold names the old shard."""
+    shutil.rmtree(pool / "_delta_log")
+    name = pool_status(str(pool)).universes[0].id
+    [record] = (pool / "_work" / name / "units").glob("*.json")
+    [one] = (pool / "data" / name).glob("*.parquet")
+    anew = f"data/{name}/{one.name.rpartition('-')[0]}-{'1' * 12}.parquet"
+    shutil.copy(one, pool / anew)
+    record.write_text(record.read_text().replace(f"data/{name}/{one.name}", anew))
+    assert not [path for path in paths(gc(str(pool))) if path.endswith(".parquet")]
 
 
 def test_litter_goes_and_nothing_visible(pool: Path) -> None:
