@@ -3,6 +3,7 @@
     python benchmarks/scale.py --actors 1 2 4 8 16 32 64 --unit-s 4
     python benchmarks/scale.py --actors --driver 1000 4000
     python benchmarks/scale.py --actors --driver --pool
+    python benchmarks/scale.py --overlap 8
     python benchmarks/scale.py --resume 10000
     python benchmarks/scale.py --listing 10000 --whole
     python benchmarks/scale.py --results 1000
@@ -17,6 +18,9 @@ Data and no record. The driver's cost is its process's CPU seconds, and the byte
 results that pass it, over so many units that do not sleep. --json adds the figures as one line of
 JSON; its `ratios` are `efficiency_N` (augment : bare with N actors) and `driver_cpu` (a unit's cost
 with the last number of units : with the first).
+
+--overlap shows how long actors are idle at the ends of rounds (scale_rounds.py), on this machine's
+processes and on Ray; ratios `idle_processes` and `idle_ray`, rounds that overlap : one by one.
 
 --resume, --listing and --results start no Ray (scale_pool.py, scale_listing.py): what a driver
 reads of a pool of a plan of 10^9 samples before it hands over a unit, what `augment status` and
@@ -42,8 +46,10 @@ from dataclasses import dataclass
 import ray
 from scale_listing import show_listing
 from scale_pool import show_results, show_resume
+from scale_rounds import show_rounds
 
 from augment.run.engines.engine import Resources, Worker
+from augment.run.engines.process_engine import ProcessEngine
 from augment.run.engines.ray_engine import RayEngine
 from augment.storage import Folder
 from augment.write import Work
@@ -199,6 +205,13 @@ def pool(engine: RayEngine, units: int = 60, unit_s: float = 1.0, tail_s: float 
           f"{busy:.0f} s: GPUs held {told}", flush=True)  # fmt: skip
 
 
+def overlap(ray_engine: RayEngine, actors: int, unit_s: float, each: int) -> dict[str, float]:
+    """Idle shares at the ends of rounds."""
+    with ProcessEngine(cpus=actors) as engine:
+        found = show_rounds(engine, actors, unit_s, each, Resources(actors, 1.0))
+    return found | show_rounds(ray_engine, actors, unit_s, each, Resources(actors, 0.01, 1.0))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--actors", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32, 64])
@@ -207,6 +220,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--driver", type=int, nargs="*", default=[1000, 4000], help="units")
     parser.add_argument("--pool", action="store_true", help="how a pool grows and shrinks")
+    parser.add_argument("--overlap", type=int, help="actors at the ends of rounds")
     parser.add_argument("--resume", type=int, help="units with a record")
     parser.add_argument("--listing", type=int, help="units with a record")
     parser.add_argument("--whole", action="store_true", help="list the whole plan's pool too")
@@ -220,6 +234,8 @@ def main() -> None:
         if arguments.json:
             print(json.dumps({"ratios": found}))
         return
+    if arguments.overlap:
+        arguments.actors, arguments.driver = [arguments.overlap], []
     most = max(arguments.actors, default=4)
     ray.init(
         "local", num_cpus=4, num_gpus=max(8, most), include_dashboard=False,
@@ -227,6 +243,11 @@ def main() -> None:
     )  # fmt: skip
     engine = RayEngine()
     shape = arguments.unit_s, arguments.rounds, arguments.units
+    if arguments.overlap:
+        ratios = overlap(engine, arguments.overlap, arguments.unit_s, arguments.units)
+        if arguments.json:
+            print(json.dumps({"ratios": ratios}))
+        return
     ratios = {f"efficiency_{n}": measure(engine, n, *shape) for n in arguments.actors}
     costs = [driver(engine, units) for units in arguments.driver]
     if len(costs) > 1:

@@ -37,8 +37,9 @@ from augment.plan import (
 )
 from augment.run.engines.engine import Resources, Task
 from augment.run.prepare import Prepared
-from augment.run.synthesis.filling import Crew, Filling, lease_folder
+from augment.run.synthesis.filling import Crew, Filling
 from augment.run.synthesis.holdings import Holdings
+from augment.run.synthesis.rounds import lease_folder
 from augment.run.watch.beats import Progress
 from augment.run.watch.metrics import Metrics
 from augment.run.watch.observed import counted

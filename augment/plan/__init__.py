@@ -24,6 +24,7 @@ from augment.plan.training import open_draws, other_draws
 from augment.plan.units import (
     PoolUnit,
     PoolUnits,
+    certain_needs,
     considered,
     cut_pool_units,
     first_of,
@@ -50,6 +51,7 @@ __all__ = [
     "PoolUnits",
     "Step",
     "broken_limits",
+    "certain_needs",
     "choose_inputs",
     "considered",
     "cut_pool_units",

@@ -60,6 +60,29 @@ def next_needs(quota: int, cap: int, decided: Intervals, accepted: Intervals) ->
         stop = min(cap, stop + short)
 
 
+def certain_needs(
+    quota: int, cap: int, decided: Intervals, claimed: Intervals, accepted: Intervals
+) -> Intervals | None:
+    """What `next_needs` will ask for beyond what is claimed, once all of that is decided, however
+    it goes; None where it depends on that.
+
+    Args:
+        quota, cap, decided, accepted: as `next_needs` takes them.
+        claimed: indexes that somebody has claimed, decided or not.
+    """
+    stop = min(quota, cap)
+    while True:
+        asked = Intervals([(0, stop)])
+        if new := asked - claimed - decided:
+            return new
+        if (asked & claimed) - decided:
+            return None
+        short = quota - accepted.rank(stop)
+        if short <= 0 or stop >= cap:
+            return Intervals()
+        stop = min(cap, stop + short)
+
+
 def first_of(needs: Mapping[str, Intervals], limit: int) -> dict[str, Intervals]:
     """The lowest indexes of each class, about `limit` (>= 1) in all, in the proportion of what
     classes need and at least one of each: a round is bounded, however much is wanted."""

@@ -56,8 +56,9 @@ from augment.run.progress import Reporter
 from augment.run.scoring.scorers import refuse_unscorable
 from augment.run.synthesis.accounts import Synthesis
 from augment.run.synthesis.cost import Estimate, Spent
-from augment.run.synthesis.filling import Crew, lease_folder
+from augment.run.synthesis.filling import Crew
 from augment.run.synthesis.limits import refuse_broken, told_despite
+from augment.run.synthesis.rounds import lease_folder
 from augment.run.synthesis.synthesize import (
     judge_pool,
     make_again,

@@ -19,7 +19,7 @@ from benchmarks.floors import Failed, Floor, FloorsError, judge, measure, read
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 HELPERS = {"copies_sets.py", "floors.py", "host_networks.py", "host_plain.py", "mix_peers.py",
-           "report_pages.py", "scale_listing.py", "scale_pool.py"}  # fmt: skip
+           "report_pages.py", "scale_listing.py", "scale_pool.py", "scale_rounds.py"}  # fmt: skip
 """What is in benchmarks/ and measures nothing by itself."""
 GPU = {path.name for path in BENCHMARKS.glob("gpu*.py")}
 """What needs a GPU: `make bench` runs on machines without one."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from augment.intervals import Intervals
 from augment.plan import (
     PoolUnit,
+    certain_needs,
     considered,
     cut_pool_units,
     first_of,
@@ -190,3 +191,35 @@ def test_a_round_is_bounded_whatever_is_wanted() -> None:
     }
     vast = first_of({"a": Intervals([(0, 10**12)]), "b": Intervals([(0, 10**12)])}, 10**6)
     assert {label: len(need) for label, need in vast.items()} == {"a": 500_000, "b": 500_000}
+
+
+@settings(deadline=None, max_examples=300, derandomize=True)
+@given(st.integers(1, 30), st.integers(0, 40), st.data())
+def test_what_is_certain_is_what_is_needed_later_whatever_becomes_of_the_rest(
+    quota: int, more: int, data: st.DataObject
+) -> None:
+    cap = quota + more
+    below = st.frozensets(st.integers(0, cap - 1))
+    decided, claimed = Intervals.of(data.draw(below)), Intervals.of(data.draw(below))
+    accepted = Intervals.of(x for x in decided if data.draw(st.booleans()))
+    certain = certain_needs(quota, cap, decided, claimed, accepted)
+    later = []
+    for outcome in range(3):
+        new = [x for x in claimed - decided if data.draw(st.booleans()) or outcome == 1]
+        passed = accepted | Intervals.of(new if outcome else ())
+        later.append(next_needs(quota, cap, decided | claimed, passed))
+    if certain is None:
+        assert claimed - decided
+    else:
+        assert later == [certain] * 3
+
+
+def test_what_depends_on_what_is_claimed_is_not_certain() -> None:
+    three = Intervals([(0, 3)])
+    assert certain_needs(3, 9, Intervals(), three, Intervals()) is None
+    assert certain_needs(3, 9, three, three, Intervals([(0, 1)])) == Intervals([(3, 5)])
+    assert certain_needs(3, 9, three, three, three) == Intervals()
+    assert certain_needs(5, 9, Intervals(), three, Intervals()) == Intervals([(3, 5)])
+    more = Intervals([(0, 5)])
+    assert certain_needs(3, 9, three, more, Intervals([(0, 1)])) is None
+    assert certain_needs(3, 3, three, three, Intervals()) == Intervals()

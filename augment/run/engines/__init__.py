@@ -9,6 +9,7 @@
 | `serving` | what runs in such a process |
 | `local_engine`, `apart` | in this process; a unit that had better not be built here, in another |
 | `ray_engine` | on Ray: a cluster that is named, or an embedded one |
+| `ray_feed` | a Ray data set of units that grows while it is worked on |
 | `ray_embedded`, `ray_keeper` | an embedded Ray: starts in bounded time, ends with its driver |
 | `ray_reach`, `ray_nodes` | whether anybody answers at an address; what every node says of itself |
 | `capacity`, `placing` | what a cluster can hold; where a generator's workers go |

@@ -91,6 +91,22 @@ class Engine(Protocol):
         """Why such workers can never start, with the arithmetic; None where they can."""
 
 
+More = Callable[[], Sequence[str] | None]
+"""Units that came since it was asked last, perhaps none; None where no more can come."""
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """An engine that takes units while it works: no worker waits for the last one of those that
+    were given first."""
+
+    def stream(
+        self, task: Task, units: Sequence[str], more: More, resources: Resources
+    ) -> Iterator[str]:
+        """As `Engine.run`. more: asked after each result has been taken, by whoever takes it; the
+        end comes when it has given none and all that were given are carried out."""
+
+
 def call(worker: Worker, unit: str) -> str:
     """One unit through one worker; what no rule foresaw becomes `UnitFailed`.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from augment.errors import UnitFailed
 from augment.run.engines.apart import call_apart
-from augment.run.engines.engine import Resources, Task, Wary, Worker, built, call
+from augment.run.engines.engine import More, Resources, Task, Wary, Worker, built, call
 
 
 class LocalEngine:
@@ -20,21 +21,29 @@ class LocalEngine:
         """This process is there."""
 
     def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
+        yield from self.stream(task, units, lambda: None, resources)
+
+    def stream(
+        self, task: Task, units: Sequence[str], more: More, resources: Resources
+    ) -> Iterator[str]:
+        """See `Streams.stream`."""
         if not units:
             return
-        worker = built(task)
-        for unit in units:
+        worker, waiting = built(task), deque(units)
+        while waiting:
+            unit = waiting.popleft()
             if _risky(worker, unit):
-                yield call_apart(task, unit)
-                continue
-            try:
-                result = call(worker, unit)
-            except UnitFailed:
-                if not _risky(worker, unit):
-                    raise
-                worker = built(task)  # what was interrupted may be in any state
                 result = call_apart(task, unit)
+            else:
+                try:
+                    result = call(worker, unit)
+                except UnitFailed:
+                    if not _risky(worker, unit):
+                        raise
+                    worker = built(task)  # what was interrupted may be in any state
+                    result = call_apart(task, unit)
             yield result
+            waiting.extend(more() or ())
 
     def cpus(self) -> int:
         return 1

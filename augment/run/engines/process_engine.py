@@ -16,7 +16,7 @@ from augment.errors import RequestError
 from augment.run.engines.capacity import SPARE_CPUS, infeasible
 from augment.run.engines.child import Crew
 from augment.run.engines.cores import cores
-from augment.run.engines.engine import Resources, Task
+from augment.run.engines.engine import More, Resources, Task
 from augment.spec.execution import Autoscale
 
 
@@ -36,20 +36,30 @@ class ProcessEngine:
         """Processes are started where there are units for them."""
 
     def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
+        yield from self.stream(task, units, lambda: None, resources)
+
+    def stream(
+        self, task: Task, units: Sequence[str], more: More, resources: Resources
+    ) -> Iterator[str]:
+        """See `Streams.stream`."""
         if not units:
             return
         if why := self.infeasible(resources):
             raise RequestError(why)
-        crew = self._crew_for(task, resources.cpus)
-        crew.grow(min(len(units), self._workers(resources)))
-        waiting, done = deque(units), 0
+        crew, most = self._crew_for(task, resources.cpus), self._workers(resources)
+        crew.grow(min(len(units), most))
+        waiting, left = deque(units), len(units)
         try:
-            while done < len(units):
+            while left:
                 for result in crew.work(waiting):
-                    done += 1
+                    left -= 1
                     yield result
+                    new = more() or ()
+                    waiting.extend(new)
+                    left += len(new)
+                crew.grow(min(left, most))
         finally:
-            if done < len(units):
+            if left:
                 self.close()
 
     def cpus(self) -> int:

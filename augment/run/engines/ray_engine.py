@@ -30,8 +30,18 @@ from augment.policy import read_policy
 from augment.run.engines import ray_embedded
 from augment.run.engines.capacity import SPARE_CPUS, infeasible
 from augment.run.engines.ending import Ending
-from augment.run.engines.engine import Resources, Task, Worker, as_raised, built, call, settle
+from augment.run.engines.engine import (
+    More,
+    Resources,
+    Task,
+    Worker,
+    as_raised,
+    built,
+    call,
+    settle,
+)
 from augment.run.engines.ray_embedded import Embedded, Tell
+from augment.run.engines.ray_feed import feeding
 from augment.run.engines.ray_reach import WAY_S, refuse_another, refuse_unreachable
 from augment.run.engines.suspects import Watch
 from augment.spec.execution import Autoscale
@@ -148,17 +158,41 @@ class RayEngine:
             raise RequestError(why)
         data = self._ray.data.from_items(
             [{"unit": unit} for unit in units], override_num_blocks=len(units)
-        ).map_batches(
-            _UnitActor,
-            fn_constructor_args=(task,),
-            batch_size=1,
-            **_actors(resources, len(units)),
         )
+        with self._as_interrupted():
+            for row in _mapped(data, task, resources, len(units)).iter_rows():
+                yield _result(row["error"], row["result"])
+
+    def stream(
+        self, task: Task, units: Sequence[str], more: More, resources: Resources
+    ) -> Iterator[str]:
+        """See `Streams.stream`. Actors stay from the first unit to the last."""
+        if not units:
+            return
+        if why := self.infeasible(resources):
+            raise RequestError(why)
+        with self._as_interrupted(), feeding(self._ray, units) as feed:
+            left = len(units)
+            data = _mapped(feed.data(), task, resources, left)
+            # a batch that is fetched ahead would hold the last result back
+            for batch in data.iter_batches(batch_size=None, prefetch_batches=0):
+                for error, result in zip(batch["error"], batch["result"], strict=True):
+                    yield _result(str(error), str(result))
+                    new = more()
+                    left += len(new or ()) - 1
+                    feed.give(new or ())
+                    if new is None or not left:
+                        feed.close()
+            if left:
+                raise InterruptedRun(
+                    f"Ray: {left} units were not carried out, for the process that handed them "
+                    "over has died; finished units are kept: run the same command again"
+                )
+
+    @contextlib.contextmanager
+    def _as_interrupted(self) -> Iterator[None]:
         try:
-            for row in data.iter_rows():
-                if row["error"]:
-                    raise as_raised(*json.loads(row["error"]))
-                yield row["result"]
+            yield
         except self._ray.exceptions.RayError as e:
             raise InterruptedRun(
                 f"Ray: {type(e).__name__}: {e}; finished units are kept: run the same command again"
@@ -190,6 +224,19 @@ class RayEngine:
     def infeasible(self, resources: Resources) -> str | None:
         nodes = [node for node in self._ray.nodes() if node["Alive"]]
         return infeasible(resources, nodes, self._autoscale)
+
+
+def _mapped(data: Any, task: Task, resources: Resources, units: int) -> Any:
+    """The data set of results of the units in another. units: how many there are at first."""
+    arguments = {"fn_constructor_args": (task,), "batch_size": 1}
+    return data.map_batches(_UnitActor, **arguments, **_actors(resources, units))
+
+
+def _result(error: str, result: str) -> str:
+    """Raises: AugmentError, the one that came in place of the result."""
+    if error:
+        raise as_raised(*json.loads(error))
+    return result
 
 
 def _actors(resources: Resources, units: int) -> dict[str, Any]:

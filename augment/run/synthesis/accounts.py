@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from augment.intervals import Intervals
 from augment.mix import PoolGroup
-from augment.plan import Plan, next_needs
+from augment.plan import Plan, certain_needs, next_needs
 from augment.run.prepare import Prepared
 from augment.run.synthesis.cost import Spent
 from augment.run.watch.account import Account
@@ -52,6 +52,14 @@ class Want:
         if self.exact:
             return self.exact - decided
         return next_needs(self.quota, self.cap, decided, accepted)
+
+    def certain(
+        self, decided: Intervals, claimed: Intervals, accepted: Intervals
+    ) -> Intervals | None:
+        """What will be needed beyond what is claimed, however that goes; None: it depends."""
+        if self.exact:
+            return self.exact - claimed - decided
+        return certain_needs(self.quota, self.cap, decided, claimed, accepted)
 
 
 def wants_of(prepared: Prepared, plan: Plan, generator: str) -> dict[str, Want]:

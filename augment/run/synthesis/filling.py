@@ -7,16 +7,15 @@ at once make every index once; a dead job's claims are taken over.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from augment.errors import StorageError
 from augment.filters import build_filters
 from augment.intervals import Intervals
-from augment.plan import Plan, PoolUnit, considered, first_of, pool_unit_rows
-from augment.run.engines.engine import Engine
+from augment.plan import Plan, PoolUnit, considered, pool_unit_rows
+from augment.run.engines.engine import Engine, Streams
 from augment.run.engines.placing import place
 from augment.run.prepare import FrozenInputs, Prepared
 from augment.run.scoring.scorers import Scorers, known_scorers
@@ -26,18 +25,24 @@ from augment.run.synthesis.cost import Spent
 from augment.run.synthesis.holdings import Holdings
 from augment.run.synthesis.measuring import BATCHES, Wanted, first_points
 from augment.run.synthesis.pool_unit import PoolTask
+from augment.run.synthesis.rounds import (
+    ROUND_UNITS,
+    Following,
+    Rounds,
+    Unit,
+    handed,
+    held_by_another,
+    holding,
+)
 from augment.run.watch.account import Account
 from augment.run.watch.beats import Listening
 from augment.run.watch.telling import Telling
 from augment.sample import POOL_SCHEMA, Stamp
 from augment.seeds import digest
-from augment.storage import Folder
 from augment.write import (
-    Claim,
     Claims,
     Commit,
     Lease,
-    alive,
     commit_once,
     ensure_table,
     live_files,
@@ -45,8 +50,6 @@ from augment.write import (
 )
 
 _POLL_S = 0.5
-_ROUND_UNITS = 10_000
-"""Units of a round at most: each costs the driver some kilobytes while its round lasts."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Crew:
     """Whether a few batches are timed before all are made."""
     despite_limits: bool = False
     """Whether it goes on where the job's limits will be broken."""
+    round_units: int = ROUND_UNITS
+    """Units of a round at most."""
 
     def watch(self) -> None:
         """Raises:
@@ -96,15 +101,15 @@ class Filling:
 
     def fill(self, crew: Crew) -> None:
         """Rounds until nothing is needed any more, then commit."""
-        claims = self._held.claims.under(crew.lease.id)
+        size = self._rows_per_unit(), crew.round_units
+        rounds = Rounds(self._held, self._wants, self._pool, crew.lease, *size)
         self.score(crew)
         self._tell(crew.reporter)
         self._held.fold()
         while needs := self._lacking():
-            claims.claim(self._next(needs, claims), self._rows_per_unit())
-            mine, theirs = self._pending(claims, needs, crew.lease)
+            mine, theirs = rounds.begin(needs)
             if mine:
-                self._make(mine, crew)
+                self._make(mine, crew, rounds)
                 self._held.fold()
             elif theirs:
                 self._await(theirs, crew.reporter)
@@ -118,12 +123,6 @@ class Filling:
         self._tell(crew.reporter)
         self._commit()
 
-    def _next(self, needs: Mapping[str, Intervals], claims: Claims) -> dict[str, Intervals]:
-        """What nobody has claimed, of one round's size: the driver holds no more units at once."""
-        taken = claims.taken()
-        free = {c: need - taken.get(c, Intervals()) for c, need in needs.items()}
-        return first_of(free, _ROUND_UNITS * self._rows_per_unit())
-
     def again(self, lease: Lease) -> list[PoolUnit]:
         """Claims are made for each try apart, so that of two jobs one tries an index; those of
         a dead job are taken over."""
@@ -136,15 +135,15 @@ class Filling:
         return [
             unit
             for claim in claims.all()
-            if not self._held_by_another(claim.owner, lease)
-            for unit in self._units(claim, needs, number)
+            if not held_by_another(self._pool, claim, lease)
+            for unit in holding(self._held.units(claim, number), claim.needs, needs)
             if not self._held.holds(unit.name)
         ]
 
     def fill_again(self, units: Sequence[PoolUnit], crew: Crew) -> None:
         """Make those that are not made yet."""
         if missing := [unit for unit in units if not self._held.holds(unit.name)]:
-            self._make(missing, crew, mended=True)
+            self._make(list(handed(missing)), crew)
         if units:
             self._commit()
 
@@ -185,7 +184,7 @@ class Filling:
         needs = self.needs()
         return needs if needs or not self._held.look() else self.needs()
 
-    def _await(self, units: Sequence[PoolUnit], reporter: Telling) -> None:
+    def _await(self, units: Sequence[Unit], reporter: Telling) -> None:
         """Another job that is alive makes these: look again in a moment."""
         if not self._told:
             reporter.note(f"waiting for samples of {self.generator} that another job makes")
@@ -256,53 +255,42 @@ class Filling:
         info = self._prepared.infos[self.generator]
         return pool_unit_rows(info.height * info.width * info.channels)
 
-    def _pending(
-        self, claims: Claims, needs: Mapping[str, Intervals], lease: Lease
-    ) -> tuple[list[PoolUnit], list[PoolUnit]]:
-        """Claimed units that hold needed indexes and are not made: mine (or a dead job's),
-        and those that a living job makes."""
-        mine: list[PoolUnit] = []
-        theirs: list[PoolUnit] = []
-        for claim in claims.all():
-            if self._held.folded(claim):
-                continue
-            if wanted := [u for u in self._units(claim, needs) if not self._held.holds(u.name)]:
-                (theirs if self._held_by_another(claim.owner, lease) else mine).extend(wanted)
-        return mine, theirs
-
-    def _units(
-        self, claim: Claim, needs: Mapping[str, Intervals], again: int = 0
-    ) -> Iterator[PoolUnit]:
-        if not any(claim.needs.get(label, Intervals()) & need for label, need in needs.items()):
-            return
-        for unit in self._held.units(claim, again):
-            if any(needs.get(c, Intervals()) & Intervals([(a, b)]) for c, a, b in unit.ranges):
-                yield unit
-
-    def _held_by_another(self, owner: str, lease: Lease) -> bool:
-        return owner != lease.id and alive(lease_folder(self._pool), owner)
-
-    def _make(self, units: Sequence[PoolUnit], crew: Crew, *, mended: bool = False) -> None:
-        crew.reporter.begin(crew.engine)
-        resources, _ = place(self._prepared.job.spec.execution.of(self.generator), crew.engine)
-        task = self._task(crew.engine, crew.stamp, crew.lease.id)
-        task = replace(task, mended=mended)
-        crew.reporter.stage(f"synthesize {self.generator}", len(units))
-        texts = [json.dumps(unit.to_json()) for unit in units]
-        observed = crew.reporter.task(task, "synthesize", self.generator, len(units))
-        results = crew.engine.run(observed, texts, resources)
-        with Listening(self._prepared.work.folder, crew.lease.id, crew.reporter) as listening:
-            for done, result in enumerate(results, start=1):
+    def _make(self, units: Sequence[Unit], crew: Crew, rounds: Rounds | None = None) -> None:
+        """rounds: what follows while these are made. Without them, it is failed samples that are
+        made again."""
+        telling, engine = crew.reporter, crew.engine
+        telling.begin(engine)
+        resources, _ = place(self._prepared.job.spec.execution.of(self.generator), engine)
+        task = self._task(engine, crew.stamp, crew.lease.id)
+        task = replace(task, mended=rounds is None)
+        given = Following(rounds, lambda left: self._tell_left(left, telling))
+        observed = telling.task(task, "synthesize", self.generator, len(units))
+        telling.stage(f"synthesize {self.generator}", len(units))
+        texts = given.begin(units)
+        if isinstance(engine, Streams) and rounds is not None and rounds.follow():
+            results = engine.stream(observed, texts, given.more, resources)
+        else:
+            results = engine.run(observed, texts, resources)
+        with Listening(self._prepared.work.folder, crew.lease.id, telling) as listening:
+            for result in results:
                 crew.watch()
-                record = crew.reporter.unit("synthesize", self.generator, result)
+                record = telling.unit("synthesize", self.generator, result)
                 listening.finished(record["unit"])
                 rows = sum(stop - start for _, start, stop in record["ranges"])
                 self._made_now += rows if record["made"] else 0  # else another job was faster
                 self._held.take(record)
-                crew.reporter.advance(done, rows)
-                if crew.reporter.due():
-                    self._tell(crew.reporter)
+                whole = given.back(record["unit"])
+                telling.advance(given.told, rows)
+                if telling.due():
+                    self._tell(telling)
+                if whole and given.left:
+                    self._held.fold()  # a round has ended, and the next one is being made
         self.score(crew)
+
+    def _tell_left(self, left: int, telling: Telling) -> None:
+        """Another round was handed over: so many units are left."""
+        telling.queued("synthesize", self.generator, left)
+        telling.stage(f"synthesize {self.generator}", left)
 
     def _task(self, engine: Engine, stamp: Stamp, run: str) -> PoolTask:
         execution = self._prepared.job.spec.execution.of(self.generator)
@@ -338,8 +326,3 @@ class Filling:
             table = ensure_table(self._pool, POOL_SCHEMA)
             new = digest([entry.path for entry in entries])
             commit_once(self._pool, table, Commit(new, 1, entries), lambda _: None)
-
-
-def lease_folder(pool: Folder) -> Folder:
-    """Where the jobs that fill a pool keep their leases."""
-    return pool.child("_work")

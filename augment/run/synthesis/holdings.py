@@ -257,10 +257,9 @@ class Holdings:
         for claim in log:
             if self.folded(claim) or claim.number in self._foreign:
                 continue
-            names = [unit.name for unit in self.units(claim)]
-            if all(map(self.holds, names)):
+            if all(self.holds(unit.name) for unit in self.units(claim)):
                 try:
-                    self._fold(claim, names)
+                    self._fold(claim)
                 except StorageError as error:
                     _LOG.warning("%s", error)
                     return
@@ -270,7 +269,8 @@ class Holdings:
         claimed = {unit.name for claim in log for unit in self.units(claim)}
         return not self.universe.records.keys() <= claimed.union(self._units_again())
 
-    def _fold(self, claim: Claim, names: Sequence[str]) -> None:
+    def _fold(self, claim: Claim) -> None:
+        names = [unit.name for unit in self.units(claim)]
         records = [json.loads(self.universe.records[name]) for name in names]
         summary, about = summarise(records)
         about |= {"claim": claim.digest, "universe": self._id}

@@ -41,7 +41,8 @@ from augment.run.mixing.retry_unit import RetryUnit
 from augment.run.prepare import Frozen, Prepared, freeze, journal_of, prepare
 from augment.run.progress import Reporter
 from augment.run.synthesis.accounts import Synthesis
-from augment.run.synthesis.filling import Crew, lease_folder
+from augment.run.synthesis.filling import Crew
+from augment.run.synthesis.rounds import lease_folder
 from augment.run.synthesis.synthesize import make_again, synthesize, try_again
 from augment.run.upkeep.attempts import Attempt, Attempts
 from augment.run.upkeep.generations import CLEANED, History, history

@@ -71,7 +71,7 @@ class Observer(Protocol):
         """broken: by an error, which goes on upwards."""
 
     def queued(self, stage: Stage, units: int) -> None:
-        """So many units were handed to the engine."""
+        """So many units are with the engine: they were just handed to it, or some of them."""
 
     def unit(self, done: UnitDone) -> None: ...
 
@@ -202,10 +202,14 @@ class Telling:
 
     def task(self, task: Task, stage: str, generator: str, units: int) -> Task:
         """The task, observed, for so many units of a stage."""
-        for observer in self._observers:
-            observer.queued(Stage(stage, generator), units)
+        self.queued(stage, generator, units)
         ids = {**self._ids, "generator": generator} if generator else self._ids
         return ObservedTask(task, ids, self._speech)
+
+    def queued(self, stage: str, generator: str, units: int) -> None:
+        """So many units of a stage are with the engine now."""
+        for observer in self._observers:
+            observer.queued(Stage(stage, generator), units)
 
     def unit(self, stage: str, generator: str, result: str) -> Record:
         """The record in a result of an observed task, once everyone has been told of it."""

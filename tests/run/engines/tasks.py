@@ -19,7 +19,7 @@ class Notes:
 
     A unit is what happens to it: `kill` ends its process the first time, `killer` every time,
     `disk` raises StorageError, `odd` an unforeseen error, `wait` sleeps until `go` is in the
-    folder, `env NAME` answers with a variable.
+    folder or a unit of that name was begun, `env NAME` answers with a variable.
     """
 
     folder: str
@@ -47,7 +47,7 @@ class Notes:
             raise StorageError("the disk is full")
         if unit == "odd":
             raise ZeroDivisionError("division by zero")
-        while unit.startswith("wait") and not (Path(self.folder) / "go").exists():
+        while unit.startswith("wait") and not list(Path(self.folder).glob("go*")):
             time.sleep(0.02)
         said = os.environ.get(unit.removeprefix("env "), "")
         return json.dumps([unit, os.getpid(), said])
