@@ -2,12 +2,14 @@
 
 Index ranges of a cell, what of them a pool holds, what passed the filters and what a
 job selects are all such sets; their memory grows with the number of gaps, not of samples.
-A set of few intervals is kept as a tuple, one of many as two arrays: 16 bytes an interval,
-and operations that do not walk it in Python. Immutable; knows nothing of samples.
+A set of few intervals is kept as a tuple, one of many as two arrays: 8 bytes an interval while
+its members are below 2^31, else 16, and operations that do not walk it in Python. Immutable;
+knows nothing of samples.
 """
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -19,12 +21,15 @@ Interval = tuple[int, int]
 _MANY = 128
 """Intervals from which on a set is kept as arrays."""
 _END = np.iinfo(np.int64).max
+_SHORT = np.iinfo(np.int32).max
 
 
 class Intervals:
     """An immutable set of whole numbers >= 0, kept as half-open intervals [start, stop)."""
 
-    __slots__ = ("_before", "_few", "_starts", "_stops")
+    __slots__ = ("_few", "_len", "_ranks", "_starts", "_stops")
+    _starts: np.ndarray
+    _stops: np.ndarray
 
     def __init__(self, spans: Iterable[Interval] = ()) -> None:
         merged: list[Interval] = []
@@ -46,20 +51,30 @@ class Intervals:
             self._hold(pairs[:, 0].copy(), pairs[:, 1].copy())
             return
         self._few: tuple[Interval, ...] | None = tuple(spans)
-        before, total = [0], 0
-        for start, stop in spans:
-            total += stop - start
-            before.append(total)
-        self._before: Any = before
+        self._len = sum(stop - start for start, stop in spans)
+        self._ranks: Any = None
 
     def _hold(self, starts: np.ndarray, stops: np.ndarray) -> None:
         """As `_keep`, of arrays."""
         if starts.size < _MANY:
             self._keep(list(zip(starts.tolist(), stops.tolist(), strict=True)))
             return
+        kind: type[Any] = np.int32 if int(stops[-1]) <= _SHORT else np.int64
         self._few = None
-        self._starts, self._stops = starts, stops
-        self._before = np.concatenate(([0], np.cumsum(stops - starts)))
+        self._starts, self._stops = starts.astype(kind), stops.astype(kind)
+        self._len = int((stops - starts).sum(dtype=np.int64))
+        self._ranks = None
+
+    @property
+    def _before(self) -> Any:
+        """How many members lie before each interval, and in all; kept once it was asked for."""
+        if self._ranks is None:
+            if self._few is None:
+                lengths = np.cumsum(self._stops - self._starts, dtype=np.int64)
+                self._ranks = np.concatenate(([0], lengths))
+            else:
+                self._ranks = [0, *itertools.accumulate(b - a for a, b in self._few)]
+        return self._ranks
 
     @classmethod
     def of(cls, members: Iterable[int] | np.ndarray) -> Intervals:
@@ -99,7 +114,7 @@ class Intervals:
         return pairs[:, 0], pairs[:, 1]
 
     def __len__(self) -> int:
-        return int(self._before[-1])
+        return self._len
 
     def __bool__(self) -> bool:
         return self._few is None or bool(self._few)
@@ -114,6 +129,13 @@ class Intervals:
             return i >= 0 and bool(x < self._stops[i])
         i = bisect_right(self._few, (x, float("inf"))) - 1
         return i >= 0 and self._few[i][0] <= x < self._few[i][1]
+
+    def meets(self, start: int, stop: int) -> bool:
+        """Whether a member lies in [start, stop)."""
+        if self._few is None:
+            i = int(np.searchsorted(self._stops, start, "right"))
+            return i < self._stops.size and bool(self._starts[i] < stop) and start < stop
+        return any(a < stop and start < b for a, b in self._few) and start < stop
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Intervals):
@@ -135,6 +157,10 @@ class Intervals:
         if self._few is not None and other._few is not None:
             return Intervals((*self._few, *other._few))
         (a0, a1), (b0, b1) = self._arrays(), other._arrays()
+        if a0.size and b0.size and a1[-1] <= b0[0]:  # most sets grow at their end
+            seam = int(a1[-1] == b0[0])
+            starts = np.concatenate((a0, b0[seam:]))
+            return Intervals._made(starts, np.concatenate((a1[: a1.size - seam], b1)))
         return Intervals.between(np.concatenate((a0, b0)), np.concatenate((a1, b1)))
 
     def __and__(self, other: Intervals) -> Intervals:

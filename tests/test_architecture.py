@@ -69,8 +69,8 @@ def test_nothing_unpickles_or_runs_what_it_reads() -> None:
 
 
 RAY = {
-    "run/engines/ray_engine.py", "run/engines/ray_keeper.py", "run/engines/ray_nodes.py",
-    "run/engines/ray_reach.py", "submit/jobs_api.py",
+    "run/engines/ray_engine.py", "run/engines/ray_feed.py", "run/engines/ray_keeper.py",
+    "run/engines/ray_nodes.py", "run/engines/ray_reach.py", "submit/jobs_api.py",
 }  # fmt: skip
 
 

@@ -84,6 +84,46 @@ def test_many_intervals_are_the_same_sets(
     assert (list(left), len(left)) == (sorted(mine), len(mine))
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.one_of(MANY, SPANS), st.integers(0, 3010), st.integers(-2, 40))
+def test_meets_looks_at_one_span(a: list[tuple[int, int]], start: int, length: int) -> None:
+    assert Intervals(a).meets(start, start + length) == bool(
+        members(a) & set(range(start, start + length))
+    )
+
+
+@pytest.mark.parametrize("gap", [0, 1, 5])
+def test_sets_that_follow_one_another_are_put_together(gap: int) -> None:
+    """As each round's set follows the one before."""
+    first = [(3 * i, 3 * i + 2) for i in range(400)]
+    after = [(a + first[-1][1] + gap, b + first[-1][1] + gap) for a, b in first]
+    for later in (after, after[:1]):
+        both = Intervals(first) | Intervals(later)
+        assert both == Intervals([*first, *later]) == Intervals(later) | Intervals(first)
+        assert set(both) == members(first) | members(later)
+
+
+@pytest.mark.parametrize("top", [(1 << 31) - 1, 1 << 31, 1 << 40])
+def test_members_may_be_large(top: int) -> None:
+    spans = [(top - 3 * i, top - 3 * i + 1) for i in range(500)]
+    many, ordered = Intervals(spans), sorted(a for a, _ in spans)
+    assert list(many) == ordered
+    assert many.rank(top) == 499
+    assert list(many.take(490, 600)) == ordered[490:]
+    assert many | Intervals([(0, top)]) == Intervals([(0, top + 1)])
+    assert many - Intervals([(top, top + 9)]) == Intervals(spans[1:])
+    assert many & Intervals([(top, 2 * top)]) == Intervals([(top, top + 1)])
+    assert many.meets(top, top + 1)
+    assert not many.meets(top + 1, 2 * top)
+
+
+def test_an_interval_takes_eight_bytes() -> None:
+    many = Intervals([(3 * i, 3 * i + 1) for i in range(100_000)])
+    assert len(many) == many.rank(1 << 30) == 100_000
+    fresh = many | Intervals()
+    assert len(pickle.dumps(fresh)) < 8 * 100_000 + 1000
+
+
 def test_a_set_is_one_value_however_it_was_made() -> None:
     spans = [(3 * i, 3 * i + 1 + i % 2) for i in range(1000)]
     whole, again = (

@@ -209,13 +209,13 @@ class PoolUnits(Sequence[PoolUnit]):
         return self._unit(range(self._n)[at])
 
     def _unit(self, u: int) -> PoolUnit:
-        lows, highs = self._before(u).tolist(), self._before(u + 1).tolist()
+        lows, highs = self._before(u), self._before(u + 1)
         ranges: list[tuple[str, int, int]] = []
-        for label, need, lo, hi in zip(self._labels, self._needs, lows, highs, strict=True):
+        for at in np.flatnonzero(lows < highs).tolist():  # of 1,000 classes few have a row in it
+            label, need, lo, hi = self._labels[at], self._needs[at], int(lows[at]), int(highs[at])
             if len(need.spans) == 1:
                 start = need.spans[0][0]
-                if lo < hi:
-                    ranges.append((label, start + lo, start + hi))
+                ranges.append((label, start + lo, start + hi))
             else:
                 ranges += [(label, a, b) for a, b in need.take(lo, hi).spans]
         return PoolUnit(self._universe, self._generator, tuple(ranges), self._again)

@@ -29,7 +29,7 @@ from augment.storage import Folder
 from augment.write import Claim, Claims, Fold, Folds, Record, ShardEntry, claims_again
 
 _LOG = logging.getLogger("augment.run")
-_AT_ONCE = 256
+_AT_ONCE = 64
 """Summaries that are put together at once."""
 _OF_RESULT = ("made", "batches")
 """What a worker's result has and its record has not."""

@@ -139,7 +139,7 @@ def holding(
     if not any(claimed.get(label, Intervals()) & need for label, need in needs.items()):
         return
     for unit in units:
-        if any(needs.get(c, Intervals()) & Intervals([(a, b)]) for c, a, b in unit.ranges):
+        if any(needs[c].meets(a, b) for c, a, b in unit.ranges if c in needs):
             yield unit
 
 

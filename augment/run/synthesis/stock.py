@@ -25,7 +25,7 @@ from augment.storage import Folder
 from augment.write import Claim, Claims, Fold, Folds, Work, claims_again, touched_each
 
 WINDOW_S = 600.0
-_AT_ONCE = 256
+_AT_ONCE = 64
 """Summaries that are put together at once."""
 _TIMED = 1000
 """Units whose times are asked for, where not all are listed: the last ones in the order of the
