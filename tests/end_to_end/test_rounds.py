@@ -103,15 +103,22 @@ def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[D
     return done, root
 
 
-@pytest.mark.parametrize("kind", ["one by one", "processes"])
-def test_an_engine_that_takes_no_more_makes_the_same_pool(
-    data: Path, undisturbed: tuple[Done, Path], tmp_path: Path, kind: str
+@pytest.mark.parametrize("kind", ["one by one", "processes", "ray"])
+def test_every_engine_makes_the_same_pool(
+    data: Path,
+    undisturbed: tuple[Done, Path],
+    tmp_path: Path,
+    kind: str,
+    request: pytest.FixtureRequest,
 ) -> None:
+    """Also one that takes no units while it works: claims, names and bytes are the same."""
     done, whole = undisturbed
     path = str(job(data, tmp_path))
     if kind == "processes":
         with ProcessEngine(cpus=2) as engine:
             found = rounds_driver.fill(path, engine)
+    elif kind == "ray":
+        found = rounds_driver.fill(path, request.getfixturevalue("ray_engine"))
     else:
         one = OneByOne()
         found = rounds_driver.fill(path, one)

@@ -62,7 +62,7 @@ class RichReporter:
     def __init__(self, progress: Any) -> None:
         self._progress = progress
         self._task: Any = None
-        self._rows = 0
+        self._name, self._rows, self._done = "", 0, 0
         self._total: int | None = None
 
     @classmethod
@@ -79,6 +79,14 @@ class RichReporter:
         )
 
     def stage(self, name: str, total: int | None) -> None:
+        """One that begins again before it has ended goes on in its bar: more units have come."""
+        goes_on = name == self._name and total and self._total and self._done < self._total
+        self._name, self._done = name, 0
+        if goes_on:
+            self._total = total
+            counted = f"0/{total} units, {self._rows} rows"
+            self._progress.update(self._task, total=total, completed=0, counted=counted)
+            return
         if self._task is not None:
             self._progress.update(self._task, doing="")
             if self._total is None:
@@ -90,7 +98,7 @@ class RichReporter:
         )
 
     def advance(self, done: int, rows: int) -> None:
-        self._rows += rows
+        self._rows, self._done = self._rows + rows, done
         counted = f"{done}/{self._total} units, {self._rows} rows"
         self._progress.update(self._task, completed=done, counted=counted)
 

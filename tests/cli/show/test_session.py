@@ -81,6 +81,24 @@ def test_progress_as_bars() -> None:
     assert "a [note] as it is" in lines
 
 
+def test_a_round_that_comes_before_the_last_one_ends_goes_on_in_its_bar() -> None:
+    out = io.StringIO()
+    terminal = Console(file=out, force_terminal=True, width=120)
+    with Progress(*RichReporter.columns(), console=terminal) as progress:
+        reporter = RichReporter(progress)
+        reporter.stage("synthesize g", 4)
+        reporter.advance(1, 10)
+        reporter.advance(2, 10)
+        reporter.stage("synthesize g", 6)  # two are left, and four more
+        reporter.advance(6, 60)
+        assert [(t.description, t.completed, t.total) for t in progress.tasks] == [
+            ("synthesize g", 6, 6)
+        ]
+        assert progress.tasks[0].fields["counted"] == "6/6 units, 80 rows"
+        reporter.stage("synthesize g", 1)
+        assert len(progress.tasks) == 2  # what was rejected is made in a round of its own
+
+
 def test_a_session_sends_the_noise_to_its_log(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
