@@ -103,8 +103,9 @@ class Streams(Protocol):
     def stream(
         self, task: Task, units: Sequence[str], more: More, resources: Resources
     ) -> Iterator[str]:
-        """As `Engine.run`. more: asked after each result has been taken, by whoever takes it; the
-        end comes when it has given none and all that were given are carried out."""
+        """As `Engine.run`. more: asked after each result has been taken, by whoever takes it, and
+        not heard any more once it has said None; the end comes when it has given none and all
+        that were given are carried out."""
 
 
 def call(worker: Worker, unit: str) -> str:

@@ -30,6 +30,7 @@ class LocalEngine:
         if not units:
             return
         worker, waiting = built(task), deque(units)
+        new: Sequence[str] | None = units
         while waiting:
             unit = waiting.popleft()
             if _risky(worker, unit):
@@ -43,7 +44,8 @@ class LocalEngine:
                     worker = built(task)  # what was interrupted may be in any state
                     result = call_apart(task, unit)
             yield result
-            waiting.extend(more() or ())
+            new = more() if new is not None else None
+            waiting.extend(new or ())
 
     def cpus(self) -> int:
         return 1

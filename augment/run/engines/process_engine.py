@@ -49,14 +49,15 @@ class ProcessEngine:
         crew, most = self._crew_for(task, resources.cpus), self._workers(resources)
         crew.grow(min(len(units), most))
         waiting, left = deque(units), len(units)
+        new: Sequence[str] | None = units
         try:
             while left:
                 for result in crew.work(waiting):
                     left -= 1
                     yield result
-                    new = more() or ()
-                    waiting.extend(new)
-                    left += len(new)
+                    new = more() if new is not None else None
+                    waiting.extend(new or ())
+                    left += len(new or ())
                 crew.grow(min(left, most))
         finally:
             if left:

@@ -178,7 +178,7 @@ class RayEngine:
             for batch in data.iter_batches(batch_size=None, prefetch_batches=0):
                 for error, result in zip(batch["error"], batch["result"], strict=True):
                     yield _result(str(error), str(result))
-                    new = more()
+                    new = None if feed.closed else more()
                     left += len(new or ()) - 1
                     feed.give(new or ())
                     if new is None or not left:

@@ -52,7 +52,7 @@ class Feed:
     """Units for a data set, some of them given later."""
 
     def __init__(self, ray: Any, source: Any) -> None:
-        self._ray, self._source, self._closed = ray, source, False
+        self._ray, self._source, self.closed = ray, source, False
 
     def data(self) -> Any:
         """The data set, a row a block: an actor is given one at a time."""
@@ -74,8 +74,8 @@ class Feed:
 
     def close(self) -> None:
         """No more will come."""
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self.closed = True
             self._source.close.remote()
 
 

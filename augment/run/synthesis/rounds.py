@@ -158,6 +158,7 @@ class Following:
         """Units that have come back since another round was given."""
         self._round: dict[str, int] = {}
         self._left: list[int] = []
+        self._ended = False
         self._look_at = 0  # how many units are left when it is worth a look
 
     def begin(self, units: Sequence[Unit]) -> list[str]:
@@ -179,13 +180,14 @@ class Following:
     def more(self) -> list[str] | None:
         """The units of another round as text; see `Rounds.more`. Looks when it is due, and then
         seldom: whenever half of what was left has come back."""
-        if self._rounds is None:
+        if self._rounds is None or self._ended:
             return None
         if self.left > self._look_at:
             return []
         self._look_at = self.left // 2
         if not (units := self._rounds.more()):
-            return None if units is None else []
+            self._ended = units is None  # what follows then is a round of its own
+            return None if self._ended else []
         texts = self.begin(units)
         self._tell(self.left)
         return texts

@@ -56,7 +56,7 @@ def kill_reader(taken):
 found = {}
 found["goes_on"] = stage(["wait", "a"], {1: [str(i) for i in range(30)], 20: ["go"]})
 found["late"] = stage(["a", "b"], {2: ["c"], 3: ["d", "e"]})
-found["closed"] = stage(["a", "b"], {1: None, 2: None})
+found["closed"] = stage(["a", "b"], {1: None, 2: ["not heard any more"]})
 found["many"] = stage(["a"], {1: [f"{i}" + "x" * 200 for i in range(400)]})
 found["killed"] = stage(["a", "kill"], {1: ["b", "c", "kill2"]})
 found["error"] = stage(["a"], {1: ["disk"]})

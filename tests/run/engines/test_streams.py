@@ -54,11 +54,11 @@ def test_what_comes_later_is_carried_out_too(
 def test_the_end_comes_when_nothing_more_is_given(
     engine: LocalEngine | ProcessEngine, tmp_path: Path
 ) -> None:
-    later = Later({1: None, 2: None})
+    later = Later({1: None, 2: ["not heard any more"]})
     results = engine.stream(Notes(str(tmp_path)), ["a", "b"], later, Resources(2))
     assert sorted(later.take(results)) == ["a", "b"]
     assert list(engine.stream(Notes(str(tmp_path)), [], later, Resources(2))) == []
-    assert later.asked == 2
+    assert later.asked == 1
 
 
 def test_a_worker_goes_on_while_another_has_not_ended(tmp_path: Path) -> None:

@@ -183,6 +183,22 @@ def test_following_looks_when_half_of_what_was_left_has_come_back(
     assert given.told == 2
 
 
+def test_once_it_said_that_no_more_will_come_none_does(tmp_path: Path, lease: Lease) -> None:
+    driver = Driver(tmp_path / "pool", lease, wants(cat=20))
+    mine, _ = driver.rounds.begin(driver.needs())
+    given = Following(driver.rounds, lambda left: None)
+    given.begin(mine)
+    found = []
+    for unit in mine:
+        driver.make(unit)
+        given.back(unit.name)
+        found.append(given.more())
+    assert found[-1] is None
+    assert found == sorted(found, key=lambda one: one is None)
+    assert driver.needs()  # what was rejected, in a round of its own
+    assert len(driver.claims()) == 1
+
+
 def test_without_rounds_nothing_follows() -> None:
     given = Following(None, lambda left: None)
     given.begin([Unit("unit-1", "{}")])
