@@ -267,7 +267,8 @@ class Filling:
         observed = telling.task(task, "synthesize", self.generator, len(units))
         telling.stage(f"synthesize {self.generator}", len(units))
         texts = given.begin(units)
-        if isinstance(engine, Streams) and rounds is not None and rounds.follow():
+        follows = rounds is not None and not self._scorers and rounds.follow()
+        if isinstance(engine, Streams) and follows:  # where there are scorers, a round is scored
             results = engine.stream(observed, texts, given.more, resources)
         else:
             results = engine.run(observed, texts, resources)

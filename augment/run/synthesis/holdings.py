@@ -257,7 +257,7 @@ class Holdings:
         for claim in log:
             if self.folded(claim) or claim.number in self._foreign:
                 continue
-            if all(self.holds(unit.name) for unit in self.units(claim)):
+            if all(unit.name in self.universe.records for unit in self.units(claim)):
                 try:
                     self._fold(claim)
                 except StorageError as error:
