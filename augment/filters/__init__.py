@@ -16,7 +16,7 @@ from augment.filters.agreement import AgreementFilter
 from augment.filters.degenerate import DegenerateFilter
 from augment.filters.feature_outlier import FeatureOutlierFilter
 from augment.filters.protocol import ACCEPTED, Filter, ImageFilter, Verdict
-from augment.spec.models import Agreement, Degenerate, FeatureOutlier, FilterSpec
+from augment.spec.filters import Agreement, Degenerate, FeatureOutlier, FilterSpec
 
 __all__ = [
     "Filter",

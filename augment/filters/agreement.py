@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 
 from augment.filters.protocol import ACCEPTED, Verdict
-from augment.spec.models import Agreement
+from augment.spec.filters import Agreement
 
 SCORE = "agreement.p"
 """Probability of the row's own class; NaN where the classifier does not know the class."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from augment.filters.protocol import ACCEPTED, Verdict
-from augment.spec.models import Degenerate
+from augment.spec.filters import Degenerate
 
 _STD = "degenerate.std"
 _SATURATED = "degenerate.saturated"

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 
 from augment.filters.protocol import ACCEPTED, Verdict
-from augment.spec.models import FeatureOutlier
+from augment.spec.filters import FeatureOutlier
 
 SCORE = "feature_outlier.distance"
 """In units of what real images of the class keep; NaN where there are too few of them."""

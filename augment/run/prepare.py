@@ -44,7 +44,7 @@ from augment.seeds import digest
 from augment.sources import Census, LeftOut, read_left_out, take_census
 from augment.spec import Job, request_digest
 from augment.spec.files import MAX_MANIFEST_BYTES, read_bytes
-from augment.spec.models import FilterSpec
+from augment.spec.filters import FilterSpec
 from augment.storage import Folder
 from augment.write import Journal, Work
 

@@ -13,11 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from augment.spec.asked import Asked
 from augment.spec.execution import Execution
+from augment.spec.filters import FilterSpec
 from augment.spec.generators import GeneratorSpec
 from augment.spec.models import (
     Augmentation,
     Classes,
-    FilterSpec,
     JobLimits,
     JobSpec,
     Output,

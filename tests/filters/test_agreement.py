@@ -7,7 +7,7 @@ import math
 import pytest
 
 from augment.filters import Verdict, build_filters, judge, needs_image_alone, of_image_alone
-from augment.spec.models import FilterSpec
+from augment.spec.filters import FilterSpec
 
 
 def verdict(p: float, **spec: object) -> Verdict:

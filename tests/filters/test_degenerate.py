@@ -19,7 +19,7 @@ from augment.filters import (
     score,
     score_names,
 )
-from augment.spec.models import Degenerate, FilterSpec
+from augment.spec.filters import Degenerate, FilterSpec
 
 BLANK = Verdict(False, "degenerate.blank")
 SATURATED = Verdict(False, "degenerate.saturated")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from augment.filters import Verdict, build_filters, judge
-from augment.spec.models import FilterSpec
+from augment.spec.filters import FilterSpec
 
 
 def verdict(distance: float, **spec: object) -> Verdict:

@@ -24,7 +24,7 @@ from augment.features.arithmetic import plain_sums
 from augment.plan.scored import LEAST_NEAR
 from augment.run.scoring.reference import Reference
 from augment.seeds import digest
-from augment.spec.models import FeatureOutlier as Spec
+from augment.spec.filters import FeatureOutlier as Spec
 
 NAMES = ("feature_outlier.distance",)
 _VERSION = 1

@@ -23,7 +23,8 @@ from augment.run.progress import Reporter
 from augment.run.scoring import agreement, feature_outlier
 from augment.run.scoring.kept import Book, Scores
 from augment.run.scoring.reference import Reference, reference_of
-from augment.spec.models import FeatureOutlier, FilterSpec, JobSpec
+from augment.spec.filters import FeatureOutlier, FilterSpec
+from augment.spec.models import JobSpec
 from augment.storage import Folder
 
 Kind = Literal["agreement", "feature_outlier"]

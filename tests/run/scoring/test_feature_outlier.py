@@ -14,7 +14,7 @@ from augment.errors import CheckpointError, RequestError
 from augment.run import Frozen
 from augment.run.scoring.feature_outlier import FeatureOutlier, digest_of, fitted_to, unit_of
 from augment.run.scoring.reference import Reference, reference_of
-from augment.spec.models import FeatureOutlier as Spec
+from augment.spec.filters import FeatureOutlier as Spec
 
 RANDOM = Spec(extractor="random")
 DIGITS = load_digits()
