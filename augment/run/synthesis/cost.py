@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
 from augment.write import Work
@@ -101,6 +101,20 @@ class Spent:
     device_s: float = 0.0
     made_s: float = 0.0
     rows: int = 0
+
+    @classmethod
+    def kept(cls, values: Sequence[float]) -> Spent:
+        """As a fold keeps it: its fields in their order; of earlier versions the first three."""
+        units, busy_s, gpu_s, device_s, made_s, rows = (*values, 0.0, 0.0, 0)[:6]
+        return cls(int(units), busy_s, gpu_s, device_s, made_s, int(rows))
+
+    def to_keep(self) -> list[float]:
+        """What `kept` reads."""
+        return list(astuple(self))
+
+    def and_of(self, other: Spent) -> Spent:
+        """With what other units took."""
+        return Spent(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def plus(self, record: Mapping[str, Any]) -> Spent:
         """With one more unit's record, which says how long it took."""

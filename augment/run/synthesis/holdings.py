@@ -107,9 +107,8 @@ class Holdings:
 
     def _count(self, fold: Fold) -> None:
         self._folds[fold.claim] = fold
-        units, busy_s, gpu_s = fold.about["spent"].get(self._job_id, (0, 0.0, 0.0))
-        mine = self.spent
-        self.spent = Spent(mine.units + units, mine.busy_s + busy_s, mine.gpu_s + gpu_s)
+        if (mine := fold.about["spent"].get(self._job_id)) is not None:
+            self.spent = self.spent.and_of(Spent.kept(mine))
         self._untold += fold.about["bytes"]
 
     def _open_units(self) -> Iterator[str]:

@@ -176,9 +176,8 @@ class _Reading:
         stock.claimed += about["units"]
         stock.shards += about["shards"]
         stock.bytes += about["bytes"]
-        for job_id, (units, busy_s, gpu_s) in about["spent"].items():
-            one = stock.spent.get(job_id, Spent())
-            stock.spent[job_id] = Spent(one.units + units, one.busy_s + busy_s, one.gpu_s + gpu_s)
+        for job_id, kept in about["spent"].items():
+            stock.spent[job_id] = stock.spent.get(job_id, Spent()).and_of(Spent.kept(kept))
 
     def _units(self, whole: str, claim: Claim, again: int = 0) -> PoolUnits:
         return cut_pool_units(whole, "", claim.needs, claim.rows_per_unit, again)

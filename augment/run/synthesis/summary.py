@@ -56,7 +56,7 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, dict[str,
         "shards": len(shards),
         "bytes": sum(record["entry"]["size"] for record in shards),
         "filters": filters,
-        "spent": {job: [s.units, s.busy_s, s.gpu_s] for job, s in sorted(spent.items())},
+        "spent": {job: some.to_keep() for job, some in sorted(spent.items())},
     }
     return _table(spans), about
 

@@ -69,3 +69,13 @@ def test_a_plan_over_budget_is_told_by_how_much() -> None:
         "limits.gpu_hours: 13.5 GPU hours (1 spent, 12.5 estimated: g 12.5) exceed 13 by 0.503; "
         "ask for fewer samples or a cheaper sampling, or raise the limit"
     )
+
+
+def test_what_a_fold_keeps_of_it_is_all_of_it() -> None:
+    record = {"seconds": {"load": 1.0, "make": 8.0}, "gpus": 0.5, "device_s": 6.0,
+              "ranges": [["a", 0, 10], ["b", 5, 7]]}  # fmt: skip
+    spent = Spent().plus(record)
+    assert Spent.kept(spent.to_keep()) == spent
+    assert spent.and_of(spent) == spent.plus(record)
+    assert Spent.kept([2, 4.0, 2.0]) == Spent(2, 4.0, 2.0)  # of an earlier version
+    assert Spent.kept([2, 4.0, 2.0]).busy_share is None

@@ -64,6 +64,7 @@ class Pool:
             "failed": [] if unit.again else [[c, i, "nan"] for c, i in unit.samples() if not i % 5],
             "verdicts": {FILTERS: [{"dark": spans(p for p in made if not p[1] % 7)}][: bool(made)]},
             "seconds": {"make": 1.0},
+            "device_s": 0.5,
             "gpus": 1.0,
         }
 

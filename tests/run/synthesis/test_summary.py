@@ -60,7 +60,7 @@ def test_what_was_spent_is_told_by_job() -> None:
         "shards": 3,
         "bytes": 15,
         "filters": [FILTERS],
-        "spent": {"job-0": [2, 4.0, 2.0], "job-1": [1, 2.0, 1.0]},
+        "spent": {"job-0": [2, 4.0, 2.0, 0.0, 0.0, 0], "job-1": [1, 2.0, 1.0, 0.0, 0.0, 0]},
     }
 
 
