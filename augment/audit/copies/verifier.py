@@ -4,6 +4,11 @@ A logistic regression with a quadratic penalty. Positives are planted copies bes
 negatives are real images beside those that look most like them; so what counts as alike is learned
 from the user's own images. The score is the logarithm of the odds; from where on a pair is a copy
 is decided elsewhere (see `calibration`).
+
+A straight line goes on for ever: where an image is unlike all that was learned from, one number of
+it, as its low contrast, could outweigh that it looks like nothing else. So no number speaks for a
+copy by more than that of some planted copy did, and what agrees less with its candidate than any
+planted copy, or has less contrast, is none.
 """
 
 from __future__ import annotations
@@ -19,26 +24,38 @@ _PENALTY = 1.0
 _STEPS = 50
 _ENOUGH = 1e-8
 _LARGEST = 30.0
+NONE = -1e6
+"""The score of a pair that no planted copy is like."""
+_SLACK = {"alike_bent": 0.0, "detail_bent": 0.0, "contrast": float(np.log(2))}
+"""Numbers of which a copy has at least what the least planted one has, less this."""
 
 
 @dataclass(frozen=True, eq=False)
 class Verifier:
-    """mean, scale, weights: (len(NAMES),) float64, of the evidence; bias: added to the score."""
+    """mean, scale, weights: (len(NAMES),) float64, of the evidence; bias: added to the score. most:
+    (len(NAMES),), the greatest part of the score that a number may have. least: (len(NAMES),), of
+    the evidence, below which a pair scores `NONE`."""
 
     mean: Array
     scale: Array
     weights: Array
     bias: float
+    most: Array
+    least: Array
 
     def __call__(self, evidence: Array) -> float:
         """The score of one pair; higher is nearer."""
-        return float((evidence - self.mean) / self.scale @ self.weights + self.bias)
+        if (evidence < self.least).any():
+            return NONE
+        parts = (evidence - self.mean) / self.scale * self.weights
+        return float(np.minimum(parts, self.most).sum() + self.bias)
 
 
 def unlearned() -> Verifier:
     """The score is `alike`, where there is nothing to learn from."""
     weights = np.array([1.0 if name == "alike" else 0.0 for name in NAMES])
-    return Verifier(np.zeros(len(NAMES)), np.ones(len(NAMES)), weights, 0.0)
+    anything = np.full(len(NAMES), np.inf)
+    return Verifier(np.zeros(len(NAMES)), np.ones(len(NAMES)), weights, 0.0, anything, -anything)
 
 
 def learned(copies: Array, others: Array) -> Verifier:
@@ -52,7 +69,11 @@ def learned(copies: Array, others: Array) -> Verifier:
     penalty = np.full(x.shape[1], _PENALTY)
     penalty[-1] = 1e-6
     found = _newton(x, is_copy.astype(np.float64), weight, penalty)
-    return Verifier(mean, scale, found[:-1], float(found[-1]))
+    most = (x[is_copy, :-1] * found[:-1]).max(axis=0)
+    least = np.array(
+        [copies[:, at].min() - _SLACK.get(name, np.inf) for at, name in enumerate(NAMES)]
+    )
+    return Verifier(mean, scale, found[:-1], float(found[-1]), most, least)
 
 
 def _newton(x: Array, y: Array, weight: Array, penalty: Array) -> Array:

@@ -260,3 +260,37 @@ def test_what_cannot_be_searched_is_refused_with_its_place(detector: Detector) -
         detector.search(ImageSet([MADE[0], MADE[1] / 255]))
     with pytest.raises(ValueError, match=r"^images\.labels: got 1; expected 2, one an image$"):
         detector.search(ImageSet(MADE[:2], ["even"]))
+
+
+def _of_digits() -> tuple[Detector, list[Image]]:
+    """A detector of copies of digits, and digits that it never saw."""
+    from sklearn.datasets import load_digits
+
+    levels = np.rint(load_digits().images[:400] * (255 / 16)).astype(np.uint8)
+    images = [np.repeat(one[..., None], 3, axis=-1) for one in levels]
+    found = Detector.fit(
+        ImageSet(images[:100]), ImageSet(images[100:305]), seed=1, learned=15, measured=0
+    )
+    return found, images[305:345]
+
+
+def test_images_unlike_all_that_it_learned_from_are_no_copies() -> None:
+    """Flat ones, gradients, disks, noise: their low contrast once outweighed everything else."""
+    found, unseen = _of_digits()
+    assert isinstance(found.calibration.overall, Threshold)
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:8, 0:8] / 7
+    strange: list[Image] = []
+    for _ in range(10):
+        one, other = rng.integers(0, 256, (2, 3))
+        angle = rng.random() * 2 * np.pi
+        slope = np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5) + 0.5
+        inside = (y - rng.random()) ** 2 + (x - rng.random()) ** 2 < 0.15
+        strange += [
+            np.tile(one.astype(np.uint8), (8, 8, 1)),
+            (one + (other - one) * np.clip(slope, 0, 1)[..., None]).astype(np.uint8),
+            np.where(inside[..., None], one, other).astype(np.uint8),
+            rng.integers(0, 256, (8, 8, 3), dtype=np.uint8),
+        ]
+    assert not any(match.is_copy for match in found.search(ImageSet(strange)))
+    assert sum(match.is_copy for match in found.search(ImageSet(unseen))) <= 1

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from augment.audit.copies.evidence import NAMES
-from augment.audit.copies.verifier import learned, unlearned
+from augment.audit.copies.verifier import NONE, learned, unlearned
 
 
 def drawn(n: int, shift: float, seed: int) -> np.ndarray:
@@ -46,3 +46,29 @@ def test_a_number_that_never_changes_is_no_evidence() -> None:
 def test_unlearned_it_is_the_correlation() -> None:
     row = np.arange(10.0, 10.0 + len(NAMES))
     assert unlearned()(row) == row[NAMES.index("alike")]
+
+
+def test_no_number_outweighs_all_others_by_going_on_for_ever() -> None:
+    rng = np.random.default_rng(5)
+    copies = rng.normal(1.0, 1.0, (60, len(NAMES)))
+    verify = learned(copies, rng.normal(-1.0, 1.0, (60, len(NAMES))))
+    usual = copies.mean(axis=0)
+    at = int(np.argmax(np.abs(verify.weights)))
+    beyond = usual.copy()
+    beyond[at] += np.sign(verify.weights[at]) * 1e6
+    most = (copies[:, at] - verify.mean[at]) / verify.scale[at] * verify.weights[at]
+    own = (usual[at] - verify.mean[at]) / verify.scale[at] * verify.weights[at]
+    assert verify(beyond) == pytest.approx(verify(usual) + most.max() - own)
+
+
+@pytest.mark.parametrize("name", ["alike_bent", "detail_bent", "contrast"])
+def test_what_agrees_less_than_any_planted_copy_is_none(name: str) -> None:
+    rng = np.random.default_rng(6)
+    copies = rng.normal(1.0, 1.0, (60, len(NAMES)))
+    verify = learned(copies, rng.normal(-1.0, 1.0, (60, len(NAMES))))
+    at, less = NAMES.index(name), copies.mean(axis=0)
+    slack = np.log(2) if name == "contrast" else 0.0
+    less[at] = copies[:, at].min() - slack
+    assert verify(less) > NONE
+    less[at] -= 1e-6
+    assert verify(less) == NONE
