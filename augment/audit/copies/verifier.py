@@ -26,7 +26,7 @@ _ENOUGH = 1e-8
 _LARGEST = 30.0
 NONE = -1e6
 """The score of a pair that no planted copy is like."""
-_SLACK = {"alike_bent": 0.0, "detail_bent": 0.0, "contrast": float(np.log(2))}
+_SLACK = {"alike_bent": 0.0, "contrast": float(np.log(2))}
 """Numbers of which a copy has at least what the least planted one has, less this."""
 
 

@@ -61,7 +61,7 @@ def test_no_number_outweighs_all_others_by_going_on_for_ever() -> None:
     assert verify(beyond) == pytest.approx(verify(usual) + most.max() - own)
 
 
-@pytest.mark.parametrize("name", ["alike_bent", "detail_bent", "contrast"])
+@pytest.mark.parametrize("name", ["alike_bent", "contrast"])
 def test_what_agrees_less_than_any_planted_copy_is_none(name: str) -> None:
     rng = np.random.default_rng(6)
     copies = rng.normal(1.0, 1.0, (60, len(NAMES)))
