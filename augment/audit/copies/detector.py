@@ -7,7 +7,7 @@ planted copies of the sample say what the detector finds on this very data set.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,7 +150,8 @@ class Detector:
                 for hits in self._search.hits(images, "images")]  # fmt: skip
 
     def _match(self, hits: Hits, label: str | None) -> Match:
-        score, pair = self._best(hits)
+        could_be = [pair for pair in hits.pairs if self._verify.could_be(pair.evidence)]
+        score, pair = self._best(could_be)
         if hits.equal:
             protected, warp = hits.equal[0], IDENTITY
         else:
@@ -159,8 +160,8 @@ class Detector:
         rows = tuple(tuple(float(x) for x in row) for row in warp[:2])
         return Match(protected, score, bool(hits.equal), is_copy, rows)
 
-    def _best(self, hits: Hits) -> tuple[float, Pair | None]:
-        scored = [(self._verify(pair.evidence), pair) for pair in hits.pairs]
+    def _best(self, pairs: Sequence[Pair]) -> tuple[float, Pair | None]:
+        scored = [(self._verify(pair.evidence), pair) for pair in pairs]
         return max(scored, key=lambda one: one[0], default=(_NOWHERE, None))
 
     def _calibrated(self, holdout: ImageSet, rate: float, enough: bool) -> Calibration:
@@ -171,7 +172,7 @@ class Detector:
         for hits in self._search.hits(holdout, "holdout"):
             equal += [(hits.row, hits.equal[0])] if hits.equal else []
             if not hits.equal:
-                score, pair = self._best(hits)
+                score, pair = self._best(hits.pairs)
                 scored.append(Twin(hits.row, pair.protected if pair else -1, score))
         return calibrated(scored, holdout.labels, rate, equal)
 

@@ -7,8 +7,8 @@ is decided elsewhere (see `calibration`).
 
 A straight line goes on for ever: where an image is unlike all that was learned from, one number of
 it, as its low contrast, could outweigh that it looks like nothing else. So no number speaks for a
-copy by more than that of some planted copy did, and what agrees less with its candidate than any
-planted copy, or has less contrast, is none.
+copy by more than that of some planted copy did, and `could_be` asks for as much agreement and
+contrast as a copy has.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ _PENALTY = 1.0
 _STEPS = 50
 _ENOUGH = 1e-8
 _LARGEST = 30.0
-NONE = -1e6
-"""The score of a pair that no planted copy is like."""
-_SLACK = {"alike_bent": 0.0, "contrast": float(np.log(2))}
-"""Numbers of which a copy has at least what the least planted one has, less this."""
+_ALIKE, _CONTRAST = NAMES.index("alike_bent"), NAMES.index("contrast")
+_ALIKE_ENOUGH = float(np.arctanh(0.9))
+"""Of z after the flow: what agrees so well could be a copy, though planted ones agree better."""
+_FADED = float(np.log(2))
+"""Of the logarithm of contrast: how much less than the least of planted copies a copy may have."""
 
 
 @dataclass(frozen=True, eq=False)
 class Verifier:
     """mean, scale, weights: (len(NAMES),) float64, of the evidence; bias: added to the score. most:
     (len(NAMES),), the greatest part of the score that a number may have. least: (len(NAMES),), of
-    the evidence, below which a pair scores `NONE`."""
+    the evidence of a copy."""
 
     mean: Array
     scale: Array
@@ -45,10 +46,12 @@ class Verifier:
 
     def __call__(self, evidence: Array) -> float:
         """The score of one pair; higher is nearer."""
-        if (evidence < self.least).any():
-            return NONE
         parts = (evidence - self.mean) / self.scale * self.weights
         return float(np.minimum(parts, self.most).sum() + self.bias)
+
+    def could_be(self, evidence: Array) -> bool:
+        """Whether a pair agrees, and has contrast, as copies do, whatever its score."""
+        return bool((evidence >= self.least).all())
 
 
 def unlearned() -> Verifier:
@@ -70,9 +73,9 @@ def learned(copies: Array, others: Array) -> Verifier:
     penalty[-1] = 1e-6
     found = _newton(x, is_copy.astype(np.float64), weight, penalty)
     most = (x[is_copy, :-1] * found[:-1]).max(axis=0)
-    least = np.array(
-        [copies[:, at].min() - _SLACK.get(name, np.inf) for at, name in enumerate(NAMES)]
-    )
+    least = np.full(len(NAMES), -np.inf)
+    least[_ALIKE] = min(copies[:, _ALIKE].min(), _ALIKE_ENOUGH)
+    least[_CONTRAST] = copies[:, _CONTRAST].min() - _FADED
     return Verifier(mean, scale, found[:-1], float(found[-1]), most, least)
 
 
