@@ -9,7 +9,7 @@ from typing import Any
 
 from augment.audit.attributes.counting import Cell, Counts
 from augment.audit.attributes.skew import LEAST, Skew, skew
-from augment.audit.findings import Check, Finding, folded, not_judged
+from augment.audit.findings import Check, Finding, counted, folded, not_judged
 from augment.audit.quality import AUGMENTED, Quality
 from augment.audit.quality.gathering import Group, order
 from augment.audit.quality.verdicts import where
@@ -86,12 +86,9 @@ def judge_attributes(
 ) -> tuple[tuple[Sliced, ...], list[Check], list[Finding]]:
     """Every attribute that was counted. makers: id -> name, of generators."""
     found = tuple(_sliced(name, cells, seed) for name, cells in counts.of.items())
-    checks, findings = [], list[Finding]()
-    for one in found:
-        wrong = folded(list(_skewed(one, makers)))
-        findings += wrong
-        checks.append(_check(one, wrong))
-    return found, checks, findings
+    wrong = {one.attribute: folded(list(_skewed(one, makers))) for one in found}
+    checks = [_check(found, wrong)] if found else []
+    return found, checks, [finding for some in wrong.values() for finding in some]
 
 
 def _sliced(name: str, cells: Counter[Cell], seed: int) -> Sliced:
@@ -154,13 +151,22 @@ def _skewed(one: Sliced, makers: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding(NAME, text, found.n, warns=True)
 
 
-def _check(one: Sliced, wrong: Sequence[Finding]) -> Check:
-    asks = f"{_ASKS}: {one.attribute}"
+def _check(found: Sequence[Sliced], wrong: Mapping[str, Sequence[Finding]]) -> Check:
+    """One of all attributes: what each came to, in their order."""
+    seen = [one for one in found if any(s.distance is not None for s in one.skews.values())]
+    said = [_said(one, wrong[one.attribute]) for one in found]
+    if not seen:
+        return not_judged(NAME, _ASKS, "; ".join(said))
+    return Check(NAME, not any(wrong.values()), f"{_ASKS}: {'; '.join(said)}")
+
+
+def _said(one: Sliced, wrong: Sequence[Finding]) -> str:
     seen = sum(found.distance is not None for found in one.skews.values())
     if not one.skews:
-        return not_judged(NAME, asks, "there are no generated rows")
-    if not seen:
-        return not_judged(NAME, asks, next(iter(one.skews.values())).why or "")
-    if wrong:
-        return Check(NAME, False, f"{asks}: not so in {len(wrong)} of {seen} groups")
-    return Check(NAME, True, f"{asks}: {seen} groups")
+        why = "there are no generated rows"
+    elif not seen:
+        why = f"not computed, {next(iter(one.skews.values())).why}"
+    else:
+        groups = counted(seen, "group", "groups")
+        why = f"not so in {len(wrong)} of {groups}" if wrong else f"so in {groups}"
+    return f"{one.attribute}: {why}"

@@ -43,7 +43,7 @@ def test_a_column_is_an_attribute(tmp_path):
     ]  # fmt: skip
     assert [one.value for one in second.slices] == ["35", None]
     assert not [f for f in report.findings if f.check == "skew"]
-    assert [c.passed for c in report.checks if c.name == "skew"] == [True, True]
+    assert [c.passed for c in report.checks if c.name == "skew"] == [True]
 
 
 def test_a_skew_warns_and_says_which_values(tmp_path):
@@ -58,6 +58,13 @@ def test_a_skew_warns_and_says_which_values(tmp_path):
     section = section_of(report.to_json(), "")
     state = section.blocks[1].rows[0].cells[0]
     assert (state.text, state.state) == ("skewed", "warn")
+
+
+def test_what_is_wrong_of_one_attribute_is_not_said_of_another(tmp_path):
+    report = audit(table(tmp_path, 1), attributes=["lens", "time_of_day"])
+    (check,) = [c for c in report.checks if c.name == "skew"]
+    assert check.passed is False
+    assert check.text.endswith("lens: so in 2 groups; time_of_day: not so in 2 of 2 groups")
 
 
 def test_entries_of_the_rows_are_attributes(tmp_path):
@@ -78,7 +85,7 @@ def test_rows_of_one_kind_alone_are_not_judged(tmp_path):
     report = audit(str(tmp_path), attributes=["site"])
     (check,) = [c for c in report.checks if c.name == "skew"]
     assert check.passed is None
-    assert check.text.endswith("not judged, there are no generated rows")
+    assert check.text.endswith("not judged, site: there are no generated rows")
 
 
 @pytest.mark.parametrize(
