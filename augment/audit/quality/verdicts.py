@@ -8,7 +8,7 @@ and can be given otherwise. Distances are never a pass or a failure by themselve
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import sqrt
 from statistics import median
 
@@ -46,10 +46,8 @@ class Thresholds:
 def collapsed(
     compared: Sequence[Compared], makers: Mapping[str, str], at: Thresholds
 ) -> list[Finding]:
-    """Classes that a maker shrank, by coverage and Vendi score. makers: id -> name. Where both say
-    so, one of them below its bound for a failure is enough, whatever its interval."""
-    found = list[Finding]()
-    told: dict[Group, list[tuple[int, float, float]]] = {}
+    """Classes that a maker shrank, by coverage and Vendi score. makers: id -> name."""
+    found = []
     of_group: dict[tuple[Group, str], list[Compared]] = {}
     for one in compared:
         if one.figure.measure in ("coverage", "vendi_ratio") and one.ratio is not None:
@@ -72,12 +70,7 @@ def collapsed(
             f"{values}; below {fail if grave else warn}): it lacks kinds of images that real ones "
             "have, or its images are unlike real ones; look at them beside real ones"
         )
-        told.setdefault(group, []).append((len(found), ratio, fail))
         found.append(Finding("collapse", text, n, warns=not grave))
-    for both in told.values():
-        if len(both) == 2 and any(ratio < fail for _, ratio, fail in both):
-            for at_place, _, _ in both:
-                found[at_place] = replace(found[at_place], warns=False)
     return found
 
 
