@@ -22,6 +22,7 @@ from augment.plan.plan import (
 from augment.plan.tables import ManifestRows, read_manifest
 from augment.plan.training import open_draws, other_draws
 from augment.plan.units import (
+    POOL_UNIT_BYTES,
     PoolUnit,
     PoolUnits,
     certain_needs,
@@ -34,6 +35,7 @@ from augment.plan.units import (
 )
 
 __all__ = [
+    "POOL_UNIT_BYTES",
     "Capped",
     "Cell",
     "CensusFacts",

@@ -29,9 +29,9 @@ def mix_unit_count(rows: int, expected_bytes: int, target_bytes: int) -> int:
     return max(1, min(wanted, rows))
 
 
-def pool_unit_rows(image_bytes: int) -> int:
-    """Rows of a pool unit for images of so many expected bytes."""
-    return max(1, min(MAX_POOL_ROWS, POOL_UNIT_BYTES // max(1, image_bytes)))
+def pool_unit_rows(image_bytes: int, unit_bytes: int = POOL_UNIT_BYTES) -> int:
+    """Rows of a pool unit of `unit_bytes` for images of so many expected bytes."""
+    return max(1, min(MAX_POOL_ROWS, unit_bytes // max(1, image_bytes)))
 
 
 # ---- rounds --------------------------------------------------------------------------

@@ -13,6 +13,9 @@ from augment.run import Engine, LocalEngine
 from tests.end_to_end.driver import Moments
 
 ROUND_UNITS = 2
+SIDE = 32
+UNIT_BYTES = 21 * SIDE * SIDE * 3
+"""Units of 21 samples."""
 
 
 def fill(path: str, engine: Engine, reporter: Any = None) -> dict[str, Any]:
@@ -31,7 +34,14 @@ def fill(path: str, engine: Engine, reporter: Any = None) -> dict[str, Any]:
     prepared = prepare(load_spec(path))
     frozen = freeze(prepared, now)
     with Lease(lease_folder(prepared.pool), time.time) as lease:
-        crew = Crew(engine, lease, Telling(reporter), frozen.stamp, round_units=ROUND_UNITS)
+        crew = Crew(
+            engine,
+            lease,
+            Telling(reporter),
+            frozen.stamp,
+            round_units=ROUND_UNITS,
+            unit_bytes=UNIT_BYTES,
+        )
         found = synthesize(frozen, crew)
     accounts = [[a.label_name, a.attempted, a.accepted, a.failed] for a in found.accounts]
     return {"accounts": accounts, "made_now": found.made_now}

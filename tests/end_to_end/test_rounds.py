@@ -17,7 +17,7 @@ from tests.end_to_end.jobs import CLASSES, job_document, write_digits, write_job
 from tests.end_to_end.runs import EPOCH, Copy, Done, made_indexes, pool_rows, published
 
 FILL = {"0": 32, "1": 30, "2": 4}
-"""45 samples of 1,024 pixels: a round of three units, one of one, and rejects."""
+"""45 samples, 21 a unit: a round of three units, one of one, and rejects."""
 
 
 class OneByOne:
@@ -59,7 +59,7 @@ def fixed_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def job(data: Path, root: Path) -> Path:
-    large = {"family": "palette", "classes": list(CLASSES), "size": 1024}
+    large = {"family": "palette", "classes": list(CLASSES), "size": rounds_driver.SIDE}
     document = job_document(
         data,
         augmentations=[],

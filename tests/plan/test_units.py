@@ -42,6 +42,7 @@ def test_pool_unit_rows() -> None:
     assert pool_unit_rows(1 << 20) == 64
     assert pool_unit_rows(1 << 30) == 1
     assert pool_unit_rows(0) == 4096
+    assert pool_unit_rows(100, unit_bytes=1000) == 10
 
 
 @_SETTINGS

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from augment.errors import StorageError
 from augment.filters import build_filters
 from augment.intervals import Intervals
-from augment.plan import Plan, PoolUnit, considered, pool_unit_rows
+from augment.plan import POOL_UNIT_BYTES, Plan, PoolUnit, considered, pool_unit_rows
 from augment.run.engines.engine import Engine, Streams
 from augment.run.engines.placing import place
 from augment.run.prepare import FrozenInputs, Prepared
@@ -68,6 +68,8 @@ class Crew:
     """Whether it goes on where the job's limits will be broken."""
     round_units: int = ROUND_UNITS
     """Units of a round at most."""
+    unit_bytes: int = POOL_UNIT_BYTES
+    """What the images of a unit take, decoded, at most."""
 
     def watch(self) -> None:
         """Raises:
@@ -101,7 +103,7 @@ class Filling:
 
     def fill(self, crew: Crew) -> None:
         """Rounds until nothing is needed any more, then commit."""
-        size = self._rows_per_unit(), crew.round_units
+        size = self._rows_per_unit(crew.unit_bytes), crew.round_units
         rounds = Rounds(self._held, self._wants, self._pool, crew.lease, *size)
         self.score(crew)
         self._tell(crew.reporter)
@@ -251,9 +253,9 @@ class Filling:
         }
         return {label: need for label, need in found.items() if need}
 
-    def _rows_per_unit(self) -> int:
+    def _rows_per_unit(self, unit_bytes: int = POOL_UNIT_BYTES) -> int:
         info = self._prepared.infos[self.generator]
-        return pool_unit_rows(info.height * info.width * info.channels)
+        return pool_unit_rows(info.height * info.width * info.channels, unit_bytes)
 
     def _make(self, units: Sequence[Unit], crew: Crew, rounds: Rounds | None = None) -> None:
         """rounds: what follows while these are made. Without them, it is failed samples that are
