@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 os.environ.update(SILENT.values())  # tests import such libraries themselves
-_LONGEST = ("poison", "faults", "chaos", "retry_poison", "s3", "readme", "store_faults", "engines")
+_LONGEST = (
+    "poison", "faults", "chaos", "retry_poison", "retry", "s3", "readme", "store_faults", "engines",
+    "scored_filters", "observability", "takeover",
+)  # fmt: skip
 """Files of tests/end_to_end that take minutes each."""
 
 _ONE_RAY = ("engines", "families", "observability", "s3")
