@@ -113,8 +113,8 @@ def test_every_module_says_what_it_is() -> None:
 
 def test_public_names() -> None:
     assert augment.api.__all__ == [
-        "Job", "audit", "compare", "load_spec", "open_dataset", "open_engine", "plan", "retry",
-        "run", "status", "study", "validate", "write_report",
+        "Job", "audit", "audit_log", "compare", "load_spec", "open_dataset", "open_engine", "plan",
+        "retry", "run", "status", "study", "validate", "write_report",
     ]  # fmt: skip
     for name in augment.api.__all__:
         assert inspect.getdoc(getattr(augment.api, name)), name

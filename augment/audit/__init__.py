@@ -4,7 +4,7 @@ Reads any committed data set and foreign Parquet folders; imports no sibling ste
 """
 
 from augment.audit.findings import Check, Finding, LimitResult
-from augment.audit.judge import AuditReport, audit
+from augment.audit.judge import AuditReport, audit, audit_log
 from augment.audit.read import open_dataset
 from augment.audit.render import render
 from augment.audit.render_trace import render_trace
@@ -24,6 +24,7 @@ __all__ = [
     "Share",
     "Trace",
     "audit",
+    "audit_log",
     "audit_schema",
     "contact_sheet",
     "open_dataset",

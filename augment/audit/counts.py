@@ -7,17 +7,19 @@ shards. Everything is grouped batch by batch; no Python object is made per row.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from augment.audit.facts import CELL, Facts
 from augment.audit.findings import Finding
-from augment.audit.table import DataSet, read_provenance
-from augment.sample import COUNTS_SCHEMA
+from augment.audit.table import DataSet, provenance_batches, read_provenance
+from augment.sample import COUNTS_SCHEMA, GENERATED_ORIGINS
 
 _LOG_CELL = ("shard", "split", "label_name", "origin", "generator")
 _SIDES = [*_LOG_CELL, "rows", "log"]
+_MERGED = 64  # parts of a sum that are held at once
 _MOST = 20  # disagreeing cells that are listed one by one
 _COUNT_SCHEMA = pa.schema(
     [
@@ -40,6 +42,10 @@ class Counter:
         shard = pa.array([facts.shard] * cells.num_rows, pa.string())
         columns = [shard, *(cells[name] for name in CELL), cells["count_all"]]
         self._parts.append(pa.table(columns, schema=_COUNT_SCHEMA))
+
+    def take(self, counts: pa.Table) -> None:
+        """Add what was counted elsewhere, as `table` gives it."""
+        self._parts.append(counts)
 
     def table(self) -> pa.Table:
         """shard, `CELL` columns, n (int64); one row per cell of a shard."""
@@ -70,6 +76,68 @@ def read_log(data: DataSet) -> pa.Table:
     every = pa.concat_tables([cube.cast(COUNTS_SCHEMA) for cube in cubes])
     every = every.filter(pc.is_in(every["shard"], value_set=live))
     return every.group_by(COUNTS_SCHEMA.names).aggregate([]).select(COUNTS_SCHEMA.names)
+
+
+@dataclass(frozen=True)
+class LogCounts:
+    """What cubes alone say of the live shards. cells: as `Counter.table`, summed over all shards
+    (shard is ""), without sources. shards: the columns shard and n (int64), of those that a cube
+    names."""
+
+    cells: pa.Table
+    shards: pa.Table
+
+
+def count_log(data: DataSet) -> LogCounts:
+    """The cubes of all jobs summed, a million lines in memory at a time. Of a shard that several
+    cubes name the first one counts.
+
+    Raises:
+        StorageError: a cube is damaged.
+    """
+    wanted = pa.array([shard.path for shard in data.shards], pa.string())
+    cells, shards, now = _Sum(_LOG_CELL[1:]), _Sum(("shard",)), ""
+    taken: list[pa.Array] = []
+    for path, batch in provenance_batches(data, "counts", COUNTS_SCHEMA.names):
+        if path != now:
+            for names in taken:
+                wanted = wanted.filter(pc.invert(pc.is_in(wanted, value_set=names)))
+            now, taken = path, []
+        lines = pa.Table.from_batches([batch]).select(COUNTS_SCHEMA.names).cast(COUNTS_SCHEMA)
+        lines = lines.filter(pc.is_in(lines["shard"], value_set=wanted))
+        taken.append(pc.unique(lines["shard"]))
+        cells.add(lines)
+        shards.add(lines)
+    return LogCounts(_as_counted(cells.table()), shards.table())
+
+
+class _Sum:
+    """n over lines of `COUNTS_SCHEMA`, by some columns."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self._keys = keys
+        self._parts = [total(COUNTS_SCHEMA.empty_table(), keys)]
+
+    def add(self, lines: pa.Table) -> None:
+        self._parts.append(total(lines, self._keys))
+        if len(self._parts) > _MERGED:
+            self._parts = [self.table()]
+
+    def table(self) -> pa.Table:
+        return total(pa.concat_tables(self._parts), self._keys)
+
+
+def _as_counted(cells: pa.Table) -> pa.Table:
+    """A row is generated where its origin says so, or some generator stands in it."""
+    origins = pa.array([origin.value for origin in GENERATED_ORIGINS], pa.string())
+    generated = pc.or_(
+        pc.is_in(cells["origin"], value_set=origins), pc.is_valid(cells["generator"])
+    )
+    columns = {name: cells[name] for name in (*_LOG_CELL[1:], "n")}
+    columns["generated"] = generated
+    columns["shard"] = pa.repeat(pa.scalar("", pa.string()), cells.num_rows)
+    columns["source"] = pa.nulls(cells.num_rows, pa.string())
+    return pa.table([columns[name] for name in _COUNT_SCHEMA.names], schema=_COUNT_SCHEMA)
 
 
 def compare(rows: pa.Table, log: pa.Table) -> list[Finding]:

@@ -8,42 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from augment.audit.attributes import Counts, Sliced, check_names, judge_attributes
-from augment.audit.claims import Claims
-from augment.audit.counts import Counter, compare, compare_lengths, read_log
-from augment.audit.declared import Declared, Origins
+from augment.audit.attributes import Sliced, check_names, judge_attributes
+from augment.audit.counts import compare, compare_lengths, count_log, read_log
+from augment.audit.declared import Declared
 from augment.audit.descent import check_descent
 from augment.audit.equal_made import check_made
 from augment.audit.equal_real import check_real
-from augment.audit.facts import NO_LABEL, Facts, read_facts
-from augment.audit.findings import NO_ROWS, Check, Finding, LimitResult, not_judged
+from augment.audit.facts import NO_LABEL, read_facts
+from augment.audit.findings import NO_ROWS, Check, Finding, LimitResult, folded, not_judged
 from augment.audit.gates import check_gates
 from augment.audit.ids import repeated_ids
 from augment.audit.images import check_images
-from augment.audit.integrity import RowChecks
-from augment.audit.limits import judge_limits
+from augment.audit.limits import UNIQUE_REAL, judge_limits
 from augment.audit.pictures import count_pictures
 from augment.audit.planned import check_planned
-from augment.audit.procedural import Procedural
 from augment.audit.promised import check_committed, live_jobs
 from augment.audit.quality import Quality
 from augment.audit.quality.limited import Left, not_measured
 from augment.audit.readers import check_readers
 from augment.audit.recorded import ToJudge, Where, to_judge
-from augment.audit.shares import GROUPS, RealImages, Share, parse_groups, shares
+from augment.audit.seen import Jobs, Seen, protected_splits
+from augment.audit.shares import GROUPS, Share, parse_groups, shares
 from augment.audit.shortcut import check_shortcut
 from augment.audit.table import DataSet, Options, generator_names, open_data_set, read_jobs
 from augment.audit.training import check_training
+from augment.errors import RequestError
 from augment.sources import LeftOut, read_left_out
 from augment.spec.models import Limits
 
-Jobs = Mapping[str, Mapping[str, Any]]
-"""job id -> its job.json."""
 Verdict = Literal["ok", "failed", "not judged"]
 
 
@@ -60,6 +56,7 @@ class AuditReport:
     for it. declared: what files say of their origin, None where that is not known.
     attributes: composition by those that were asked for.
     of_measures: bounds of measures, each with the job that left it, which `quality` judges.
+    counts_from: "rows", or "log" where no row was read.
     """
 
     uri: str
@@ -83,6 +80,7 @@ class AuditReport:
     attributes: tuple[Sliced, ...] = ()
     quality: Quality | None = None
     of_measures: tuple[Left, ...] = ()
+    counts_from: Literal["rows", "log"] = "rows"
 
     @property
     def verdict(self) -> Verdict:
@@ -112,6 +110,7 @@ class AuditReport:
             "jobs": list(self.jobs),
             "generators": dict(self.generators),
             "log": self.log,
+            "counts_from": self.counts_from,
             "whole": self.whole.to_json(),
             "splits": [share.to_json() for share in self.splits],
             "cells": [share.to_json() for share in self.cells],
@@ -161,6 +160,83 @@ def audit(
     return _report(data, seen, jobs, asked, words, checks, findings)
 
 
+def audit_log(
+    uri: str,
+    *,
+    version: int | None = None,
+    limits: Limits | None = None,
+    by: str | Iterable[str] = (),
+    options: Options | None = None,
+) -> AuditReport:
+    """What the commits of the data set at `uri` counted, against limits; no shard is opened. As
+    `audit`, without different real images (`unique_real` is None) and without all that is asked of
+    rows. Time follows the lines of the counts cubes: shards times cells of each.
+
+    Raises:
+        RequestError: as `audit`; augment did not write it; `by` names source, which no cube has.
+        StorageError: the log or a cube cannot be read.
+    """
+    words = parse_groups(by)
+    if "source" in words:
+        raise RequestError("by: got source, which the log does not count; leave out --from-log")
+    data = open_data_set(uri, version, options)
+    jobs = read_jobs(data) if data.version is not None else {}
+    if not jobs:
+        raise RequestError(
+            f"{data.name}: got a data set that augment did not write, so nobody counted its rows "
+            "when they were committed; leave out --from-log: the rows are read then"
+        )
+    found = count_log(data)
+    seen = Seen(jobs)
+    seen.counter.take(found.cells)
+    seen.images.known = False
+    named = pa.table({"shard": [one.path for one in data.shards],
+                      "n": [one.rows or 0 for one in data.shards]})  # fmt: skip
+    live = live_jobs(named)
+    asked = to_judge(limits, jobs, live)
+    mine = {job: jobs[job] for job in jobs.keys() & live}
+    parts = [_check_cubes(data, found.shards), check_committed(data, jobs, named)]
+    parts += [check_readers(mine), check_training(mine)]
+    parts.append(check_gates(mine, given=asked.where == "given"))
+    checks = [check for part in parts for check in part[0]]
+    checks.append(not_judged("rows", "ids, marks, pictures and ancestors of rows", "none was read"))
+    findings = [finding for part in parts for finding in part[1]]
+    report = _report(data, seen, jobs, asked, words, checks, findings)
+    kept = tuple(map(_without_images, report.limits))
+    return replace(report, counts_from="log", declared=None, limits=kept)
+
+
+def _without_images(limit: LimitResult) -> LimitResult:
+    """Different real images are counted in rows alone."""
+    if limit.value is not None or not limit.limit.startswith(UNIQUE_REAL):
+        return limit
+    text = (
+        f"{limit.limit} {limit.bound:g}: not judged, the log does not count different real images"
+    )
+    return replace(limit, ok=None, text=text)
+
+
+def _check_cubes(data: DataSet, counted: pa.Table) -> tuple[list[Check], list[Finding]]:
+    asks = "the commits counted every row that the Delta log names"
+    if not data.shards:
+        return [not_judged("log", asks, NO_ROWS)], []
+    held = dict(zip(counted["shard"].to_pylist(), counted["n"].to_pylist(), strict=True))
+    findings = [
+        Finding("log", f"shard {shard.path}: its counts in _provenance/ say "
+                f"{held.get(shard.path, 0)} rows, the Delta log {_said(shard.rows)}",
+                abs((shard.rows or 0) - held.get(shard.path, 0)))
+        for shard in data.shards
+        if shard.path not in held or shard.rows not in (None, held[shard.path])
+    ]  # fmt: skip
+    if findings:
+        return [Check("log", False, f"{asks}: not so for {len(findings)} shards")], folded(findings)
+    return [Check("log", True, f"{asks}: {sum(held.values())} in {len(data.shards)} shards")], []
+
+
+def _said(rows: int | None) -> str:
+    return "does not say how many" if rows is None else f"says {rows}"
+
+
 def audit_before_commit(
     data: DataSet, job: Mapping[str, Any], limits: Limits | None = None
 ) -> AuditReport:
@@ -179,8 +255,8 @@ def audit_before_commit(
                    findings)  # fmt: skip
 
 
-def _see(data: DataSet, jobs: Jobs, attributes: Sequence[str] = ()) -> _Seen:
-    seen = _Seen(_protected(jobs), _listed(jobs), bool(jobs), attributes)
+def _see(data: DataSet, jobs: Jobs, attributes: Sequence[str] = ()) -> Seen:
+    seen = Seen(jobs, attributes)
     for shard in data.shards:
         for facts in read_facts(data, shard, attributes=attributes):
             seen.add(facts)
@@ -190,7 +266,7 @@ def _see(data: DataSet, jobs: Jobs, attributes: Sequence[str] = ()) -> _Seen:
 
 def _report(
     data: DataSet,
-    seen: _Seen,
+    seen: Seen,
     jobs: Jobs,
     asked: ToJudge,
     words: tuple[str, ...],
@@ -235,71 +311,8 @@ _UNASKED = "nobody measured it: ask with --quality"
 assert set(_CELL) <= set(GROUPS)
 
 
-class _Seen:
-    """What one pass over the rows gathers. listed: the class list as jobs keep it, for a version
-    without rows. ours: whether `augment` wrote it, as jobs or rows say. attributes: names."""
-
-    def __init__(
-        self,
-        protected: Mapping[str, frozenset[str]],
-        listed: tuple[str, ...],
-        ours: bool,
-        attributes: Sequence[str] = (),
-    ) -> None:
-        self.by_value = Counts(attributes)
-        self.counter = Counter()
-        self.images = RealImages()
-        self.rows = RowChecks(protected)
-        self.claims = Claims()
-        self.origins = Origins()
-        self.procedural = Procedural()
-        self.of_shards: tuple[str, ...] = ()
-        self.class_faults: list[Finding] = []
-        self.ours = ours
-        self.has_ids = True
-        self.nameless: dict[str, int] = {}  # shards whose rows do not say what they show
-        self._listed = listed
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.of_shards or self._listed
-
-    @cached_property
-    def counts(self) -> pa.Table:
-        """Rows by shard and cell; asked once all facts are added."""
-        return self.counter.table()
-
-    def add(self, facts: Facts) -> None:
-        self.counter.add(facts)
-        self.images.add(facts)
-        self.rows.add(facts)
-        self.claims.add(facts)
-        self.origins.add(facts)
-        self.procedural.add(facts)
-        self.by_value.add(facts)
-        self._classes(facts)
-        self.ours = self.ours or not facts.lacks(["job_id", "sample_id"])
-        if facts.lacks(["pixels_sha256"], seen=True):
-            before = self.nameless.get(facts.shard, 0)
-            self.nameless[facts.shard] = before + facts.rows.num_rows
-        self.has_ids = self.has_ids and not facts.lacks(["sample_id"])
-
-    def _classes(self, facts: Facts) -> None:
-        """New classes only at the end: one list must begin with the other."""
-        shorter, longer = sorted((self.of_shards, facts.classes), key=len)
-        if longer[: len(shorter)] == shorter:
-            self.of_shards = longer
-            return
-        text = (
-            f"shard {facts.shard}: its class list {_short(facts.classes)} and that of an "
-            f"earlier shard {_short(self.of_shards)} give one label two meanings"
-        )
-        if not any(fault.text == text for fault in self.class_faults[-1:]):
-            self.class_faults.append(Finding("classes", text))
-
-
 def _check(
-    data: DataSet, seen: _Seen, jobs: Jobs, asked: ToJudge, deep: bool
+    data: DataSet, seen: Seen, jobs: Jobs, asked: ToJudge, deep: bool
 ) -> tuple[list[Check], list[Finding]]:
     counts = seen.counts
     mine = {job: jobs[job] for job in jobs.keys() & live_jobs(counts)}  # with rows in it
@@ -313,7 +326,7 @@ def _check(
         check_readers(mine),
     ]
     pictures = count_pictures(data, _rows(counts), seen.nameless)
-    protected = frozenset[str]().union(*_protected(mine).values())
+    protected = frozenset[str]().union(*protected_splits(mine).values())
     parts.append(check_real(data, seen.images, pictures, protected))
     parts.append(check_descent(data, seen.images))
     parts.append(check_made(data, pictures, counts, generator_names(mine)))
@@ -325,7 +338,7 @@ def _check(
     return checks, [finding for part in parts for finding in part[1]]
 
 
-def _check_log(data: DataSet, seen: _Seen, counts: pa.Table) -> tuple[list[Check], list[Finding]]:
+def _check_log(data: DataSet, seen: Seen, counts: pa.Table) -> tuple[list[Check], list[Finding]]:
     asks = "counts from the rows and from the log agree"
     findings = compare_lengths(data, counts)
     if data.version is None or not seen.ours:
@@ -341,7 +354,7 @@ def _check_log(data: DataSet, seen: _Seen, counts: pa.Table) -> tuple[list[Check
     return [Check("log", True, f"{asks}: {_rows(counts)} rows in {len(data.shards)} shards")], []
 
 
-def _check_ids(data: DataSet, seen: _Seen, counts: pa.Table) -> tuple[list[Check], list[Finding]]:
+def _check_ids(data: DataSet, seen: Seen, counts: pa.Table) -> tuple[list[Check], list[Finding]]:
     asks = "sample_id is unique in the version"
     if not seen.has_ids:
         return [Check("sample_id", None, f"{asks}: not checked, a shard has no sample_id")], []
@@ -356,7 +369,7 @@ def _check_ids(data: DataSet, seen: _Seen, counts: pa.Table) -> tuple[list[Check
     ]
 
 
-def _check_classes(seen: _Seen) -> tuple[list[Check], list[Finding]]:
+def _check_classes(seen: Seen) -> tuple[list[Check], list[Finding]]:
     asks = "all shards have one class list"
     if seen.class_faults:
         return [Check("classes", False, f"{asks}: not so")], seen.class_faults
@@ -365,14 +378,14 @@ def _check_classes(seen: _Seen) -> tuple[list[Check], list[Finding]]:
     return [Check("classes", True, f"{asks}: {len(seen.of_shards)} classes")], []
 
 
-def _classes(seen: _Seen, cells: Iterable[Share]) -> tuple[str, ...]:
+def _classes(seen: Seen, cells: Iterable[Share]) -> tuple[str, ...]:
     """The class list, and names of rows that it does not have, or that there is no list for."""
     found = {str(dict(share.group)["class"]) for share in cells}
     return (*seen.classes, *sorted(found - set(seen.classes)))
 
 
 def _limits(
-    asked: ToJudge, seen: _Seen, splits: Iterable[Share], cells: Iterable[Share]
+    asked: ToJudge, seen: Seen, splits: Iterable[Share], cells: Iterable[Share]
 ) -> list[LimitResult]:
     per_split = {str(dict(share.group)["split"]): share for share in splits}
     per_class = {}
@@ -387,20 +400,6 @@ def _limits(
     ]
 
 
-def _listed(jobs: Jobs) -> tuple[str, ...]:
-    """The longest class list that a job keeps: new classes only come at its end."""
-    lists = [body["classes"] for body in jobs.values() if isinstance(body.get("classes"), list)]
-    return tuple(map(str, max(lists, key=len, default=())))
-
-
-def _protected(jobs: Jobs) -> dict[str, frozenset[str]]:
-    return {
-        job: frozenset(map(str, splits))
-        for job, body in jobs.items()
-        if isinstance(splits := body.get("protected_splits"), list)
-    }
-
-
 def _log_word(checks: Iterable[Check]) -> str:
     passed = next(check.passed for check in checks if check.name == "log")
     return {True: "agrees", False: "differs", None: "none"}[passed]
@@ -408,8 +407,3 @@ def _log_word(checks: Iterable[Check]) -> str:
 
 def _rows(counts: pa.Table) -> int:
     return int(sum(counts["n"].to_pylist()))
-
-
-def _short(classes: tuple[str, ...]) -> str:
-    shown = ", ".join(classes[:5])
-    return f"[{shown}{', ...' if len(classes) > 5 else ''}] of {len(classes)}"

@@ -14,6 +14,9 @@ from augment.spec.models import Limits, ShareLimit
 Measure = Callable[[Share], tuple[float | None, str]]
 """The figure that a limit bounds, and how it is said."""
 
+UNIQUE_REAL = "limits.min_unique_real_per_class"
+"""How results of that limit are named; the split follows."""
+
 
 def judge_limits(
     limits: Limits,

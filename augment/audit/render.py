@@ -45,9 +45,12 @@ def render(report: AuditReport, *, everything: bool = False) -> str:
 def _head(report: AuditReport) -> list[str]:
     version = "no version" if report.version is None else f"version {report.version}"
     log = {"agrees": "the log agrees", "differs": "the log DIFFERS", "none": "the log: none"}
+    counted = f"counts from the rows, {log[report.log]}"
+    if report.counts_from == "log":
+        counted = "counts from the log, no row was read"
     return [
         f"{report.uri}, {version}: {report.whole.rows} rows in {report.shards} shards, "
-        f"{len(report.classes)} classes; counts from the rows, {log[report.log]}"
+        f"{len(report.classes)} classes; {counted}"
     ]
 
 
@@ -156,4 +159,5 @@ def _verdict(report: AuditReport) -> str:
     if report.verdict == "failed":
         found = len(report.findings) - mild
         return f"verdict: FAILED, {found} findings, {broken} limits broken{more}"
-    return f"verdict: {report.verdict}{'' if report.ok else ', there are no rows'}{more}"
+    alone = ", by counts alone" if report.counts_from == "log" else ""
+    return f"verdict: {report.verdict}{alone if report.ok else ', there are no rows'}{more}"

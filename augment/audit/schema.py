@@ -192,6 +192,10 @@ def audit_schema() -> dict[str, Any]:
                 "additionalProperties": TEXT,
                 "description": "generator.id -> name in the job that used it",
             },
+            "counts_from": {
+                "enum": ["rows", "log"],
+                "description": "log: what commits counted, and no row was read",
+            },
             "log": {
                 "enum": ["agrees", "differs", "none"],
                 "description": "whether the counts of the commits agree with the rows",

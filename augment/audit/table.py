@@ -43,6 +43,7 @@ _CHUNK = 8 << 20
 _TO_BE = -1
 """The version of one that is not committed: no log has it."""
 _BATCH = 1 << 16  # rows of narrow columns that are held at once
+_LINES = 1 << 20  # lines of a cube that are
 
 
 @dataclass(frozen=True)
@@ -368,15 +369,31 @@ def read_provenance(data: DataSet, ending: str) -> Iterator[tuple[str, pa.Table]
     Raises:
         StorageError: one of them is damaged.
     """
+    for info in _provenance(data, ending):
+        with _open_parquet(data, Shard(info.path, info.size)) as file:
+            table = file.read()
+        yield info.path, table
+
+
+def provenance_batches(
+    data: DataSet, ending: str, columns: Sequence[str]
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """(path, batch) of the same files, of which one batch is in memory at a time. Raises: as
+    `read_provenance`."""
+    for info in _provenance(data, ending):
+        with _open_parquet(data, Shard(info.path, info.size)) as file:
+            for batch in file.iter_batches(_LINES, columns=list(columns)):
+                yield info.path, batch
+
+
+def _provenance(data: DataSet, ending: str) -> Iterator[FileInfo]:
     for job in data.folder.folders("_provenance"):
         for info in sorted(data.folder.files(f"_provenance/{job}"), key=lambda i: i.path):
             name = info.path.rsplit("/", 1)[-1]
             if name == f"{ending}.parquet" or (
                 name.startswith(f"{ending}-") and name.endswith(".parquet")
             ):
-                with _open_parquet(data, Shard(info.path, info.size)) as file:
-                    table = file.read()
-                yield info.path, table
+                yield info
 
 
 def _live_shards(table: DeltaTable) -> tuple[Shard, ...]:

@@ -31,6 +31,9 @@ def add_verbs(verbs: Any, verb: Verb) -> None:
     audit.add_argument("--attribute", metavar="NAME", action="append", dest="attributes",
                      help="also by the values of a property of rows, such as time_of_day; may be "
                      "repeated")  # fmt: skip
+    audit.add_argument("--from-log", action="store_true", dest="from_log",
+                       help="counts and limits by what commits counted; no row is read "
+                       "(seconds, for a billion rows)")  # fmt: skip
     audit.add_argument("--verify", action="store_true", help="also decode and hash every image")
     audit.add_argument("--sheet", metavar="FILE.png", help="write a contact sheet")
     audit.add_argument("--report", metavar="DIR",
@@ -83,14 +86,17 @@ def _audit(arguments: argparse.Namespace) -> int:
     opened = _opened(arguments)
     asked = asked_of(arguments)
     _check_output(arguments)
-    report = audit.audit(
-        arguments.dataset,
-        limits=limits,
-        by=arguments.by,
-        deep=arguments.verify,
-        attributes=arguments.attributes or (),
-        **opened,
-    )
+    if arguments.from_log:
+        report = audit.audit_log(arguments.dataset, limits=limits, by=arguments.by, **opened)
+    else:
+        report = audit.audit(
+            arguments.dataset,
+            limits=limits,
+            by=arguments.by,
+            deep=arguments.verify,
+            attributes=arguments.attributes or (),
+            **opened,
+        )
     if asked is not None:
         report = with_quality(report, asked, arguments, opened["options"])
     if arguments.sheet:
@@ -118,10 +124,18 @@ def _check_output(arguments: argparse.Namespace) -> None:
     """Before anything is read.
 
     Raises:
-        RequestError: two kinds of output, or a place for one that is none or the data set's own.
+        RequestError: two kinds of output, a place for one that is none or the data set's own, or
+            with --from-log what needs rows.
     """
     from augment.errors import RequestError
 
+    if arguments.from_log:
+        for name in ("verify", "quality", "attributes", "sheet", "report"):
+            if getattr(arguments, name):
+                option = name.removesuffix("s")
+                raise RequestError(
+                    f"--{option}: got it with --from-log, which reads no row; leave one of them out"
+                )
     kinds = [name for name in ("json", "markdown", "github") if getattr(arguments, name)]
     if len(kinds) > 1:
         raise RequestError(f"--{kinds[1]}: got it with --{kinds[0]}; expected one of them")
