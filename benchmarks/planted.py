@@ -9,8 +9,9 @@ scikit-learn, each a class, cut into cells of 48 px of which no two parts share 
 as a generator can be. Then a problem is planted. An audit with `--quality` (extractors task and
 random), and with `--copies` where copies are planted, is asked. A problem is found where its check
 has a finding that names its class, or no class where it is not of one; a false finding is one that
-fails and is of another class, or any that fails where nothing is planted. Every row has a site, a
-or b, as often as the other; planted is a generator that makes nine of ten rows at site a.
+fails and is of another class, or any that fails where nothing is planted. Of copies it is counted
+how many of the twelve are listed, and how many images are that nobody planted. Every row has a
+site, a or b, as often as the other; planted is a generator that makes nine of ten rows at site a.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import argparse
 import io
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +32,7 @@ from copies_sets import coloured
 from PIL import Image as Pillow
 
 from augment.api import audit
+from augment.audit import AuditReport
 from augment.audit.copies import KINDS as CHANGED
 
 Image = np.ndarray
@@ -179,6 +182,13 @@ def warped_copies(data: Data, rng: Rng) -> Data:
     return _copied(data, data.train, lambda image: kinds[rng.integers(3)](image, rng))
 
 
+def noisy_copies(data: Data, rng: Rng) -> Data:
+    """Twelve generated rows are train images with noise, as a JPEG of quality 50, or in other
+    light."""
+    kinds = [CHANGED[name] for name in ("noisy", "jpeg", "recoloured")]
+    return _copied(data, data.train, lambda image: kinds[rng.integers(3)](image, rng))
+
+
 def test_copies(data: Data, rng: Rng) -> Data:
     """Twelve generated rows are test images, mirrored or turned."""
     kinds = [CHANGED[name] for name in ("flipped", "rotated")]
@@ -210,6 +220,7 @@ FINDS: dict[str, tuple[Plant, str, bool, bool]] = {
     "format shortcut": (shortcut, "shortcut", False, False),
     "attribute skew": (skewed, "skew", False, False),
     "exact copies of train": (copies, "memorization", False, True),
+    "noisy copies of train": (noisy_copies, "memorization", False, True),
     "warped copies of train": (warped_copies, "memorization", False, True),
     "warped copies of test": (test_copies, "memorization", False, True),
     "split in train": (leak, "leaks", False, True),
@@ -254,16 +265,18 @@ def _encoded(image: Image, kind: str) -> bytes:
     return out.getvalue()
 
 
-def ask(set_name: str, kind: str, seed: int) -> dict[str, object]:
+def ask(set_name: str, kind: str, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng([seed, sum(map(ord, set_name))])
     plant, check, of_class, with_copies = FINDS[kind]
     data = plant(SETS[set_name](rng), rng)
     with tempfile.TemporaryDirectory() as folder:
         place = written(data, Path(folder), rng)
-        told = list(audit(place, attributes=["site"]).findings)
+        told, listed = list(audit(place, attributes=["site"]).findings), None
         if kind != "attribute skew":
-            told += audit(place, quality=True, copies=with_copies, extractors=["task", "random"],
-                          seed=seed, cache="none").findings  # fmt: skip
+            report = audit(place, quality=True, copies=with_copies, extractors=["task", "random"],
+                           seed=seed, cache="none")  # fmt: skip
+            told += report.findings
+            listed = _listed(report, next(iter(data.made)), check) if with_copies else None
     told = [one for one in told if one.check != "declared"]  # nothing is marked in these sets
     first = next(iter(data.made))
     found = [one for one in told if one.check in (check, *_ALSO.get(kind, ()))
@@ -277,7 +290,31 @@ def ask(set_name: str, kind: str, seed: int) -> dict[str, object]:
         "false": [one.text for one in told if not one.warns and one not in found
                   and (kind == "clean" or repr(first) not in one.text)],
         "warned": len({one.text for one in told if one.warns and one not in found}),
+        "listed": listed,
     }  # fmt: skip
+
+
+def _listed(report: AuditReport, first: str, check: str) -> tuple[int, int]:
+    """Planted copies that the audit's check lists, of twelve; and images that it lists and nobody
+    planted."""
+    quality = report.quality
+    assert quality is not None
+    if check == "leaks":
+        assert quality.leaks is not None
+        ids, part = {one.sample_id for one in quality.leaks.leaks}, "val-real"
+    else:
+        ids = {one.sample_id for of in quality.searched or () for one in of.copies}
+        part = "train-synthetic"
+    planted = {f"{part}-{first}-{n}" for n in range(PLANTED)}
+    return len(ids & planted), len(ids - planted)
+
+
+def _shares(told: Sequence[Mapping[str, Any]]) -> str:
+    """Of all audits, `30 of 36 | 2`: what `_listed` has found."""
+    found = [one["listed"] for one in told if one["listed"] is not None]
+    if not found:
+        return "- | -"
+    return f"{sum(n for n, _ in found)} of {PLANTED * len(found)} | {sum(n for _, n in found)}"
 
 
 def main() -> None:
@@ -287,8 +324,9 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    print("| planted | set | audits | found | of these fail | false findings that fail |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| planted | set | audits | found | of these fail | false findings that fail | "
+          "copies listed | others listed |")  # fmt: skip
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for kind in asked.kinds:
         for set_name in asked.sets:
             told = [ask(set_name, kind, seed) for seed in asked.seeds]
@@ -298,7 +336,8 @@ def main() -> None:
             false = sum(bool(one["false"]) for one in told)
             shown = "-" if kind == "clean" else str(found)
             print(f"| {kind} | {set_name} | {len(told)} | {shown} | "
-                  f"{'-' if kind == 'clean' else fails} | {false} |", flush=True)  # fmt: skip
+                  f"{'-' if kind == 'clean' else fails} | {false} | {_shares(told)} |",
+                  flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
