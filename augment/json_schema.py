@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 Schema = dict[str, Any]
@@ -21,6 +22,12 @@ def closed(properties: dict[str, Any], **more: Any) -> Schema:
         "additionalProperties": False,
         **more,
     }
+
+
+def closed_but(absent: Collection[str], properties: dict[str, Any], **more: Any) -> Schema:
+    """As `closed`, but that these may be absent: documents from before they were added are."""
+    required = [name for name in properties if name not in absent]
+    return closed(properties, **{"required": required, **more})
 
 
 def listed(of: Schema, **more: Any) -> Schema:

@@ -9,6 +9,7 @@ calibrated on the user's own images.
 | `alignment` `warps` | the warp from an image into a candidate |
 | `evidence` `verifier` | numbers about an aligned pair, and one score of them |
 | `calibration` | from which score on a pair is a copy |
+| `histogram` | how scores are spread about the threshold |
 | `planted` | what a copy may have gone through: every kind with its parameters |
 | `images` | images as they come, and reduced |
 | `threads` | one of OpenCV's |
@@ -19,6 +20,7 @@ handed in. docs/audit.md says what is found, what is not, and what it means.
 
 from augment.audit.copies.calibration import Calibration, NotCalibrated, Threshold, Twin
 from augment.audit.copies.detector import Detector, Match, Recall
+from augment.audit.copies.histogram import Histogram
 from augment.audit.copies.images import Image, ImageSet
 from augment.audit.copies.planted import KINDS
 from augment.audit.copies.search import Extract
@@ -28,6 +30,7 @@ __all__ = [
     "Calibration",
     "Detector",
     "Extract",
+    "Histogram",
     "Image",
     "ImageSet",
     "Match",

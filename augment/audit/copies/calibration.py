@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from augment.audit.measures.shares import clopper_pearson
 
 FALSE_POSITIVES = 0.005
 LEVEL = 0.95
+NOWHERE = -1e9
+"""The score where there is no candidate."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,26 @@ class NotCalibrated:
 class Calibration:
     """rate: share of real images that may be called copies. overall: of all held-out images.
     by_class: of classes that have enough of their own. equal: (holdout, protected) rows of equal
-    pixels, which are copies and were left out."""
+    pixels, which are copies and were left out. margins: of all held-out images but these, see
+    `margin`; empty where there is no threshold."""
 
     rate: float
     overall: Threshold | NotCalibrated
     by_class: Mapping[str, Threshold] = field(default_factory=dict)
     equal: tuple[tuple[int, int], ...] = ()
+    margins: tuple[float | None, ...] = ()
 
     def of(self, label: str | None) -> Threshold | NotCalibrated:
         """What holds for an image of that class."""
         return self.by_class.get(label, self.overall) if label is not None else self.overall
+
+    def margin(self, score: float, label: str | None = None) -> float | None:
+        """How far a score lies above the threshold; None where there is no threshold, or no
+        candidate was scored."""
+        found = self.of(label)
+        if not isinstance(found, Threshold) or score <= NOWHERE:
+            return None
+        return score - found.score
 
     def is_copy(self, score: float, label: str | None = None) -> bool:
         found = self.of(label)
@@ -95,8 +107,13 @@ def calibrated(
         if labels is not None:
             classes.setdefault(labels[twin.holdout], []).append(twin)
     own = {label: threshold(some, rate) for label, some in sorted(classes.items())}
-    return Calibration(
+    found = Calibration(
         rate, threshold(scored, rate),
         {label: found for label, found in own.items() if isinstance(found, Threshold)},
         tuple(equal),
     )  # fmt: skip
+    if isinstance(found.overall, NotCalibrated):
+        return found
+    margins = (found.margin(one.score, labels[one.holdout] if labels is not None else None)
+               for one in scored)  # fmt: skip
+    return replace(found, margins=tuple(margins))

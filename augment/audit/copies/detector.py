@@ -15,6 +15,7 @@ import numpy as np
 from augment.audit.copies import verifier
 from augment.audit.copies.calibration import (
     FALSE_POSITIVES,
+    NOWHERE,
     Calibration,
     NotCalibrated,
     Threshold,
@@ -38,8 +39,6 @@ LEARNED, MEASURED = 60, 100
 """Most images that copies are planted of to learn from, and to measure recall."""
 _OTHERS = 5
 """For each of the former, real images to learn from that are no copies."""
-_NOWHERE = -1e9
-"""The score where there is no candidate."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,8 @@ class Match:
     protected: its row, -1 where no candidate overlaps. score: higher is nearer; scores of two
     detectors do not compare. equal: their pixels are equal. is_copy: equal, or above the threshold.
     warp: (2, 3), from the image into the protected one, both in [-1, 1] x [-1, 1] (see `warps`):
-    how a copy was changed.
+    how a copy was changed. margin: how far its likest candidate scores above the threshold,
+    whether or not it agrees as copies do; None where there is no threshold or no candidate.
     """
 
     protected: int
@@ -57,6 +57,7 @@ class Match:
     equal: bool
     is_copy: bool
     warp: tuple[tuple[float, ...], ...]
+    margin: float | None = None
 
     @property
     def mirrored(self) -> bool:
@@ -158,11 +159,12 @@ class Detector:
             protected, warp = (pair.protected, pair.warp) if pair else (-1, IDENTITY)
         is_copy = bool(hits.equal) or self.calibration.is_copy(score, label)
         rows = tuple(tuple(float(x) for x in row) for row in warp[:2])
-        return Match(protected, score, bool(hits.equal), is_copy, rows)
+        margin = self.calibration.margin(self._best(hits.pairs)[0], label)
+        return Match(protected, score, bool(hits.equal), is_copy, rows, margin)
 
     def _best(self, pairs: Sequence[Pair]) -> tuple[float, Pair | None]:
         scored = [(self._verify(pair.evidence), pair) for pair in pairs]
-        return max(scored, key=lambda one: one[0], default=(_NOWHERE, None))
+        return max(scored, key=lambda one: one[0], default=(NOWHERE, None))
 
     def _calibrated(self, holdout: ImageSet, rate: float, enough: bool) -> Calibration:
         if not enough:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from augment.audit.copies import Calibration, NotCalibrated, Recall
+from augment.audit.copies import Calibration, Histogram, NotCalibrated, Recall
 from augment.audit.findings import Check, Finding, not_judged
 from augment.audit.measures.shares import clopper_pearson
 from augment.audit.quality.gathering import Group, order
@@ -57,7 +57,8 @@ class Searched:
     protected: real images that were searched, of `real` that there are. looked: group -> images
     that were looked at, and how many are copies. copies: the nearest of them, at most 200. twins:
     held-out real images beside the protected ones that they look most like, which is where the
-    threshold comes from: (id, protected id, score).
+    threshold comes from: (id, protected id, score). scores: of the images that the threshold comes
+    from, and of the made ones, in bins of one width; None where there is no threshold.
     """
 
     of: Of
@@ -68,6 +69,7 @@ class Searched:
     looked: Mapping[Group, tuple[int, int]]
     copies: tuple[Copy, ...]
     twins: tuple[tuple[str, str, float], ...]
+    scores: tuple[Histogram, Histogram] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in the report."""
@@ -95,6 +97,11 @@ class Searched:
             "twins": [] if told else [
                 {"id": a, "real_id": b, "score": score} for a, b, score in self.twins
             ],
+            "scores": None if self.scores is None else {
+                "width": self.scores[0].width,
+                "real": self.scores[0].to_json(),
+                "made": self.scores[1].to_json(),
+            },
         }  # fmt: skip
 
 

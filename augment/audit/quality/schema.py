@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from augment.audit.quality.comparing import MEASURES
-from augment.json_schema import COUNT, NUMBER, TEXT, TEXT_OR_NULL, closed, listed, or_null
+from augment.json_schema import (
+    COUNT,
+    NUMBER,
+    TEXT,
+    TEXT_OR_NULL,
+    closed,
+    closed_but,
+    listed,
+    or_null,
+)
 
 _NUMBER_OR_NULL = {"type": ["number", "null"]}
 _SHARE_OR_NULL = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
@@ -96,7 +105,27 @@ _COPY = closed(
         "mirrored": {"type": "boolean"},
     }
 )
-_SEARCHED = closed(
+_BINS = closed(
+    {
+        "n": {**COUNT, "description": "images"},
+        "unlike": {**COUNT, "description": "of these, without any candidate to score"},
+        "first": {"type": "integer", "description": "number of the first bin"},
+        "counts": listed(
+            COUNT, description="images of each bin; the outermost hold what is beyond"
+        ),
+    }
+)
+_SCORES = closed(
+    {
+        "width": NUMBER,
+        "real": {**_BINS, "description": "of the images that the threshold comes from"},
+        "made": {**_BINS, "description": "of generated images"},
+    },
+    description="scores less the threshold of the image's class: bin i holds those above i x width "
+    "and up to (i + 1) x width, so bins from 0 on lie beyond the threshold; null: not calibrated",
+)
+_SEARCHED = closed_but(
+    ("scores",),
     {
         "of": {
             "enum": ["train", "holdout"],
@@ -119,7 +148,8 @@ _SEARCHED = closed(
             closed({"id": TEXT, "real_id": TEXT, "score": NUMBER}),
             description="real images that look most like protected ones: the threshold is theirs",
         ),
-    }
+        "scores": or_null(_SCORES),
+    },
 )
 
 

@@ -250,6 +250,22 @@ def found(values: Values, series: Sequence[str]) -> Spec:
     return spec
 
 
+def scores(values: Values, series: Sequence[str]) -> Spec:
+    """Shares of images by score, as steps, with a line at the threshold. values: x (middle of a
+    bin, less the threshold), v (share), m (whose, of series)."""
+    steps = {
+        "mark": {"type": "area", "interpolate": "step", "fillOpacity": 0.2, "clip": True,
+                 "line": {"strokeWidth": 1.5}},
+        "encoding": {
+            "x": _number("x", "score, less the threshold of the class", scale={"zero": False}),
+            "y": _number("v", "share of images, by its root", stack=None,
+                         scale={"type": "sqrt"}, axis={"format": "~p", "tickCount": 6}),
+            "color": _colours("m", series, (BLUE, ORANGE)),
+        },
+    }  # fmt: skip
+    return _spec(values, 220, layer=[steps, _rule(0.0)])
+
+
 def confusion(cells: Sequence[tuple[str, str, int]], names: Sequence[str]) -> Spec:
     """cells: (class by its label, class that is named, images)."""
     values = [{"c": own, "s": seen, "n": n} for own, seen, n in cells]

@@ -91,6 +91,8 @@ def _side(one: Json, makers: Json, pairs: Pairs, twins: Pairs) -> Iterator[Block
             f"{one['rate'] * n:.0f}; "
         )
     yield Text(f"{said}{found} of {n} generated images are called copies.")
+    if one.get("scores") is not None:
+        yield from _scores(one)
     if shown := pairs.get(one["of"], ()):
         title = f"Nearest pairs: generated and {_SIDES[one['of']]}"
         yield _gallery(f"pairs-{one['of']}", title, shown)
@@ -99,6 +101,58 @@ def _side(one: Json, makers: Json, pairs: Pairs, twins: Pairs) -> Iterator[Block
         yield _gallery(f"twins-{one['of']}", title, shown)
     if one["copies"]:
         yield _listed(one, makers)
+
+
+def _scores(one: Json) -> Iterator[Block]:
+    """How the scores of generated and of held-out real images lie about the threshold."""
+    bins, of = one["scores"], one["of"]
+    width = float(bins["width"])
+    counts = {word: _counted(bins[word]) for word in ("real", "made")}
+    held = [i for some in counts.values() for i in some]
+    if not held:
+        return
+    series = {"real": "other real images", "made": "generated images"}
+    places = range(min(held) - 1, max(held) + 2)
+    values = [
+        {"x": round((i + 0.5) * width, 9), "v": _of(bins[word], some.get(i, 0)), "m": series[word]}
+        for word, some in counts.items() for i in places
+    ]  # fmt: skip
+    said = (
+        "Each image beside the one that it resembles most. Of "
+        f"{bins['real']['n']} other real images {_beyond(counts['real'])} lie beyond the threshold "
+        f"(the dashed line), which is what sets it; of {bins['made']['n']} generated ones "
+        f"{_beyond(counts['made'])}. A few of these may agree too little to be called copies. "
+    )
+    if unlike := bins["made"]["unlike"]:
+        said += f"{unlike} generated images resemble none and are not drawn. "
+    said += "Where generated images lie farther right, they are nearer than unseen real images are."
+    yield Chart(f"scores-{of}", f"How near images come to {_SIDES[of]}", said,
+                charts.scores(values, list(series.values())))  # fmt: skip
+    rows = tuple(
+        Row((_edge(i * width), _edge((i + 1) * width),
+             *(str(counts[word].get(i, 0)) for word in ("real", "made"))))
+        for i in places[1:-1]
+    )  # fmt: skip
+    head = ("above", "up to", "other real images", "generated images")
+    title = f"Scores beside {_SIDES[of]}, less the threshold"
+    yield Table(f"bins-{of}", title, head, rows, 1, folded=True)
+
+
+def _counted(bins: Json) -> dict[int, int]:
+    """Number of a bin -> its images."""
+    return {bins["first"] + i: n for i, n in enumerate(bins["counts"])}
+
+
+def _of(bins: Json, n: int) -> float:
+    return round(n / bins["n"], 6) if bins["n"] else 0.0
+
+
+def _beyond(counts: Mapping[int, int]) -> int:
+    return sum(n for i, n in counts.items() if i >= 0)
+
+
+def _edge(value: float) -> str:
+    return f"{value:.6g}"
 
 
 def _leaks(leaks: Json, pairs: Pairs) -> Iterator[Block]:

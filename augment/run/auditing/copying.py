@@ -13,9 +13,10 @@ from typing import Any, overload
 
 import numpy as np
 
-from augment.audit.copies import Detector, ImageSet, NotCalibrated, Threshold
+from augment.audit.copies import Detector, Histogram, ImageSet, NotCalibrated, Threshold
 from augment.audit.copies.calibration import FALSE_POSITIVES
 from augment.audit.copies.detector import LEARNED, MEASURED, Match
+from augment.audit.copies.histogram import width_of
 from augment.audit.quality import Group, Rows
 from augment.audit.quality.copied import MOST_LISTED, Copy, Leak, Leaks, Of, Searched
 from augment.audit.quality.gathering import AUGMENTED
@@ -223,12 +224,17 @@ class _Search:
             measured=planted.measured,
             learned=planted.learned,
         )
+        margins = self._detector.calibration.margins
+        self._real_scores, self._made_scores = (Histogram(width_of(margins)) for _ in range(2))
+        self._real_scores.add(margins)
         self._looked: dict[Group, tuple[int, int]] = {}
         self._copies: list[Copy] = []
 
     def add(self, made: Pictures) -> None:
         """Look at every image of a shard."""
-        for n, match in enumerate(self._detector.search(made.images())):
+        matches = self._detector.search(made.images())
+        self._made_scores.add(match.margin for match in matches)
+        for n, match in enumerate(matches):
             group = Group(made.splits[n], made.labels[n], made.makers[n])
             for one in (group, group._replace(class_name=None)):
                 before = self._looked.get(one, (0, 0))
@@ -264,6 +270,9 @@ class _Search:
                 (self._holdout.ids[twin.holdout], self._protected.ids[twin.protected], twin.score)
                 for twin in twins
             ),
+            scores=(self._real_scores, self._made_scores)
+            if isinstance(overall, Threshold)
+            else None,
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from augment.audit.copies import Calibration, NotCalibrated, Threshold, Twin
-from augment.audit.copies.calibration import calibrated, least_n, threshold
+from augment.audit.copies.calibration import NOWHERE, calibrated, least_n, threshold
 
 
 def scored(scores: np.ndarray) -> list[Twin]:
@@ -47,6 +47,8 @@ def test_from_too_few_there_is_none() -> None:
     found = threshold(scored(np.arange(199)), 0.005)
     assert found == NotCalibrated("not calibrated: n_holdout < 200", 199)
     assert not Calibration(0.005, found).is_copy(1e9)
+    assert Calibration(0.005, found).margin(1e9) is None
+    assert calibrated(scored(np.arange(199)), None, 0.005).margins == ()
 
 
 def test_classes_with_enough_have_their_own() -> None:
@@ -57,6 +59,10 @@ def test_classes_with_enough_have_their_own() -> None:
     assert found.of("often") == found.by_class["often"]
     assert found.of("rare") == found.of(None) == found.of("never seen") == found.overall
     assert found.is_copy(500, "often")
+    assert len(found.margins) == 50
+    assert found.margins[0] == 0 - found.of("often").score  # type: ignore[union-attr]
+    assert found.margins[49] == 1009 - found.overall.score  # type: ignore[union-attr]
+    assert found.margin(NOWHERE, "often") is None
     assert not found.is_copy(500, "rare")
     assert not found.is_copy(500)
 

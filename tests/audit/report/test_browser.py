@@ -83,7 +83,7 @@ def page(browser: Page, path: Path) -> Page:
 
 def test_every_chart_is_drawn_and_nothing_is_asked_for(page: Page, path: Path) -> None:
     states = page.run("[...document.querySelectorAll('[data-chart]')].map((x) => x.dataset.state)")
-    assert len(states) == 10 - 1  # a matrix of sixty classes is a table
+    assert len(states) == 11 - 1  # a matrix of sixty classes is a table
     assert set(states) == {"drawn"}
     assert page.run("document.querySelectorAll('[data-chart] svg').length") == len(states)
     assert page.errors == []

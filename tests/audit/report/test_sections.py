@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import jsonschema
 import pytest
 
+from augment.audit import audit_schema
 from augment.audit.findings import Finding
 from augment.audit.report.blocks import (
     Chart,
@@ -114,6 +116,35 @@ def test_copies_say_how_well_they_are_found_and_what_was_found() -> None:
     assert galleries == ["pairs-train", "twins-train", "leaks"]
     commands = {row.cells[0]: row.cells[1] for row in table(of(found, "method"), "commands").rows}
     assert "--quality --copies --seed 0" in str(commands["Copies and leaks"])
+
+
+def test_scores_are_spread_about_the_threshold_and_counted() -> None:
+    section = of(value(names(2), copies=True), "copies")
+    assert [name for name in charts(section) if name.startswith("scores")] == ["scores-train"]
+    chart = charts(section)["scores-train"]
+    assert "Of 6 other real images 1 lie beyond the threshold" in chart.about
+    assert "of 60 generated ones 2. " in chart.about
+    assert "1 generated images resemble none and are not drawn." in chart.about
+    steps, rule = chart.spec["layer"]
+    assert rule["encoding"]["x"]["datum"] == 0.0
+    assert steps["mark"]["interpolate"] == "step"
+    drawn = {(one["m"], one["x"]): one["v"] for one in chart.spec["data"]["values"]}
+    assert drawn["generated images", -1.25] == 0.95
+    assert drawn["generated images", 7.25] == drawn["other real images", -3.75] == 0.0
+    assert drawn["other real images", -1.25] == pytest.approx(2 / 6, abs=1e-6)
+    bins = table(section, "bins-train").rows
+    assert [row.cells for row in bins if row.cells[2:] != ("0", "0")] == [
+        ("-3.5", "-3", "1", "0"), ("-1.5", "-1", "2", "57"), ("-0.5", "0", "1", "0"),
+        ("0", "0.5", "1", "1"), ("6.5", "7", "0", "1"),
+    ]  # fmt: skip
+
+
+def test_a_report_from_before_scores_were_kept_has_no_chart_of_them() -> None:
+    found = value(names(2), copies=True)
+    for side in found["quality"]["copies"]:
+        del side["scores"]
+    jsonschema.validate(found, audit_schema())
+    assert set(charts(of(found, "copies"))) == {"recall"}
 
 
 def test_composition_counts_every_cell_and_the_whole() -> None:

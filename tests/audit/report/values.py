@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from augment.audit.copies import Calibration, NotCalibrated, Recall, Threshold
+from augment.audit.copies import Calibration, Histogram, NotCalibrated, Recall, Threshold
 from augment.audit.findings import Check, Finding, LimitResult
 from augment.audit.judge import AuditReport
 from augment.audit.measures import Figure, Interval
@@ -92,10 +92,15 @@ def _searched(groups: Sequence[Group]) -> tuple[Searched, ...]:
         for kind, found in (("exact", 100), ("warped", 61))
     )
     looked = {groups[0]: (60, 2), groups[0]._replace(class_name=None): (60, 2)}
+    scores = Histogram(0.5), Histogram(0.5)
+    scores[0].add([-3.2, -1.1, -1.0, 0.0, 0.1, None])
+    scores[1].add([-1.4] * 57 + [0.4, 7.0, None])
     known = Calibration(0.005, Threshold(-1.0, 200, 0.01, ()), {})
     unknown = Calibration(0.005, NotCalibrated("n < 100", 30), {})
     return (
-        Searched("train", 90, 100, known, recall, looked, two, (("a" * 32, "b" * 32, -1.0),)),
+        Searched(
+            "train", 90, 100, known, recall, looked, two, (("a" * 32, "b" * 32, -1.0),), scores
+        ),
         Searched("holdout", 30, 30, unknown, (), {**looked}, (), ()),
     )
 

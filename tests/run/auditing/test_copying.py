@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from augment.api import audit
 from augment.audit import AuditReport, audit_schema, render
 from augment.audit.copies import Calibration, Recall, Threshold
+from augment.audit.copies.histogram import BINS
 from augment.audit.measures import Interval
 from augment.audit.quality import Group
 from augment.audit.quality.copied import Leak, Leaks, Searched, copied, leaked
@@ -97,6 +98,11 @@ def test_copies_of_train_warn_copies_of_test_fail_and_others_are_none(tmp_path: 
         assert (one.protected, one.real) == (210, 210)
         shares = {each.kind: each.share for each in one.recall}
         assert shares["exact"] == 1.0
+        assert one.scores is not None
+        other, shown = one.scores
+        assert (other.n, shown.n, other.unlike + sum(other.counts)) == (210, 3 * MADE, 210)
+        assert sum(other.counts[BINS:]) == 0, "the highest of 210 is the threshold, not above it"
+        assert sum(shown.counts[BINS:]) >= len([c for c in one.copies if not c.equal])
         assert len(shares) == 10
     text = render(report)
     assert "calibrated on 210 other real images: at most 0.5% of such are called copies" in text
