@@ -6,17 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_GROUP = ("split", "class", "maker")
+
 
 @dataclass(frozen=True)
 class Finding:
     """One thing that is wrong. check: name of the check that found it. n: rows, images or
     cells concerned. text: place, what came, what was expected. warns: it is for the owner to weigh;
-    the verdict stays what it is without it."""
+    the verdict stays what it is without it. group: split, class and maker of the rows concerned,
+    where they are those of one group (class None: all of the split); None: not so."""
 
     check: str
     text: str
     n: int = 1
     warns: bool = False
+    group: tuple[str, str | None, str | None] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the report."""
+        of = None if self.group is None else dict(zip(_GROUP, self.group, strict=True))
+        return {**vars(self), "group": of}
 
 
 @dataclass(frozen=True)

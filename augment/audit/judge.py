@@ -119,7 +119,7 @@ class AuditReport:
             "limits_from": self.limits_from,
             "limits": [limit.to_json() for limit in self.limits],
             "checks": [vars(check) for check in self.checks],
-            "findings": [vars(finding) for finding in self.findings],
+            "findings": [finding.to_json() for finding in self.findings],
             "left_out": [{"job": job, **one.to_json()} for job, one in self.left_out],
             "declared": None if self.declared is None else self.declared.to_json(),
             "attributes": [one.to_json() for one in self.attributes],

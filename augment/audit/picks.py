@@ -31,6 +31,8 @@ _SEPARATOR = "\0"
 _NARROW = ("rank",)
 Key = tuple[str, str]
 """Class, one of `COLUMNS`."""
+Part = tuple[str | None, str | None, str | None]
+"""Split, class (None: any of them) and maker: a generator's id or `COLUMNS[1]`; None: real rows."""
 
 
 @dataclass(frozen=True, order=True)
@@ -71,6 +73,22 @@ def choose(data: DataSet, split: str, per_class: int) -> tuple[dict[Key, list[Pi
             start += facts.rows.num_rows
     have = {name for name, _ in picks}
     return picks, [n for n in listed if n in have] + sorted(have - set(listed))
+
+
+def lowest(data: DataSet, parts: Collection[Part], most: int) -> dict[Part, list[Pick]]:
+    """Of each part its rows of lowest rank, at most `most`; parts without rows are left out."""
+    found: dict[Part, list[Pick]] = {}
+    for shard in data.shards if parts else ():
+        start = 0
+        for facts in read_facts(data, shard, _NARROW):
+            kinds = _kinds(facts.rows)
+            for part in parts:
+                some = [Pick(rank, shard.path, start + row, *key)
+                        for rank, row, key in _of_part(facts.rows, kinds, part, most)]  # fmt: skip
+                if some:
+                    found[part] = sorted([*found.get(part, []), *some])[:most]
+            start += facts.rows.num_rows
+    return found
 
 
 def find(data: DataSet, ids: Collection[str]) -> dict[str, Pick]:
@@ -133,6 +151,27 @@ def _lowest(facts: Facts, split: str, per_class: int) -> Iterator[tuple[Key, int
     for line in table.filter(pa.array(place < per_class)).to_pylist():
         name, _, kind = line["key"].rpartition(_SEPARATOR)
         yield (name, kind), line["rank"], line["row"]
+
+
+def _of_part(
+    rows: pa.Table, kinds: pa.Array, part: Part, most: int
+) -> Iterator[tuple[int, int, Key]]:
+    """(rank, row, key) of the rows of lowest rank of a part in a batch."""
+    split, name, maker = part
+    if maker in (None, COLUMNS[1]):
+        mask = pc.equal(kinds, COLUMNS[0 if maker is None else 1])
+    else:
+        made = pc.fill_null(rows["generator"], COLUMNS[2])
+        mask = pc.and_(pc.equal(kinds, COLUMNS[2]), pc.equal(made, maker))
+    for column_name, value in (("split", split), ("label_name", name)):
+        if value is not None:
+            mask = pc.and_(mask, pc.equal(rows[column_name], value))
+    at = np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False))
+    rank = rows["rank"].to_numpy()[at] if "rank" in rows.schema.names else at
+    for place in np.lexsort((at, rank))[:most].tolist():
+        row = int(at[place])
+        key = (rows["label_name"][row].as_py(), kinds[row].as_py())
+        yield int(rank[place]), row, key
 
 
 def _kinds(rows: pa.Table) -> pa.Array:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from augment.audit.quality.schema import quality_defs
-from augment.json_schema import COUNT, NUMBER, TEXT, TEXT_OR_NULL, closed, listed, or_null
+from augment.json_schema import (
+    COUNT,
+    NUMBER,
+    TEXT,
+    TEXT_OR_NULL,
+    closed,
+    closed_but,
+    listed,
+    or_null,
+)
 from augment.sources.left_out import Cause
 
 _TEXTS = {"type": "array", "items": TEXT}
@@ -68,7 +77,8 @@ _CHECK = closed(
         "text": TEXT,
     }
 )
-_FINDING = closed(
+_FINDING = closed_but(
+    ("group",),
     {
         "check": {**TEXT, "description": "name of the check that found it"},
         "text": TEXT,
@@ -77,7 +87,19 @@ _FINDING = closed(
             "type": "boolean",
             "description": "for the owner to weigh; it does not fail the verdict",
         },
-    }
+        "group": {
+            "description": "whose rows it is about; null: not those of one group",
+            **or_null(
+                closed(
+                    {
+                        "split": TEXT,
+                        "class": {**TEXT_OR_NULL, "description": "null: all classes"},
+                        "maker": {**TEXT_OR_NULL, "description": "as in figures"},
+                    }
+                )
+            ),
+        },
+    },
 )
 _KINDS = {
     "machine": "a mark in the file says that a machine made the image",

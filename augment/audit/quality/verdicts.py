@@ -70,7 +70,7 @@ def collapsed(
             f"{values}; below {fail if grave else warn}): it lacks kinds of images that real ones "
             "have, or its images are unlike real ones; look at them beside real ones"
         )
-        found.append(Finding("collapse", text, n, warns=not grave))
+        found.append(Finding("collapse", text, n, warns=not grave, group=group))
     return found
 
 
@@ -95,7 +95,8 @@ def repeated(
             f"({among_real:.2f} of the real ones do): the generator repeats its noise or has "
             "collapsed"
         )
-        found.append(Finding("collapse", text, n - different, warns=share <= at.duplicates_fail))
+        warns = share <= at.duplicates_fail
+        found.append(Finding("collapse", text, n - different, warns=warns, group=group))
     return found
 
 
@@ -139,7 +140,8 @@ def _another_class(
         "at them, and quarantine or relabel"
     )
     warns = share / usual >= at.agreement_fail
-    return Finding("labels", text, round((1 - share) * one.n), warns=warns)
+    n = round((1 - share) * one.n)
+    return Finding("labels", text, n, warns=warns, group=one.group)
 
 
 def _doubtful(
@@ -153,7 +155,7 @@ def _doubtful(
         f"to a classifier fit on real train ({doubted:.3f} of the real ones do); it sees "
         f"{_seen(one)}: look at the quarantine list"
     )
-    return Finding("labels", text, one.doubtful, warns=True)
+    return Finding("labels", text, one.doubtful, warns=True, group=one.group)
 
 
 def _seen(one: Agreement) -> str:

@@ -6,13 +6,13 @@
 | `sections` | a report as JSON -> sections, verdict first; below it `composition`, `limits`, `judged`, `quality`, `labels`, `copies`, `origins`, `method` |
 | `utility` | a study as JSON -> sections of its own page |
 | `charts` | Vega-Lite specifications |
-| `pictures` | a few rows of every class as small pictures |
+| `pictures` | a few rows of every class as small pictures; with `galleries`, what findings are about |
 | `page` | sections -> one HTML text that asks nothing of any network |
 | `markdown` | sections -> Markdown for a pull request |
 | `gates` | the verdict as JUnit XML and as annotations of GitHub Actions |
 | `writing` | both files into a folder |
 
-Everything but `pictures` and `writing` is a function of values; the same report and pictures give
+Everything but `pictures`, `galleries` and `writing` is a function of values; the same report and pictures give
 the same bytes. Texts from outside (names of classes, files and generators) are escaped in `page` and
 `markdown`, once and everywhere.
 """  # noqa: E501

@@ -134,13 +134,17 @@ class Picture:
     note: str = ""
 
 
+Strips = tuple[tuple[str, tuple[Picture, ...]], ...]
+"""(caption, pictures) of what stands side by side."""
+
+
 @dataclass(frozen=True)
 class Gallery:
-    """Lines of pictures: (title, ((caption, pictures), ...))."""
+    """Lines of pictures: (title, strips)."""
 
     name: str
     title: str
-    strips: tuple[tuple[str, tuple[tuple[str, tuple[Picture, ...]], ...]], ...]
+    strips: tuple[tuple[str, Strips], ...]
     kind: ClassVar[str] = "gallery"
 
 

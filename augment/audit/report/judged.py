@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from augment.audit.report.blocks import (
@@ -12,6 +12,7 @@ from augment.audit.report.blocks import (
     Picture,
     Row,
     Section,
+    Strips,
     Table,
     Text,
     Tiles,
@@ -60,9 +61,11 @@ def tiles(report: Json) -> Tiles:
     )
 
 
-def findings(report: Json, named: Mapping[int, tuple[Picture, ...]]) -> Section:
+def findings(
+    report: Json, named: Mapping[int, tuple[Picture, ...]], about: Mapping[int, Strips]
+) -> Section:
     """Every finding; those that fail the verdict first. named: number of a finding -> pictures of
-    rows that its text names."""
+    rows that its text names. about: of rows of the group that it is about, see `galleries`."""
     found = sorted(report["findings"], key=lambda one: one["warns"])
     if not found:
         return Section("findings", "Findings", (Text("Nothing was found against this data set."),))
@@ -73,20 +76,34 @@ def findings(report: Json, named: Mapping[int, tuple[Picture, ...]]) -> Section:
         )
         for n, one in enumerate(found)
     )
-    about = (
+    how = (
         "A finding that fails decides the verdict; a warning is for the owner to weigh. Each says "
         "where, what came and what was expected."
     )
     head = ("", "check", "what was found", "concerned")
     table = Table("finding-table", "Findings", head, rows, 3, "check")
-    blocks: list[Block] = [Text(about, aside=True), table]
+    blocks: list[Block] = [Text(how, aside=True), table]
     if named:
         strips = tuple(
             (report["findings"][n]["check"], ((cut(report["findings"][n]["text"], _SHORT), some),))
             for n, some in named.items()
         )
         blocks.append(Gallery("named", "Samples that findings name", strips))
+    blocks += _about(report, about)
     return Section("findings", "Findings", tuple(blocks))
+
+
+def _about(report: Json, about: Mapping[int, Strips]) -> Iterator[Block]:
+    """A gallery a finding, with its text above."""
+    for place, (n, strips) in enumerate(about.items()):
+        if not place:
+            yield Text(
+                "What these findings are about: rows of the group, beside real images of its "
+                "class. Draws are seeded, nobody chose them. A picture leads to its trace.",
+                aside=True,
+            )
+        one = report["findings"][n]
+        yield Gallery(f"about-{n}", f"{one['check']}: {cut(one['text'], _SHORT)}", (("", strips),))
 
 
 def checks(report: Json) -> Section:

@@ -1,4 +1,4 @@
-"""A few rows of every class as small pictures, and those that a report names one by one.
+"""A few rows of every class as small pictures, and those that a report names or is about.
 
 Reads the data set that a report is of. Bytes have a budget, so that a page of a thousand classes
 still opens at once: of very many classes those with something against them and the extremes are
@@ -18,6 +18,7 @@ from PIL import Image
 
 from augment.audit.picks import COLUMNS, Key, Pick, Shown, choose, find, read_rows, small
 from augment.audit.report.blocks import Picture, chosen
+from augment.audit.report.galleries import Galleries
 from augment.audit.report.sections import Pictures
 from augment.audit.report.trouble import trouble_of
 from augment.audit.table import DataSet
@@ -53,9 +54,11 @@ def take_pictures(data: DataSet, report: Json, budget: int = BUDGET) -> Pictures
     pairs, twins = _pairs(report)
     ids = {one["sample_id"] for one in _quarantine(report)}.union(*said.values())
     ids = ids.union(*(pair for side in (pairs, twins) for some in side.values() for pair in some))
-    places = find(data, ids)
+    galleries = Galleries(data, report)
+    places = find(data, ids | galleries.ids)
     wanted = [pick for key, some in picks.items() if key[0] in names for pick in some]
-    rows = read_rows(data, {*wanted, *places.values()}, without_images=True)
+    every = {*wanted, *places.values(), *galleries.picks}
+    rows = read_rows(data, every, without_images=True)
     found = {name: rows[pick] for name, pick in places.items()}
     doubtful = _doubtful(report, found)
     named = {
@@ -69,7 +72,8 @@ def take_pictures(data: DataSet, report: Json, budget: int = BUDGET) -> Pictures
         twins=_shown_pairs(twins, found),
     )
     left = budget - sum(map(_size, listed.traced().values()))
-    return replace(listed, split=split, classes=len(known), of=_within(of, left))
+    about = galleries.shown(found, rows, picture)
+    return replace(listed, split=split, classes=len(known), of=_within(of, left), about=about)
 
 
 def picture(shown: Shown, note: str = "") -> Picture:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from augment.audit.report.attributes import attributes
-from augment.audit.report.blocks import Code, Gallery, Picture, Row, Section, Table, Text
+from augment.audit.report.blocks import Code, Gallery, Picture, Row, Section, Strips, Table, Text
 from augment.audit.report.composition import composition
 from augment.audit.report.copies import Pairs, copies
 from augment.audit.report.judged import checks, findings
@@ -32,13 +32,15 @@ Json = Mapping[str, Any]
 class Pictures:
     """split: that classes are shown of. of: class -> kind of `sample.KINDS` -> pictures. classes:
     how many the split has. doubtful: rows that show least of their label. named: number of a
-    finding of the report -> rows that its text names. pairs, twins: as `copies` takes them."""
+    finding of the report -> rows that its text names. about: number of a finding -> (caption,
+    pictures) of what it is about. pairs, twins: as `copies` takes them."""
 
     split: str = ""
     classes: int = 0
     of: Mapping[str, Mapping[str, Sequence[Picture]]] = field(default_factory=dict)
     doubtful: tuple[Picture, ...] = ()
     named: Mapping[int, tuple[Picture, ...]] = field(default_factory=dict)
+    about: Mapping[int, Strips] = field(default_factory=dict)
     pairs: Pairs = field(default_factory=dict)
     twins: Pairs = field(default_factory=dict)
 
@@ -46,9 +48,10 @@ class Pictures:
         """Sample id -> its picture, in order; rows without an id have no trace."""
         shown = [one for kinds in self.of.values() for some in kinds.values() for one in some]
         named = [one for some in self.named.values() for one in some]
+        about = [o for strips in self.about.values() for _, some in strips for o in some]
         sides = [*self.pairs.values(), *self.twins.values()]
         paired = [one for some in sides for pair in some for one in pair]
-        every = [*shown, *self.doubtful, *named, *paired]
+        every = [*shown, *self.doubtful, *named, *about, *paired]
         return {one.sample_id: one for one in every if one.sample_id}
 
 
@@ -59,7 +62,7 @@ def sections(
     command = quality_command(report)
     search = audit_command(report, "--quality", "--copies")
     return [
-        findings(report, pictures.named),
+        findings(report, pictures.named, pictures.about),
         composition(report),
         limits(report),
         _sheet(pictures),

@@ -188,6 +188,7 @@ def test_images_that_repeat_one_another() -> None:
     found = quality(0, {"g": real}, repeats=counts)
     grave = [finding for finding in found.findings if not finding.warns]
     assert [finding.n for finding in grave] == [39, 39], "of the class, and of all"
+    assert [finding.group for finding in grave] == [("train", None, "g"), ("train", "a", "g")]
     assert "39 of 40 images repeat another one exactly (0.00 of the real ones do)" in grave[0].text
     as_real = {**counts, Group("train", "a", None): (40, 1), Group("train", None, None): (40, 1)}
     assert quality(0, {"g": real}, repeats=as_real).findings == ()
@@ -223,6 +224,7 @@ def test_a_generator_that_makes_another_class_fails(seed: int) -> None:
     (finding,) = [one for one in found.findings if one.check == "labels"]
     assert not finding.warns
     assert "class 'b', generator name of g" in finding.text
+    assert finding.to_json()["group"] == {"split": "train", "class": "b", "maker": "g"}
     assert (
         "names the class of 0.00 of 60 images, of 1.00 of real ones; it sees c 60" in finding.text
     )
@@ -259,6 +261,7 @@ def test_a_few_wrong_labels_in_every_class_are_seen_over_all() -> None:
                   if one.check == "labels"]  # fmt: skip
     assert "all classes, generator name of g: 12 of 120 images show little of their" in finding.text
     assert (finding.n, finding.warns) == (12, True)
+    assert finding.group == ("train", None, "g")
 
 
 def test_right_labels_raise_nothing_and_rows_of_other_classes_are_not_asked() -> None:

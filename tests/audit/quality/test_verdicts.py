@@ -36,6 +36,7 @@ def test_what_two_measures_say(coverage, vendi, warns):
     found = collapsed(some, {"g": "gan"}, Thresholds())
     assert [one.warns for one in found] == warns
     assert all("class '3', generator gan" in one.text for one in found)
+    assert {one.group for one in found} <= {GROUP}
 
 
 def test_what_lies_among_real_images_is_no_finding():
