@@ -112,12 +112,20 @@ def read_rows(
     Raises:
         RequestError: a shard has no images. StorageError: it cannot be read.
     """
-    rows: dict[Pick, Shown] = {}
+    return dict(each_row(data, picks, without_images=without_images))
+
+
+def each_row(
+    data: DataSet, picks: Collection[Pick], *, without_images: bool = False
+) -> Iterator[tuple[Pick, Shown]]:
+    """As `read_rows`, one after the other in the order of the data set: images of one row group are
+    held at once."""
+    of_shard: dict[str, list[Pick]] = {}
+    for pick in picks:
+        of_shard.setdefault(pick.shard, []).append(pick)
     for shard in data.shards:
-        wanted = [pick for pick in picks if pick.shard == shard.path]
-        if wanted:
-            rows |= _read_shard(data, shard, wanted, without_images)
-    return rows
+        if wanted := of_shard.get(shard.path):
+            yield from _read_shard(data, shard, sorted(wanted), without_images)
 
 
 def small(data: bytes, size: int, *, enlarge: bool) -> Image.Image | None:
@@ -192,8 +200,7 @@ def _with_ids(facts: Facts, wanted: pa.Array) -> Iterator[tuple[str, int, Key]]:
 
 def _read_shard(
     data: DataSet, shard: Shard, wanted: list[Pick], without_images: bool
-) -> dict[Pick, Shown]:
-    rows: dict[Pick, Shown] = {}
+) -> Iterator[tuple[Pick, Shown]]:
     start = 0
     with open_shard(data, shard) as file:
         have = file.schema_arrow.names
@@ -211,9 +218,8 @@ def _read_shard(
                     at = pick.row - start
                     encoded = image_bytes(images["image"][at].as_py()) if image else b""
                     ids = [_text(narrow, name, at) for name in ("sample_id", "generator.id")]
-                    rows[pick] = Shown(encoded, pick.class_name, pick.kind, *ids)
+                    yield pick, Shown(encoded, pick.class_name, pick.kind, *ids)
             start = stop
-    return rows
 
 
 def _text(table: pa.Table, name: str, row: int) -> str | None:

@@ -4,6 +4,7 @@
 |---|---|
 | `gathering` | features of a data set's rows -> a seeded sample of each group |
 | `comparing` | made images of a group against real ones, each figure beside real against real |
+| `embedding` | some images of every class and origin at two coordinates |
 | `verdicts` | figures -> findings: what warns and what fails |
 | `report` | all of it as one value, and as JSON |
 

@@ -88,12 +88,17 @@ class Gathered:
     def features(self, group: Group) -> np.ndarray | None:
         """(n, D) of a group of one class, in the seeded order of its sample; None where it has no
         row with features."""
+        sample = self.sample(group)
+        return None if sample is None else sample.features
+
+    def sample(self, group: Group) -> BottomK | None:
+        """As `features`, with the ids of the rows."""
         parts = self._parts.get(group)
         if parts is None:
             return None
         if len(parts) > 1:
             parts[:] = [_merged(parts)]
-        return parts[0].features
+        return parts[0]
 
     def holdout(self, class_name: str, made_in: Collection[str]) -> np.ndarray | None:
         """(n, D) of the real images of a class in the splits that nothing made is in."""

@@ -19,6 +19,7 @@ from augment.audit.quality.comparing import (
     pair_of_all,
 )
 from augment.audit.quality.copied import Leaks, Searched, copied, leaked
+from augment.audit.quality.embedding import Embedding
 from augment.audit.quality.gathering import Gathered, Group
 from augment.audit.quality.labels import Agreement, Doubt, Labels
 from augment.audit.quality.limited import Measurements
@@ -51,7 +52,8 @@ class Extractor:
 class Quality:
     """seed: of every draw. draws: of references and intervals. makers: id -> name, of the
     generators whose rows were judged. lost: rows whose image no extractor could see. doubtful:
-    made rows whose class the task's classifier gives a low probability, of all."""
+    made rows whose class the task's classifier gives a low probability, of all. embedding: a map of
+    some images, None where none was drawn."""
 
     seed: int
     draws: Draws
@@ -66,6 +68,7 @@ class Quality:
     leaks: Leaks | None
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
+    embedding: Embedding | None = None
 
     def measurements(self) -> Measurements:
         """What bounds may speak of."""
@@ -98,6 +101,7 @@ class Quality:
             if self.searched is None
             else [one.to_json() for one in self.searched],
             "leaks": None if self.leaks is None else self.leaks.to_json(),
+            "embedding": None if self.embedding is None else self.embedding.to_json(),
         }  # fmt: skip
 
 

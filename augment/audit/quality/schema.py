@@ -173,6 +173,25 @@ _LEAKS = closed(
 )  # fmt: skip
 
 
+_EMBEDDING = closed(
+    {
+        "extractor": TEXT,
+        "shares": {
+            "type": "array",
+            "items": NUMBER,
+            "minItems": 2,
+            "maxItems": 2,
+            "description": "of the variance of the features, that each direction shows",
+        },
+        "points": listed(
+            closed({"sample_id": TEXT, **_GROUP, "x": NUMBER, "y": NUMBER}),
+            description="600 at most; each beginning of the list is even over classes and origins",
+        ),
+    },
+    description="some images at the principal components of their features; null: none was drawn",
+)
+
+
 def quality_defs() -> dict[str, Any]:
     """What `$defs` of an audit report has for its quality."""
     repeats = closed({**_GROUP, "rows": COUNT, "different": COUNT})
@@ -182,7 +201,8 @@ def quality_defs() -> dict[str, Any]:
         {"name": TEXT, "info": or_null(_EXTRACTOR_INFO), "not_computed": TEXT_OR_NULL}
     )
     return {
-        "quality": closed(
+        "quality": closed_but(
+            ("embedding",),
             {
                 "seed": COUNT,
                 "draws": closed({"references": COUNT, "intervals": COUNT}),
@@ -202,7 +222,8 @@ def quality_defs() -> dict[str, Any]:
                     _LEAKS, description="real images of one split in another; null: nobody asked"
                 ),
                 "copies": or_null(listed(_SEARCHED), description="null: nobody asked"),
-            }
+                "embedding": or_null(_EMBEDDING),
+            },
         ),
         "figure": _FIGURE,
         "agreement": _LABELS,

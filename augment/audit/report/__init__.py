@@ -3,8 +3,9 @@
 | module | has |
 |---|---|
 | `blocks` | what a page is made of: sections of texts, tables, charts and pictures |
-| `sections` | a report as JSON -> sections, verdict first; below it `composition`, `limits`, `judged`, `quality`, `labels`, `copies`, `origins`, `method` |
+| `sections` | a report as JSON -> sections, verdict first; below it `composition`, `limits`, `judged`, `quality`, `labels`, `embedding`, `copies`, `origins`, `method` |
 | `utility` | a study as JSON -> sections of its own page |
+| `thumbnails` | very small pictures of the images of the map, which `embedding` draws |
 | `charts` | Vega-Lite specifications |
 | `pictures` | a few rows of every class as small pictures; with `galleries`, what findings are about |
 | `page` | sections -> one HTML text that asks nothing of any network |
@@ -12,7 +13,7 @@
 | `gates` | the verdict as JUnit XML and as annotations of GitHub Actions |
 | `writing` | both files into a folder |
 
-Everything but `pictures`, `galleries` and `writing` is a function of values; the same report and pictures give
+Everything but `pictures`, `galleries`, `thumbnails` and `writing` is a function of values; the same report and pictures give
 the same bytes. Texts from outside (names of classes, files and generators) are escaped in `page` and
 `markdown`, once and everywhere.
 """  # noqa: E501

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
@@ -118,6 +119,11 @@ class Chart:
     about: str
     spec: Mapping[str, Any]
     kind: ClassVar[str] = "chart"
+
+
+def source_of(image: bytes) -> str:
+    """WebP as an address that holds it; empty where there is none."""
+    return f"data:image/webp;base64,{b64encode(image).decode()}" if image else ""
 
 
 @dataclass(frozen=True)

@@ -196,8 +196,8 @@ def beside_real(values: Values, makers: Sequence[str]) -> Spec:
     )  # fmt: skip
 
 
-def _picked(name: str, options: Sequence[str]) -> Spec:
-    bind = {"input": "select", "options": list(options), "name": f"{name} "}
+def _picked(name: str, options: Sequence[str], said: str = "") -> Spec:
+    bind = {"input": "select", "options": list(options), "name": said or f"{name} "}
     return {"name": name, "value": options[0], "bind": bind}
 
 
@@ -287,6 +287,29 @@ def confusion(cells: Sequence[tuple[str, str, int]], names: Sequence[str]) -> Sp
         "encoding": {**axes, "text": {"field": "n", "type": "quantitative"}},
     }
     return _spec(values, 26 * len(names), layer=[cell, text])
+
+
+def embedding(values: Values, classes: Sequence[str], directions: Sequence[str]) -> Spec:
+    """Images as points by origin; a reader picks a class, which leaves the others faint. values: x,
+    y, c (class), k (origin), m (made by), s (sample), p (address of a picture, or empty)."""
+    every = "every class"
+    point = {
+        "mark": {"type": "point", "filled": True, "size": 45},
+        "encoding": {
+            "x": _number("x", directions[0], scale={"zero": False}),
+            "y": _number("y", directions[1], scale={"zero": False}),
+            "color": _kinds(),
+            "shape": _nominal("k", scale={"domain": list(KINDS),
+                                          "range": ["circle", "square", "triangle-up"]}),
+            "opacity": {"value": 0.06,
+                        "condition": {"test": "picked === every || datum.c === picked",
+                                      "value": 0.75}},
+            "tooltip": _tooltip(("p", "image", "n"), ("c", "class", "n"), ("k", "origin", "n"),
+                                ("m", "made by", "n"), ("s", "sample", "n")),
+        },
+    }  # fmt: skip
+    choice = _picked("picked", [every, *classes], "class ")
+    return _spec(values, 420, params=[{"name": "every", "value": every}, choice], layer=[point])
 
 
 def utility_curve(values: Values) -> Spec:

@@ -21,7 +21,7 @@ MOST = 12
 """Findings that have a gallery: those that fail first."""
 EACH = 8
 """Pictures of either side of one."""
-BUDGET = 300_000
+BUDGET = 200_000
 """Bytes of all of them together."""
 
 

@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from augment import escaping
-from augment.audit.report.blocks import Chart, Picture, Section, Tiles
+from augment.audit.report.blocks import Chart, Picture, Section, Tiles, source_of
 from augment.errors import RequestError
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _anchor(picture: Picture) -> str:
 
 
 def _source(picture: Picture) -> str:
-    return f"data:image/webp;base64,{base64.b64encode(picture.image or b'').decode()}"
+    return source_of(picture.image or b"")
 
 
 def _alternative(picture: Picture) -> str:

@@ -20,6 +20,7 @@ from augment.audit.picks import COLUMNS, Key, Pick, Shown, choose, find, read_ro
 from augment.audit.report.blocks import Picture, chosen
 from augment.audit.report.galleries import Galleries
 from augment.audit.report.sections import Pictures
+from augment.audit.report.thumbnails import thumbnails
 from augment.audit.report.trouble import trouble_of
 from augment.audit.table import DataSet
 
@@ -55,7 +56,9 @@ def take_pictures(data: DataSet, report: Json, budget: int = BUDGET) -> Pictures
     ids = {one["sample_id"] for one in _quarantine(report)}.union(*said.values())
     ids = ids.union(*(pair for side in (pairs, twins) for some in side.values() for pair in some))
     galleries = Galleries(data, report)
-    places = find(data, ids | galleries.ids)
+    mapped = _mapped(report)
+    found_at = find(data, ids.union(galleries.ids, mapped))
+    places = {name: pick for name, pick in found_at.items() if name in ids | galleries.ids}
     wanted = [pick for key, some in picks.items() if key[0] in names for pick in some]
     every = {*wanted, *places.values(), *galleries.picks}
     rows = read_rows(data, every, without_images=True)
@@ -73,7 +76,8 @@ def take_pictures(data: DataSet, report: Json, budget: int = BUDGET) -> Pictures
     )
     left = budget - sum(map(_size, listed.traced().values()))
     about = galleries.shown(found, rows, picture)
-    return replace(listed, split=split, classes=len(known), of=_within(of, left), about=about)
+    return replace(listed, split=split, classes=len(known), of=_within(of, left), about=about,
+                   mapped=thumbnails(data, found_at, mapped))  # fmt: skip
 
 
 def picture(shown: Shown, note: str = "") -> Picture:
@@ -132,6 +136,12 @@ def _of_class(
 def _quarantine(report: Json) -> list[Json]:
     quality = report["quality"]
     return [] if quality is None else list(quality["quarantine"][:_DOUBTFUL])
+
+
+def _mapped(report: Json) -> list[str]:
+    """Samples of the map, in its order."""
+    found = (report["quality"] or {}).get("embedding") or {"points": ()}
+    return [one["sample_id"] for one in found["points"]]
 
 
 def _said(report: Json) -> dict[int, list[str]]:

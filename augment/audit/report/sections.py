@@ -11,6 +11,7 @@ from augment.audit.report.attributes import attributes
 from augment.audit.report.blocks import Code, Gallery, Picture, Row, Section, Strips, Table, Text
 from augment.audit.report.composition import composition
 from augment.audit.report.copies import Pairs, copies
+from augment.audit.report.embedding import embedding
 from augment.audit.report.judged import checks, findings
 from augment.audit.report.labels import labels
 from augment.audit.report.limits import limits
@@ -33,7 +34,8 @@ class Pictures:
     """split: that classes are shown of. of: class -> kind of `sample.KINDS` -> pictures. classes:
     how many the split has. doubtful: rows that show least of their label. named: number of a
     finding of the report -> rows that its text names. about: number of a finding -> (caption,
-    pictures) of what it is about. pairs, twins: as `copies` takes them."""
+    pictures) of what it is about. pairs, twins: as `copies` takes them. mapped:
+    as `embedding` takes them."""
 
     split: str = ""
     classes: int = 0
@@ -43,6 +45,7 @@ class Pictures:
     about: Mapping[int, Strips] = field(default_factory=dict)
     pairs: Pairs = field(default_factory=dict)
     twins: Pairs = field(default_factory=dict)
+    mapped: Mapping[str, bytes] = field(default_factory=dict)
 
     def traced(self) -> dict[str, Picture]:
         """Sample id -> its picture, in order; rows without an id have no trace."""
@@ -69,6 +72,7 @@ def sections(
         checks(report),
         fidelity(report, command),
         diversity(report, command),
+        embedding(report, command, pictures.mapped),
         labels(report, command, pictures.doubtful),
         copies(report, search, pictures.pairs, pictures.twins),
         attributes(report, audit_command(report, "--attribute", "NAME")),

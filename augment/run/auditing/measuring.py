@@ -17,6 +17,7 @@ from augment.audit.attributes import Sliced
 from augment.audit.facts import ATTRIBUTE, read_facts
 from augment.audit.quality import AUGMENTED, Gathered, Quality, Rows, Thresholds, judged
 from augment.audit.quality.copied import Leaks, Searched
+from augment.audit.quality.embedding import embedded
 from augment.audit.quality.gathering import duplicates
 from augment.audit.quality.labels import Labels
 from augment.audit.quality.limited import PREFIX, judge_measures
@@ -142,7 +143,7 @@ def _judged(
     extractors = [Extractor(info.name, {**asdict(info), "digest": info.digest})
                   for info in found.infos]  # fmt: skip
     extractors += [Extractor(name, {}, why) for name, why in found.not_computed.items()]
-    return judged(
+    quality = judged(
         gathered,
         seed=asked.seed,
         extractors=extractors,
@@ -154,6 +155,7 @@ def _judged(
         thresholds=asked.thresholds,
         told=lambda done, of: reporter.doing(f"{done} of {of} groups"),
     )
+    return replace(quality, embedding=embedded(gathered, asked.seed))
 
 
 def _by_value(

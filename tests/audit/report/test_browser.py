@@ -3,11 +3,13 @@ dark. Needs Chromium: `make browser` installs Debian's and runs this."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from augment.audit import audit
 from augment.audit.findings import Finding
@@ -23,6 +25,9 @@ from tests.browser import CHROMIUM, Page, chromium
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium is installed: `make browser` installs one"
 )
+_OUT = io.BytesIO()
+Image.new("RGB", (4, 3)).save(_OUT, "WEBP", lossless=True)
+TINY = _OUT.getvalue()
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 CLASSES = [HOSTILE, "b" * 200, *names(58)]
 FINDINGS = [
@@ -65,7 +70,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found["findings"][0]["text"] = "0123456789abcdef" * 20
     named = {0: (Picture("3", "real", None, "named-id"),)}
     pair = (Picture("3", "generated", None, "made-id"), Picture("3", "real", None, "own-id"))
-    pictures = Pictures("train", 60, shown, named=named, pairs={"train": [pair] * 9})
+    about = {1: (("made", (pair[0],)), ("real", (pair[1],)))}
+    mapped = {f"{n:032x}": TINY for n in range(600)}
+    pictures = Pictures("train", 60, shown, named=named, about=about,
+                        pairs={"train": [pair] * 9}, mapped=mapped)  # fmt: skip
     parts = sections(found, Origins(), pictures, "0")
     text = render_page(found["uri"], sentence(found), found["verdict"], tiles(found), parts)
     file = tmp_path_factory.mktemp("page") / "audit.html"
@@ -83,7 +91,7 @@ def page(browser: Page, path: Path) -> Page:
 
 def test_every_chart_is_drawn_and_nothing_is_asked_for(page: Page, path: Path) -> None:
     states = page.run("[...document.querySelectorAll('[data-chart]')].map((x) => x.dataset.state)")
-    assert len(states) == 11 - 1  # a matrix of sixty classes is a table
+    assert len(states) == 12 - 1  # a matrix of sixty classes is a table
     assert set(states) == {"drawn"}
     assert page.run("document.querySelectorAll('[data-chart] svg').length") == len(states)
     assert page.errors == []
@@ -117,6 +125,33 @@ def test_a_chart_shows_the_measure_that_is_picked(page: Page) -> None:
     )
     page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert page.run(axis) != before
+    assert page.errors == []
+
+
+def test_a_point_of_the_map_shows_its_image_and_a_class_is_picked(page: Page) -> None:
+    points = "[...document.querySelectorAll('[data-chart=map] .mark-symbol.role-mark path')]"
+    page.run(f"{points}.at(-1).scrollIntoView({{ behavior: 'instant', block: 'center' }})")
+    box = page.run(f"(({{ x, y, width, height }}) => [x + width / 2, y + height / 2])"
+                   f"({points}.at(-1).getBoundingClientRect())")  # fmt: skip
+    page.call("Input.dispatchMouseEvent", type="mouseMoved", x=box[0], y=box[1])
+    seen = page.run(
+        """new Promise((done) => { let frames = 0; const look = () => {
+             const n = document.querySelector('#vg-tooltip-element.visible img')?.naturalWidth;
+             if (n || ++frames > 200) done(n); else requestAnimationFrame(look); }; look(); })"""
+    )
+    assert seen == 4, "the picture's own width"
+    said = page.run("document.getElementById('vg-tooltip-element').innerText")
+    assert "origin" in said
+    assert "class 00" in said
+    size = page.run("document.querySelector('#vg-tooltip-element img').clientWidth")
+    assert size == 72
+    page.run(
+        """(() => { const x = document.querySelector('[data-chart=map] select');
+                    x.value = 'class 0003'; x.dispatchEvent(new Event('change')); })()"""
+    )
+    page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    bright = page.run(f"{points}.filter((p) => getComputedStyle(p).opacity > 0.5).length")
+    assert bright == 8
     assert page.errors == []
 
 

@@ -26,7 +26,7 @@ def test_every_kind_of_chart_is_among_them() -> None:
     assert set(DRAWN) == {
         "all-test", "all-train", "rows-test", "rows-train", "limit-0", "frechet-ratios",
         "beside-real", "agreement", "confusion", "recall",
-        "scores-train",
+        "scores-train", "map",
     }  # fmt: skip
 
 

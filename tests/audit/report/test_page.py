@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any
@@ -14,10 +15,12 @@ import pytest
 
 from augment.audit.findings import Finding
 from augment.audit.report.blocks import Picture, Row, Section, Table, Text
+from augment.audit.report.galleries import BUDGET as GALLERIES
 from augment.audit.report.judged import sentence, tiles
 from augment.audit.report.origins import Origins
 from augment.audit.report.page import in_script, render_page
 from augment.audit.report.sections import Pictures, sections
+from augment.audit.report.thumbnails import BUDGET
 from tests.audit.report.values import names, value
 
 HOSTILE = (
@@ -94,8 +97,8 @@ def test_the_verdict_stands_first_and_every_section_is_linked(small: str) -> Non
     seen = Seen(small)
     order = [attrs["id"] for tag, attrs in seen.tags if tag == "section"]
     assert order == [
-        "findings", "composition", "limits", "sheet", "checks", "fidelity", "diversity", "labels",
-        "copies", "attributes", "utility", "provenance", "method", "traces",
+        "findings", "composition", "limits", "sheet", "checks", "fidelity", "diversity",
+        "embedding", "labels", "copies", "attributes", "utility", "provenance", "method", "traces",
     ]  # fmt: skip
     assert seen.text.index("Version 3 fails: 1 limit is broken.") < seen.text.index("Findings")
     assert [f"#{name}" for name in order] == [x for x in seen.links if x[1:] in order][1:]
@@ -165,7 +168,19 @@ def test_json_in_a_script_ends_nothing_and_says_the_same(name: str) -> None:
 
 def test_a_thousand_classes_stay_small_and_are_all_searchable() -> None:
     classes = names(1000)
-    text = page(value(classes, broken=30), pictures(classes[:20], bytes(4000)))
+    many = [Finding("labels", "t" * 300, n) for n in range(60)]
+    found = value(classes, broken=30, copies=True, findings=many)
+    of_map = {
+        one["sample_id"]: bytes(BUDGET // 600) for one in found["quality"]["embedding"]["points"]
+    }
+    some = Picture("a", "generated", bytes(GALLERIES // 192), "i" * 32)
+    about = {
+        n: tuple((side, tuple(replace(some, sample_id=f"{n}-{side}-{i}") for i in range(8)))
+                 for side in "ab")
+        for n in range(12)
+    }  # fmt: skip
+    shown = replace(pictures(classes[:20], bytes(4000)), mapped=of_map, about=about)
+    text = page(found, shown)
     assert len(text.encode()) < 5_000_000
     seen = Seen(text)
     assert all(name in seen.text for name in classes)

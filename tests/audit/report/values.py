@@ -13,6 +13,7 @@ from augment.audit.measures import Figure, Interval
 from augment.audit.measures.shares import clopper_pearson
 from augment.audit.quality.comparing import Compared, Draws
 from augment.audit.quality.copied import Copy, Leak, Leaks, Searched
+from augment.audit.quality.embedding import Embedding, Point
 from augment.audit.quality.gathering import AUGMENTED, Group
 from augment.audit.quality.labels import Agreement, Doubt
 from augment.audit.quality.report import Extractor, Quality
@@ -132,8 +133,18 @@ def _quality(classes: Sequence[str], maker: str, rng: random.Random, copies: boo
         repeats=dict.fromkeys(groups, (40, 39)), agreements=tuple(agreements),
         quarantine=tuple(doubts), searched=_searched(groups) if copies else None,
         leaks=_LEAKS if copies else None, checks=(),
-        findings=(),
+        findings=(), embedding=_embedding(groups, rng),
     )  # fmt: skip
+
+
+def _embedding(groups: Sequence[Group], rng: random.Random) -> Embedding | None:
+    """Two images of each group and of its real ones."""
+    some = [one for group in groups for one in (group._replace(maker=None), group)]
+    points = [
+        Point(f"{n:032x}", group, round(rng.gauss(0, 3), 3), round(rng.gauss(0, 1), 3))
+        for n, group in enumerate([*some, *some])
+    ][:600]  # fmt: skip
+    return Embedding("task", (0.5, 0.2), tuple(points)) if points else None
 
 
 def value(classes: Sequence[str], **more: Any) -> dict[str, Any]:

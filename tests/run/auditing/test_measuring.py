@@ -102,6 +102,11 @@ def test_images_as_good_as_real_ones_raise_nothing(clean: str) -> None:
     jsonschema.validate(json.loads(json.dumps(found, allow_nan=False)), audit_schema())
     quality = found["quality"]
     assert [one["name"] for one in quality["extractors"]] == ["task", "random"]
+    shown = quality["embedding"]
+    assert shown["extractor"] == "task"
+    assert 0.2 < sum(shown["shares"]) <= 1
+    assert {one["split"] for one in shown["points"]} == {"train"}
+    assert len(shown["points"]) == len(CLASSES) * (TRAIN + MADE)
     assert quality["makers"] == {"ae" * 32: "digits-vae"}
     whole = [one for one in quality["figures"] if one["class"] is None]
     assert {one["n"] for one in whole} == {90}
