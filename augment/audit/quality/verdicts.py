@@ -159,7 +159,11 @@ def _doubtful(
 
 
 def _seen(one: Agreement) -> str:
-    return ", ".join(f"{other} {n}" for other, n in one.shown.items()) or "nothing else"
+    """Other classes that are named, each with its images: `'3' in 4, '5' in 2, others in 1`."""
+    parts = [f"{other!r} in {n}" for other, n in one.shown.items()]
+    rest = round((1 - (one.share or 0.0)) * one.n) - sum(one.shown.values())
+    parts += [f"others in {rest}"] if rest > 0 else []
+    return ", ".join(parts) or "no other class"
 
 
 def _more_doubtful(one: Agreement, doubted: float, beyond: float) -> bool:

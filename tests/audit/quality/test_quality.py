@@ -226,7 +226,8 @@ def test_a_generator_that_makes_another_class_fails(seed: int) -> None:
     assert "class 'b', generator name of g" in finding.text
     assert finding.to_json()["group"] == {"split": "train", "class": "b", "maker": "g"}
     assert (
-        "names the class of 0.00 of 60 images, of 1.00 of real ones; it sees c 60" in finding.text
+        "names the class of 0.00 of 60 images, of 1.00 of real ones; it sees 'c' in 60: "
+        "look at them" in finding.text
     )
     assert len(found.quarantine) == 60
     assert {(doubt.group.class_name, doubt.shows) for doubt in found.quarantine} == {("b", "c")}

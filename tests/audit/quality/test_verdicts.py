@@ -7,7 +7,8 @@ import pytest
 from augment.audit.measures import Figure, Interval
 from augment.audit.quality.comparing import Compared
 from augment.audit.quality.gathering import Group
-from augment.audit.quality.verdicts import Thresholds, collapsed
+from augment.audit.quality.labels import Agreement
+from augment.audit.quality.verdicts import Thresholds, collapsed, mislabelled
 
 GROUP = Group("train", "3", "g")
 
@@ -42,3 +43,19 @@ def test_what_two_measures_say(coverage, vendi, warns):
 def test_what_lies_among_real_images_is_no_finding():
     some = [compared("coverage", 0.2, 0.25, apart=False)]
     assert collapsed(some, {}, Thresholds()) == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "share", "said"),
+    [
+        ({"0": 4, "no": 3}, 0.86, "it sees '0' in 4, 'no' in 3: look"),
+        ({"0": 3, "1": 2, "2": 1, "3": 1, "4": 1}, 0.8, "'4' in 1, others in 2: look"),
+        ({}, 1.0, "it sees no other class: look"),
+    ],
+)
+def test_what_is_seen_in_how_many_is_said(shown, share, said):
+    real = Agreement(Group("test", "3", None), 50, 1.0, Interval(1.0, 1.0, 0.95), {}, 0)
+    whole = Agreement(Group("test", None, None), 50, 1.0, None, {}, 0)
+    made = Agreement(GROUP, 50, share, Interval(share, share, 0.95), shown, 40)
+    (found,) = mislabelled([real, whole, made], {}, Thresholds(), frozenset(["test"]))
+    assert said in found.text
