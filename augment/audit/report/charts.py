@@ -258,7 +258,7 @@ def scores(values: Values, series: Sequence[str]) -> Spec:
                  "line": {"strokeWidth": 1.5}},
         "encoding": {
             "x": _number("x", "score, less the threshold of the class", scale={"zero": False}),
-            "y": _number("v", "share of images, by its root", stack=None,
+            "y": _number("v", "share of images (root scale)", stack=None,
                          scale={"type": "sqrt"}, axis={"format": "~p", "tickCount": 6}),
             "color": _colours("m", series, (BLUE, ORANGE)),
         },
@@ -294,7 +294,7 @@ def embedding(values: Values, classes: Sequence[str], directions: Sequence[str])
     y, c (class), k (origin), m (made by), s (sample), p (address of a picture, or empty)."""
     every = "every class"
     point = {
-        "mark": {"type": "point", "filled": True, "size": 45},
+        "mark": {"type": "point", "filled": True, "size": 36},
         "encoding": {
             "x": _number("x", directions[0], scale={"zero": False}),
             "y": _number("y", directions[1], scale={"zero": False}),
@@ -303,7 +303,7 @@ def embedding(values: Values, classes: Sequence[str], directions: Sequence[str])
                                           "range": ["circle", "square", "triangle-up"]}),
             "opacity": {"value": 0.06,
                         "condition": {"test": "picked === every || datum.c === picked",
-                                      "value": 0.75}},
+                                      "value": 1}},
             "tooltip": _tooltip(("p", "image", "n"), ("c", "class", "n"), ("k", "origin", "n"),
                                 ("m", "made by", "n"), ("s", "sample", "n")),
         },

@@ -118,13 +118,13 @@ def _scores(one: Json) -> Iterator[Block]:
         for word, some in counts.items() for i in places
     ]  # fmt: skip
     said = (
-        "Each image beside the one that it resembles most. Of "
-        f"{bins['real']['n']} other real images {_beyond(counts['real'])} lie beyond the threshold "
-        f"(the dashed line), which is what sets it; of {bins['made']['n']} generated ones "
-        f"{_beyond(counts['made'])}. A few of these may agree too little to be called copies. "
+        "Each image beside the one that it resembles most. Beyond the threshold, the dashed line, "
+        f"are {_beyond(counts['real'])} of {bins['real']['n']} other real images, which set it, "
+        f"and {_beyond(counts['made'])} of {bins['made']['n']} generated ones, some of which may "
+        "agree too little to be called copies. "
     )
     if unlike := bins["made"]["unlike"]:
-        said += f"{unlike} generated images resemble none and are not drawn. "
+        said += f"Of the generated ones {unlike} resemble none at all, which is not drawn. "
     said += "Where generated images lie farther right, they are nearer than unseen real images are."
     yield Chart(f"scores-{of}", f"How near images come to {_SIDES[of]}", said,
                 charts.scores(values, list(series.values())))  # fmt: skip

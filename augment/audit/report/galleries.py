@@ -18,7 +18,7 @@ from augment.audit.table import DataSet
 Json = Mapping[str, Any]
 CHECKS = ("collapse", "labels")
 MOST = 12
-"""Findings that have a gallery: those that fail first."""
+"""Galleries, those of findings that fail first. Findings of one check and group have one."""
 EACH = 8
 """Pictures of either side of one."""
 BUDGET = 200_000
@@ -32,8 +32,11 @@ class Galleries:
         """Raises: StorageError where a shard cannot be read."""
         order = sorted(range(len(report["findings"])), key=lambda n: report["findings"][n]["warns"])
         some = ((n, report["findings"][n]) for n in order)
-        shown = ((n, one) for n, one in some if one["check"] in CHECKS and one.get("group"))
-        self._groups = {n: _part(one["group"]) for n, one in itertools.islice(shown, MOST)}
+        first: dict[tuple[str, Part], int] = {}
+        for n, one in some:
+            if one["check"] in CHECKS and one.get("group"):
+                first.setdefault((one["check"], _part(one["group"])), n)
+        self._groups = {n: part for (_, part), n in itertools.islice(first.items(), MOST)}
         self._doubts = {
             n: [one for one in report["quality"]["quarantine"] if _is_of(one, group)][:EACH]
             for n, group in self._groups.items() if report["findings"][n]["check"] == "labels"
@@ -91,7 +94,7 @@ class Galleries:
         split, name, maker = self._groups[n]
         doubts = [one for one in self._doubts.get(n, ()) if one["sample_id"] in by_id]
         if doubts:
-            yield "what shows least of its class", tuple(
+            yield "what shows least of its class, with the probability of that", tuple(
                 picture(by_id[one["sample_id"]],
                         f"{one['class']}, named {one['shows']} ({one['probability']:.2f})")
                 for one in doubts

@@ -102,8 +102,16 @@ def _about(report: Json, about: Mapping[int, Strips]) -> Iterator[Block]:
                 "class. Draws are seeded, nobody chose them. A picture leads to its trace.",
                 aside=True,
             )
-        one = report["findings"][n]
-        yield Gallery(f"about-{n}", f"{one['check']}: {cut(one['text'], _SHORT)}", (("", strips),))
+        yield Gallery(f"about-{n}", _of_whom(report, report["findings"][n]), (("", strips),))
+
+
+def _of_whom(report: Json, finding: Json) -> str:
+    """The check and the group of a finding that has one."""
+    group = finding["group"]
+    name = "all classes" if group["class"] is None else f"class {group['class']}"
+    makers = (report["quality"] or {}).get("makers", {})
+    maker = makers.get(group["maker"], group["maker"])
+    return f"{finding['check']}: split {group['split']}, {name}, made by {cut(str(maker), _SHORT)}"
 
 
 def checks(report: Json) -> Section:

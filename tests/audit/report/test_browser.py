@@ -19,7 +19,7 @@ from augment.audit.report.judged import sentence, tiles
 from augment.audit.report.origins import Origins
 from augment.audit.report.page import render_page
 from augment.audit.report.sections import Pictures, sections
-from tests.audit.report.values import names, value
+from tests.audit.report.values import VAE, names, value
 from tests.browser import CHROMIUM, Page, chromium
 
 pytestmark = pytest.mark.skipif(
@@ -31,7 +31,13 @@ TINY = _OUT.getvalue()
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 CLASSES = [HOSTILE, "b" * 200, *names(58)]
 FINDINGS = [
-    Finding("labels" if n % 2 else "collapse", f"class {n:04} is odd", n, warns=n > 3)
+    Finding(
+        "labels" if n % 2 else "collapse",
+        f"class {n:04} is odd",
+        n,
+        warns=n > 3,
+        group=("train", HOSTILE, VAE),
+    )
     for n in range(12)
 ]
 CONTRAST = """

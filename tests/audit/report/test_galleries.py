@@ -14,14 +14,17 @@ from augment.audit.report.judged import findings
 from augment.audit.report.pictures import take_pictures
 from augment.audit.table import DataSet, open_data_set
 
+DOUBTFUL = "what shows least of its class, with the probability of that"
 DRAWN = ["a seeded draw of its rows", "real images of the class"]
 IMAGE = b"1" * 100
 OF = "ae" * 32
 """The generator of the rows."""
 
 
-def finding(check: str, name: str | None, *, warns: bool = False) -> dict[str, Any]:
-    group = {"split": "train", "class": name, "maker": OF}
+def finding(
+    check: str, name: str | None, *, warns: bool = False, maker: str = OF
+) -> dict[str, Any]:
+    group = {"split": "train", "class": name, "maker": maker}
     return {"check": check, "text": f"class {name}", "n": 1, "warns": warns, "group": group}
 
 
@@ -100,12 +103,10 @@ def test_wrong_labels_show_the_rows_with_the_most_doubt_and_what_is_seen(
             row.class_name, row.kind, b"1", row.sample_id, note=note)
     ).values()  # fmt: skip
     (title, some), (beside, _) = of_class
-    assert (title, beside) == ("what shows least of its class", "real images of the class")
+    assert (title, beside) == (DOUBTFUL, "real images of the class")
     assert [one.sample_id for one in some] == [d["sample_id"] for d in doubts if d["class"] == "7"]
     assert {one.note for one in some} == {"7, named 8 (0.02)"}
-    assert [(title, len(some)) for title, some in of_all] == [
-        ("what shows least of its class", len(doubts))
-    ]
+    assert [(title, len(some)) for title, some in of_all] == [(DOUBTFUL, len(doubts))]
 
 
 def test_labels_without_a_listed_row_show_a_draw(data: DataSet) -> None:
@@ -117,24 +118,23 @@ def test_labels_without_a_listed_row_show_a_draw(data: DataSet) -> None:
 
 
 def test_of_many_findings_those_that_fail_have_pictures_within_the_budget(data: DataSet) -> None:
-    many = [finding("collapse", "0", warns=n < 20) for n in range(30)]
+    many = [finding("collapse", "0", warns=n < 20, maker=f"m{n}") for n in range(30)]
     value = report([*many, finding("log", "0"), {**many[0], "group": None}], [])
     found = shown(data, value, 10**6)
     assert len(found) == MOST
     assert list(found)[:10] == list(range(20, 30))
-    size = sum(len(one.image) for strips in found.values() for _, some in strips for one in some)
+    size = bytes_of(found)
     few = shown(data, value, size // 2)
     assert few.keys() == found.keys()
-    assert (
-        0 < sum(len(o.image) for strips in few.values() for _, s in strips for o in s) <= size / 2
-    )
+    assert 0 < bytes_of(few) <= size // 2
     assert shown(data, value, 10) == {}
 
 
 def test_a_page_has_a_gallery_for_each_and_every_picture_a_trace(digits_set: Any) -> None:
     value = audit(digits_set.uri).to_json()
     value |= report([finding("collapse", "7", warns=True), finding("labels", "0")], [])
-    value["quality"] |= {"leaks": None, "copies": None}
+    value["findings"] += [value["findings"][0]]  # said twice, by two measures
+    value["quality"] |= {"leaks": None, "copies": None, "makers": {OF: "gan"}}
     pictures = take_pictures(open_data_set(digits_set.uri), value)
     assert list(pictures.about) == [1, 0]
     shown = [one for strips in pictures.about.values() for _, some in strips for one in some]
@@ -142,7 +142,8 @@ def test_a_page_has_a_gallery_for_each_and_every_picture_a_trace(digits_set: Any
     blocks = findings(value, {}, pictures.about).blocks
     galleries = [one for one in blocks if isinstance(one, Gallery)]
     assert [(one.name, one.title) for one in galleries] == [
-        ("about-1", "labels: class 0"), ("about-0", "collapse: class 7"),
+        ("about-1", "labels: split train, class 0, made by gan"),
+        ("about-0", "collapse: split train, class 7, made by gan"),
     ]  # fmt: skip
     del value["findings"][0]["group"]  # as a report from before had it
     assert list(take_pictures(open_data_set(digits_set.uri), value).about) == [1]

@@ -168,7 +168,7 @@ def test_json_in_a_script_ends_nothing_and_says_the_same(name: str) -> None:
 
 def test_a_thousand_classes_stay_small_and_are_all_searchable() -> None:
     classes = names(1000)
-    many = [Finding("labels", "t" * 300, n) for n in range(60)]
+    many = [Finding("labels", "t" * 300, n, group=("train", "a", None)) for n in range(60)]
     found = value(classes, broken=30, copies=True, findings=many)
     of_map = {
         one["sample_id"]: bytes(BUDGET // 600) for one in found["quality"]["embedding"]["points"]

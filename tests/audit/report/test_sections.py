@@ -122,9 +122,8 @@ def test_scores_are_spread_about_the_threshold_and_counted() -> None:
     section = of(value(names(2), copies=True), "copies")
     assert [name for name in charts(section) if name.startswith("scores")] == ["scores-train"]
     chart = charts(section)["scores-train"]
-    assert "Of 6 other real images 1 lie beyond the threshold" in chart.about
-    assert "of 60 generated ones 2. " in chart.about
-    assert "1 generated images resemble none and are not drawn." in chart.about
+    assert "are 1 of 6 other real images, which set it, and 2 of 60 generated" in chart.about
+    assert "Of the generated ones 1 resemble none at all" in chart.about
     steps, rule = chart.spec["layer"]
     assert rule["encoding"]["x"]["datum"] == 0.0
     assert steps["mark"]["interpolate"] == "step"
