@@ -41,7 +41,7 @@ def _drawn(report: Json, found: Json, thumbnails: Mapping[str, bytes]) -> tuple[
     named = charts.labels(sorted({one["class"] for one in points}, key=_order(report["classes"])))
     values = [
         {"x": one["x"], "y": one["y"], "c": named[one["class"]], "k": _kind(one),
-         "m": maker_name(one["maker"], makers), "s": one["sample_id"][:12],
+         "m": maker_name(one["maker"], makers) if one["maker"] else "-", "s": one["sample_id"][:12],
          "p": source_of(thumbnails.get(one["sample_id"], b""))}
         for one in points
     ]  # fmt: skip

@@ -39,7 +39,7 @@ def test_points_have_their_origin_maker_and_picture() -> None:
     drawn = chart.spec["data"]["values"]
     assert [(one["x"], one["y"]) for one in drawn] == [(one["x"], one["y"]) for one in points]
     assert {(one["k"], one["m"]) for one in drawn} == {
-        ("real", "real"), ("augmented", "augmented"), ("generated", "gan"),
+        ("real", "-"), ("augmented", "augmented"), ("generated", "gan"),
     }  # fmt: skip
     assert drawn[1]["p"] == "data:image/webp;base64,d2VicA=="
     assert {one["p"] for n, one in enumerate(drawn) if n != 1} == {""}
