@@ -23,6 +23,7 @@ from augment.audit.copies.calibration import (
     calibrated,
     least_n,
 )
+from augment.audit.copies.evidence import NAMES
 from augment.audit.copies.images import ImageSet
 from augment.audit.copies.planted import KINDS
 from augment.audit.copies.search import Extract, Hits, Pair, Search
@@ -39,6 +40,8 @@ LEARNED, MEASURED = 60, 100
 """Most images that copies are planted of to learn from, and to measure recall."""
 _OTHERS = 5
 """For each of the former, real images to learn from that are no copies."""
+_ALIKE = NAMES.index("alike_bent")
+_NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,14 @@ class Detector:
                         same_class=same_class)  # fmt: skip
         enough = len(protected) >= LEAST_PROTECTED
         useful = enough and len(holdout) >= least_n(false_positives)
+        held = list(search.hits(holdout, "holdout")) if enough else []
         verify = (
-            _learned(search, protected, learn, seed, learned) if useful else verifier.unlearned()
+            _learned(search, protected, learn, held, seed, learned)
+            if useful
+            else verifier.unlearned()
         )
         found = cls(search, verify, Calibration(false_positives, NotCalibrated("", 0)))
-        found = cls(search, verify, found._calibrated(holdout, false_positives, enough))
+        found = cls(search, verify, found._calibrated(holdout, held, false_positives, enough))
         if not measured or not isinstance(found.calibration.overall, Threshold):
             return found
         return cls(search, verify, found.calibration, found._measured(protected, aside, seed))
@@ -166,12 +172,14 @@ class Detector:
         scored = [(self._verify(pair.evidence), pair) for pair in pairs]
         return max(scored, key=lambda one: one[0], default=(NOWHERE, None))
 
-    def _calibrated(self, holdout: ImageSet, rate: float, enough: bool) -> Calibration:
+    def _calibrated(
+        self, holdout: ImageSet, held: Sequence[Hits], rate: float, enough: bool
+    ) -> Calibration:
         if not enough:
             reason = f"not calibrated: n_protected < {LEAST_PROTECTED}"
             return Calibration(rate, NotCalibrated(reason, len(holdout)))
         scored, equal = [], []
-        for hits in self._search.hits(holdout, "holdout"):
+        for hits in held:
             equal += [(hits.row, hits.equal[0])] if hits.equal else []
             if not hits.equal:
                 score, pair = self._best(hits.pairs)
@@ -204,8 +212,10 @@ def _parts(n: int, measured: int, rng: np.random.Generator) -> tuple[Array, Arra
     return aside, np.setdiff1d(np.arange(n), aside)
 
 
-def _learned(search: Search, protected: ImageSet, learn: Array, seed: int, most: int) -> Verifier:
-    copies, others = [], []
+def _learned(
+    search: Search, protected: ImageSet, learn: Array, held: Sequence[Hits], seed: int, most: int
+) -> Verifier:
+    copies, others, usual = [], [], _usual(held)
     rows = _drawn(learn, most, seed, "copies/learned")
     for kind in KINDS:
         if kind == "exact":
@@ -215,10 +225,19 @@ def _learned(search: Search, protected: ImageSet, learn: Array, seed: int, most:
             originals = search.equal(search.small.digests[row])
             copies += [p.evidence for p in hits.pairs if p.protected in originals]
     for hits in _real(search, protected, _drawn(learn, _OTHERS * most, seed, "copies/others")):
-        others += [pair.evidence for pair in hits.pairs]
+        others += [p.evidence for p in hits.pairs if p.evidence[_ALIKE] <= usual]
     if not copies or not others:
         return verifier.unlearned()
     return verifier.learned(np.array(copies), np.array(others))
+
+
+def _usual(held: Sequence[Hits]) -> float:
+    """How alike real images are that are no copies: of nearly all held-out ones the nearest is no
+    nearer. Protected images that are, as neighbouring frames or overlapping crops, may be copies of
+    one another, from which nobody learns what a copy is not."""
+    nearest = [max(p.evidence[_ALIKE] for p in hits.pairs) for hits in held
+               if hits.pairs and not hits.equal]  # fmt: skip
+    return float(np.quantile(nearest, _NEARLY_ALL)) if nearest else np.inf
 
 
 def _real(search: Search, protected: ImageSet, rows: Array) -> Iterator[Hits]:

@@ -115,10 +115,25 @@ def test_the_same_seed_finds_the_same(detector: Detector) -> None:
 def test_as_many_copies_are_learned_from_as_asked_for() -> None:
     extract = Counted()
     fitted(learned=2, measured=3, extractors={"colours": extract})
-    protected, *copies, others, holdout = extract.asked[:12]
+    protected, holdout, *copies, others = extract.asked[:12]
     assert (protected, others, holdout) == (20, 10, 31)
     assert copies == [2] * 9, "of each kind but the exact one"
     assert extract.asked[12:] == [3] * len(KINDS), "to measure"
+
+
+def test_protected_images_that_repeat_one_another_teach_nothing_false() -> None:
+    """Four overlapping crops of each, as frames of a film are: none is what a copy is not."""
+    rng = np.random.default_rng(0)
+
+    def crops(image: Image, n: int) -> list[Image]:
+        places = rng.integers(0, 6, (n, 2)).tolist()
+        return [image[y : y + 35, x : x + 35].copy() for y, x in places]
+
+    protected = [crop for image in blotches(15) for crop in crops(image, 4)]
+    holdout = [crop for image in HOLDOUT for crop in crops(image, 1)]
+    found = Detector.fit(ImageSet(protected), ImageSet(holdout), seed=7, false_positives=RATE,
+                         measured=20, learned=10)  # fmt: skip
+    assert {recall.kind: recall.share for recall in found.recall if recall.share < 0.8} == {}
 
 
 def test_where_nothing_can_be_calibrated_nothing_is_learned() -> None:
