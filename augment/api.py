@@ -263,7 +263,8 @@ def study(
     reporter: Reporter | None = None,
 ) -> Study:
     """Train classifiers on the job's committed output, on real images alone and with what was made
-    (docs/study.md). Trainings that are done are not done again.
+    (docs/study.md); where it has sources with `use: inputs`, also on retrieved real images of these
+    in the place of synthetic ones. Trainings that are done are not done again.
 
     shares: of synthetic images in a batch. draws: of what is left out of train. seeds: trainings of
     each arm in a draw. steps: batches of each training. network: `small`, or `torchvision:` and a
@@ -285,7 +286,7 @@ def study(
         size=size, weights=weights, each_generator=each_generator, validation=validation,
         test=test, corrupted=corrupted,
     )  # fmt: skip
-    how = How(version=version, audit=audit, reporter=reporter)
+    how = How(version=version, audit=audit, reporter=reporter, job=job)
     options = job.spec.execution.storage_options
     with open_engine(job, engine) as chosen:
         return carry_out(job.spec.output.uri, asked, chosen, how, options)

@@ -79,6 +79,7 @@ def _study(arguments: argparse.Namespace) -> int:
             audit=arguments.audit,
             workers=arguments.workers,
             reporter=Keeping(session.reporter, arguments),
+            job=job,
         )
         found = study(output, asked, engine, how, options)
     written = () if arguments.report is None else write_report(found, arguments.report, options)

@@ -56,7 +56,8 @@ class SourceBase(Spec):
     do, as far as the operator's policy allows the places they lead to. Without it they are left
     out and counted. Links that stay inside are followed in any case."""
     use: Literal["rows", "inputs", "label_maps"] = "rows"
-    """`rows`: its images are rows of the data set. `inputs`: only generators read them.
+    """`rows`: its images are rows of the data set. `inputs`: only generators read them, and
+    `augment study`, which holds synthetic images against them.
     `label_maps`: as `inputs`, and what is made from one keeps it as its `mask`."""
     attributes: dict[Name, str] = {}
     """What holds for all its images, as name -> value: rules can ask for it, and rows made from

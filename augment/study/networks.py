@@ -70,6 +70,19 @@ def network(
 
 
 @contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """torch computes on one thread inside, so that sums are taken in one order."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
 def seeded(seed: str) -> Iterator[None]:
     """torch's global generator begins at this seed inside, and is put back after."""
     import torch

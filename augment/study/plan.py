@@ -49,24 +49,27 @@ class Asked:
 class Arm(NamedTuple):
     """What a classifier is trained on. copies: with the classical copies of real images. share: of
     synthetic images in a batch, 0.0: none. maker: id of the one generator they are of, None: all.
-    """
+    rival: digest of retrieved real images, which stand in the place of synthetic ones."""
 
     start: Start = SCRATCH
     copies: bool = False
     share: float = 0.0
     maker: str | None = None
+    rival: str | None = None
 
     @property
     def kind(self) -> str:
-        """`real`, `classical`, `synthetic` or `both`."""
+        """`real`, `classical`, `synthetic`, `retrieved` or `both`."""
+        if self.rival is not None:
+            return "retrieved"
         if self.share:
             return "both" if self.copies else "synthetic"
         return "classical" if self.copies else "real"
 
     @property
     def without(self) -> Arm:
-        """The same arm without its synthetic images."""
-        return self._replace(share=0.0, maker=None)
+        """The same arm without its synthetic or retrieved images."""
+        return self._replace(share=0.0, maker=None, rival=None)
 
 
 class Training(NamedTuple):
@@ -80,7 +83,7 @@ class Training(NamedTuple):
     def name(self) -> str:
         """Of its record: letters, digits, dashes and dots, the same for the same training."""
         arm = self.arm
-        maker = "" if arm.maker is None else f"-{arm.maker[:32]}"
+        maker = "".join(f"-{one[:32]}" for one in (arm.maker, arm.rival) if one is not None)
         return f"{arm.start}-{arm.kind}-{arm.share!r}{maker}-d{self.draw}-s{self.run}"
 
 
@@ -116,9 +119,12 @@ def checked(asked: Asked) -> Asked:
     return Asked(**{**vars(asked), "shares": shares})
 
 
-def arms_of(asked: Asked, makers: Sequence[str], copies: bool) -> tuple[Arm, ...]:
+def arms_of(
+    asked: Asked, makers: Sequence[str], copies: bool, rival: str | None = None
+) -> tuple[Arm, ...]:
     """Real alone first. makers: ids of the generators with rows, empty: there are no synthetic
-    rows. copies: whether there are classical ones."""
+    rows. copies: whether there are classical ones. rival: digest of retrieved real images, whose
+    arms stand beside synthetic ones, where there are any."""
     starts = (SCRATCH,) if asked.weights is None else (SCRATCH, PRETRAINED)
     alone = makers if asked.each_generator and len(makers) > 1 else ()
     found = []
@@ -128,6 +134,8 @@ def arms_of(asked: Asked, makers: Sequence[str], copies: bool) -> tuple[Arm, ...
             if makers:
                 found += [Arm(start, with_copies, share, maker)
                           for maker in (None, *alone) for share in asked.shares]  # fmt: skip
+            if makers and rival is not None and not with_copies:
+                found += [Arm(start, False, share, None, rival) for share in asked.shares]
     return tuple(found)
 
 

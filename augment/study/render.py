@@ -6,12 +6,22 @@ from collections.abc import Mapping
 
 from augment.escaping import name as shown
 from augment.study.plan import Arm
-from augment.study.report import HELPS, HURTS, NO_EVIDENCE, Comparison, Study
+from augment.study.report import (
+    HELPS,
+    HURTS,
+    NO_EVIDENCE,
+    NOT_JUDGED,
+    Comparison,
+    Study,
+)
 from augment.study.statistics import Estimate, Interval
 from augment.tables import table
 
 _WORDS = {"real": "real", "classical": "real + classical", "synthetic": "real + synthetic",
-          "both": "real + both"}  # fmt: skip
+          "retrieved": "real + retrieved", "both": "real + both"}  # fmt: skip
+VERSUS = {HELPS: "does better than", HURTS: "does worse than",
+          NO_EVIDENCE: "shows no evidence of a difference from"}  # fmt: skip
+"""What a verdict says of synthetic images against retrieved ones."""
 
 
 def called(arm: Arm, makers: Mapping[str, str]) -> str:
@@ -24,12 +34,15 @@ def called(arm: Arm, makers: Mapping[str, str]) -> str:
     return f"{text}, pretrained" if arm.start == "pretrained" else text
 
 
-def sentence(one: Comparison, makers: Mapping[str, str]) -> str:
-    """What one comparison says."""
+def sentence(one: Comparison, makers: Mapping[str, str], short: int = 0) -> str:
+    """What one comparison says. short: retrieved images that lack."""
     difference, images = one.difference, f"{one.test} test images"
     who, other = called(one.arm, makers), called(one.against, makers)
     verdict = one.verdict
-    if verdict == HELPS:
+    if one.against.rival is not None and verdict != NOT_JUDGED:
+        fewer = f", of which {short} lack," if short else ""
+        said = f"{who} {VERSUS[verdict]} retrieved real images{fewer} on {images}"
+    elif verdict == HELPS:
         said = f"{who} helps on {images}"
     elif verdict == HURTS:
         said = f"{who} hurts on {images}"
@@ -52,6 +65,8 @@ def render(study: Study, *, everything: bool = False) -> str:
     validation = about.splits.validation
     held = shown(validation) if validation else "what each draw leaves out of train"
     version = f"version {about.version}"
+    rivals = any(one.against.rival is not None for one in study.comparisons)
+    versus = ", synthetic against retrieved images" if rivals else ""
     lines = [
         f"study {about.id[:16]} of {about.uri} ({version}): {len(study.arms)} arms x "
         f"{asked.draws} draws x {asked.seeds} seeds, {asked.steps} steps each, {asked.network} "
@@ -60,18 +75,21 @@ def render(study: Study, *, everything: bool = False) -> str:
         f"{held}; test: {shown(about.splits.test)}; * the share that validation chose",
         *_arms(study),
         "",
-        f"against real alone, and both against classical copies; {study.family} intervals that "
+        f"against real alone, both against classical copies{versus}; {study.family} intervals that "
         "hold together at 95 %:",
     ]
     chosen = {one.arm for one in study.arms if one.chosen}
     some = [one for one in study.comparisons if everything or one.arm in chosen]
-    lines += [f"  {sentence(one, about.makers)}" for one in some]
+    short = about.retrieved.short if about.retrieved is not None else 0
+    lines += [f"  {sentence(one, about.makers, short)}" for one in some]
     if more := len(study.comparisons) - len(some):
         lines.append(f"  ... {more} more, of other shares; --all shows everything")
     if not study.comparisons:
         lines.append("  not judged: there is no arm beside real alone")
     if any(one.difference.draws == 1 for one in some):
         lines.append("  of one draw: another one may say otherwise")
+    if about.retrieved is not None:
+        lines += ["", str(about.retrieved.to_json()["text"])]
     lines += ["", *_predictions(study)]
     if about.left_out:
         lines.append(f"{about.left_out} rows were left out: a seeded sample of the others was used")

@@ -4,7 +4,7 @@ nothing that was trained is left out of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from augment.study.corruptions import CORRUPTIONS, SEVERITIES, parameter
 from augment.study.plan import Arm, Asked, Training
 from augment.study.prediction import Gain, Measures, Predicted, predicted
+from augment.study.retrieval import Retrieved
 from augment.study.rows import Splits
 from augment.study.statistics import Estimate, estimate
 from augment.study.training import BATCH, RATE, TUNED_RATE, Outcome
@@ -32,7 +33,8 @@ class About:
     of the network's input. weights_sha256: of pretrained arms. counts: class -> rows of train by
     kind, and of the validation and test splits. makers: generator's id -> its name in its job.
     left_out: rows beyond what a worker holds; lost: rows whose image could not be decoded.
-    unused: trainings with the same id that stand there and were not asked for now."""
+    unused: trainings with the same id that stand there and were not asked for now. retrieved: real
+    images as a rival of synthetic ones; None: nothing was on offer."""
 
     uri: str
     version: int
@@ -47,14 +49,15 @@ class About:
     left_out: int = 0
     lost: int = 0
     unused: int = 0
+    retrieved: Retrieved | None = None
 
 
 @dataclass(frozen=True)
 class Trained:
     """An arm. validation: its mean accuracy there, None: there are no images. chosen: whether its
     share has the best of those of its kind. accuracies: of each test, with intervals that hold each
-    alone. by_class: clean recall of each class. amounts: class -> synthetic rows to draw from, the
-    mean over draws."""
+    alone. by_class: clean recall of each class. amounts: class -> synthetic rows, or retrieved
+    images, to draw from, the mean over draws."""
 
     arm: Arm
     n: int
@@ -103,6 +106,7 @@ class Study:
         about = self.about
         asked = {key: list(value) if isinstance(value, tuple) else value
                  for key, value in vars(about.asked).items()}  # fmt: skip
+        short = about.retrieved.short if about.retrieved is not None else 0
         asked |= {"batch": BATCH, "rate": RATE, "pretrained_rate": TUNED_RATE}
         return {
             "schema_version": 1,
@@ -119,6 +123,7 @@ class Study:
             "left_out": about.left_out,
             "lost": about.lost,
             "unused": about.unused,
+            "retrieved": None if about.retrieved is None else about.retrieved.to_json(),
             "corruptions": [
                 {"name": kind, "parameters": {str(one): parameter(kind, one, about.side)
                                               for one in SEVERITIES}}
@@ -131,7 +136,7 @@ class Study:
                  "pairs": one.difference.n, "draws": one.difference.draws,
                  "difference": one.difference.value, "interval": _interval(one.difference),
                  "verdict": one.verdict, "not_judged": one.difference.why,
-                 "text": sentence(one, about.makers)}
+                 "text": sentence(one, about.makers, short)}
                 for one in self.comparisons
             ],
             "audit": self.audit,
@@ -201,8 +206,9 @@ def reported(
             dict(zip(about.classes, recall.tolist(), strict=True)),
             dict(zip(about.classes, mean.tolist(), strict=True)),
         ))  # fmt: skip
-    pairs = [(arm, other, test) for arm in arms for other in _against(arm) if other in values
-             for test in values[arm]]  # fmt: skip
+    rivals = {arm.rival for arm in arms if arm.rival is not None}
+    pairs = [(arm, other, test) for arm in arms for other in _against(arm, rivals)
+             if other in values for test in values[arm]]  # fmt: skip
     comparisons = tuple(
         Comparison(
             arm, other, test,
@@ -256,11 +262,14 @@ def _chosen(arms: Sequence[Arm], validation: Mapping[Arm, float | None]) -> set[
     return set(best.values())
 
 
-def _against(arm: Arm) -> list[Arm]:
-    """Real alone, and of both also what the copies alone give."""
+def _against(arm: Arm, rivals: Collection[str]) -> list[Arm]:
+    """Real alone; of both also what the copies alone give; of synthetic images of all generators
+    also as many retrieved ones, at the same share."""
     if arm.kind == "real":
         return []
     alone = Arm(arm.start)
+    if arm.kind == "synthetic" and arm.maker is None:
+        return [alone, *(arm._replace(rival=rival) for rival in sorted(rivals))]
     return [alone, Arm(arm.start, True)] if arm.kind == "both" else [alone]
 
 
@@ -277,7 +286,7 @@ def _gains(trained: Sequence[Trained], about: About) -> list[Gain]:
     for one in trained:
         maker = one.arm.maker or only
         base = by_arm.get(one.arm.without)
-        if not one.arm.share or maker is None or base is None:
+        if not one.arm.share or one.arm.rival is not None or maker is None or base is None:
             continue
         found += [
             Gain(name, maker, one.arm, round(amount), one.by_class[name] - base.by_class[name])

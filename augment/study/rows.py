@@ -3,6 +3,8 @@
 A draw leaves out a seeded fifth of each class's real train images, with everything that descends
 from them, and a fifth of what every maker made of each class. Where the data set has no validation
 split, the real images that are left out are the validation; what was made of them would leak them.
+Retrieved real images (`retrieval`) are no rows of the data set; a draw leaves as large a part of
+them out as of the synthetic ones.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from augment.escaping import name as shown
 from augment.seeds import order_key
 from augment.study.plan import Arm, Asked
 
-REAL, COPIES, SYNTHETIC = "real", "copies", "synthetic"
-"""Untouched real images, classical copies of real ones, and what has a generator among its
-ancestors."""
+REAL, COPIES, SYNTHETIC, RETRIEVED = "real", "copies", "synthetic", "retrieved"
+"""Untouched real images, classical copies of real ones, what has a generator among its ancestors,
+and real images that stand in for these."""
 LEFT_OUT = 5
 """Of so many images one is left out of a draw."""
 MOST_IMAGES = 50_000
@@ -60,6 +62,11 @@ class Rows:
         """Those at these positions."""
         rows = list(at)
         return Rows(*([column[n] for n in rows] for column in vars(self).values()))
+
+    def joined(self, other: Rows) -> Rows:
+        """These, and the other ones behind them."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Rows(*([*own, *more] for own, more in pairs))
 
     @property
     def generators(self) -> tuple[str, ...]:
@@ -178,9 +185,30 @@ def drawn(rows: Rows, splits: Splits, seed: int, draw: int) -> Draw:
         out |= set(some[: -(-len(some) // LEFT_OUT) if len(some) > 1 else 0])
     gone = _with_descendants(rows, {rows.ids[n] for n in out})
     fit = [n for n, split in enumerate(rows.splits)
-           if split == splits.train and rows.ids[n] not in gone]  # fmt: skip
+           if split == splits.train and rows.kinds[n] != RETRIEVED
+           and rows.ids[n] not in gone]  # fmt: skip
+    fit += _retrieved(rows, splits, fit, seed, draw)
     left = sorted(n for n in out if rows.kinds[n] == REAL)
     return Draw(np.array(fit, np.int64), np.array(left, np.int64))
+
+
+def _retrieved(rows: Rows, splits: Splits, fit: Sequence[int], seed: int, draw: int) -> list[int]:
+    """Of each class as many as synthetic rows are in `fit`; where fewer were retrieved than there
+    are synthetic ones, the same part of them."""
+    own: dict[str, list[int]] = defaultdict(list)
+    whole = Counter[str]()
+    for n, (split, kind) in enumerate(zip(rows.splits, rows.kinds, strict=True)):
+        if kind == RETRIEVED:
+            own[rows.labels[n]].append(n)
+        elif kind == SYNTHETIC and split == splits.train:
+            whole[rows.labels[n]] += 1
+    kept = Counter(rows.labels[n] for n in fit if rows.kinds[n] == SYNTHETIC)
+    found = list[int]()
+    for label, some in own.items():
+        some.sort(key=lambda n: order_key(seed, f"study/draw/{draw}", rows.ids[n]))
+        most = min(kept[label], -(-len(some) * kept[label] // max(1, whole[label])))
+        found += some[len(some) - most :]
+    return sorted(found)
 
 
 def _with_descendants(rows: Rows, ids: set[str]) -> set[str]:
@@ -197,7 +225,8 @@ def _with_descendants(rows: Rows, ids: set[str]) -> set[str]:
 
 class Pool(NamedTuple):
     """Positions of the rows of one class that an arm draws from. plain: real ones, and copies
-    where the arm has them. made: synthetic ones, none where it has no share."""
+    where the arm has them. made: synthetic ones, or retrieved ones in their place; none where it
+    has no share."""
 
     plain: np.ndarray
     made: np.ndarray
@@ -206,12 +235,13 @@ class Pool(NamedTuple):
 def pools(rows: Rows, fit: np.ndarray, arm: Arm, classes: Sequence[str]) -> tuple[Pool, ...]:
     """Of every class, in order."""
     kinds = (REAL, COPIES) if arm.copies else (REAL,)
+    made = SYNTHETIC if arm.rival is None else RETRIEVED
     found: dict[str, tuple[list[int], list[int]]] = {name: ([], []) for name in classes}
     for n in fit.tolist():
         if (own := found.get(rows.labels[n])) is None:
             continue
         if rows.kinds[n] in kinds:
             own[0].append(n)
-        elif rows.kinds[n] == SYNTHETIC and arm.share and arm.maker in (None, rows.makers[n]):
+        elif rows.kinds[n] == made and arm.share and arm.maker in (None, rows.makers[n]):
             own[1].append(n)
     return tuple(Pool(np.array(a, np.int64), np.array(b, np.int64)) for a, b in found.values())

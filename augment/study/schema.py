@@ -14,9 +14,9 @@ def _by_name(of: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 _ARM = {
-    "arm": {"enum": ["real", "classical", "synthetic", "both"]},
+    "arm": {"enum": ["real", "classical", "synthetic", "retrieved", "both"]},
     "start": {"enum": ["scratch", "pretrained"]},
-    "share": {**_SHARE, "description": "synthetic images of a batch"},
+    "share": {**_SHARE, "description": "synthetic, or retrieved, images of a batch"},
     "maker": {**TEXT_OR_NULL, "description": "id of the one generator; null: all"},
 }
 _INTERVAL = closed({"low": NUMBER, "high": NUMBER, "level": NUMBER})
@@ -65,7 +65,9 @@ _TRAINED = closed(
             description="means over classes; each interval holds alone",
         ),
         "by_class": _by_name(_SHARE, description="clean recall"),
-        "amounts": _by_name(NUMBER, description="synthetic rows to draw from, mean over draws"),
+        "amounts": _by_name(
+            NUMBER, description="synthetic rows, or retrieved images, to draw from, mean over draws"
+        ),
     }
 )
 _COMPARISON = closed(
@@ -93,6 +95,24 @@ _PREDICTED = closed(
         "not_judged": TEXT_OR_NULL,
     }
 )
+_RETRIEVED = closed(
+    {
+        "sources": listed(TEXT, description="of the job, with use: inputs"),
+        "extractor": {**TEXT, "description": "whose features say what is near"},
+        "offered": {**COUNT, "description": "images of the sources"},
+        "left_out": _by_name(COUNT, description="cause -> images that could not be taken"),
+        "by_class": {
+            "type": "boolean",
+            "description": "the sources' labels say the class; else the nearest train image does",
+        },
+        "classes": listed(
+            closed({"class": TEXT, "asked": COUNT, "had": COUNT}),
+            description="asked: synthetic rows of train; had: real images that were retrieved",
+        ),
+        "not_computed": {**TEXT_OR_NULL, "description": "why there is no such arm"},
+        "text": TEXT,
+    }
+)
 
 
 def study_schema() -> dict[str, Any]:
@@ -113,6 +133,10 @@ def study_schema() -> dict[str, Any]:
             "left_out": {**COUNT, "description": "rows beyond what a worker holds"},
             "lost": {**COUNT, "description": "rows whose image could not be decoded"},
             "unused": {**COUNT, "description": "trainings that stand there, not asked for now"},
+            "retrieved": or_null(
+                _RETRIEVED,
+                description="real images as a rival of synthetic ones; null: none on offer",
+            ),
             "corruptions": listed(
                 closed({"name": TEXT, "parameters": _by_name(NUMBER)}),
                 description="severity -> parameter; empty: nobody asked",
@@ -125,6 +149,7 @@ def study_schema() -> dict[str, Any]:
             "not_predicted": {**TEXT_OR_NULL, "description": "why predicted is null"},
         }
     )
+    body["required"].remove("retrieved")  # results of earlier versions lack it
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "augment utility study",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from augment.seeds import stream
-from augment.study.networks import network, seeded
+from augment.study.networks import network, one_thread, seeded
 from augment.study.plan import Training
 from augment.study.rows import Pool
 
@@ -76,11 +76,7 @@ def trained(
     Raises:
         RequestError, CheckpointError: see `networks.network`. ValueError: an arm has no images.
     """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         with seeded(f"study/{recipe.seed}/{training.draw}/{training.run}"):
             net = _fit(images, pools, recipe, training)
         ask = _Asking(net, recipe)
@@ -90,8 +86,6 @@ def trained(
             seen += ask(view) == test.y_N
         held = images.y_N[validation_N]
         named = ask(images.x_NSS3[validation_N]) == held
-    finally:
-        torch.set_num_threads(threads)
     counts = np.bincount(held, minlength=recipe.classes)
     known = np.bincount(held[named], minlength=recipe.classes)
     return Outcome(right, seen, np.stack([known, counts], axis=1).astype(np.int64))

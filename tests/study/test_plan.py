@@ -37,6 +37,16 @@ def test_weights_double_the_arms_and_generators_have_their_own() -> None:
     assert [arm.maker for arm in arms_of(each, [A], copies=False)] == [None, None]
 
 
+def test_retrieved_images_stand_beside_synthetic_ones_at_the_same_shares() -> None:
+    asked = Asked(shares=(0.25, 0.5), each_generator=True)
+    arms = arms_of(asked, [A, B], True, "cd" * 32)
+    found = [(arm.share, arm.copies, arm.maker) for arm in arms if arm.kind == "retrieved"]
+    assert found == [(0.25, False, None), (0.5, False, None)]
+    assert [arm for arm in arms if arm.rival is None] == list(arms_of(asked, [A, B], True))
+    assert {arm.without for arm in arms if arm.kind == "retrieved"} == {Arm()}
+    assert "retrieved" not in {arm.kind for arm in arms_of(asked, [], True, "cd" * 32)}
+
+
 def test_trainings_have_names_of_their_own_and_whole_pairs_come_first() -> None:
     asked = Asked(shares=(0.25, 0.5), draws=2, seeds=3, each_generator=True)
     arms = arms_of(asked, [A, B], copies=True)
@@ -49,6 +59,8 @@ def test_trainings_have_names_of_their_own_and_whole_pairs_come_first() -> None:
 
 def test_a_training_keeps_its_name_whatever_else_is_asked() -> None:
     assert Training(Arm(share=0.25), 1, 2).name == "scratch-synthetic-0.25-d1-s2"
+    rival = Arm(share=0.5, rival=B)
+    assert Training(rival, 1, 2).name == f"scratch-retrieved-0.5-{B[:32]}-d1-s2"
     assert Training(Arm(copies=True, share=0.5, maker=A), 0, 0).name.endswith(f"-{A[:32]}-d0-s0")
 
 

@@ -13,6 +13,7 @@ import pytest
 from augment.study import Arm, Asked, Study, Training, arms_of, study_schema, trainings_of
 from augment.study.render import render
 from augment.study.report import VIEWS, About, reported
+from augment.study.retrieval import Retrieved
 from augment.study.rows import Splits
 from augment.study.training import Outcome
 
@@ -29,12 +30,14 @@ def studied(
     validation: Mapping[float, float] | None = None,
     makers: Mapping[str, str] | None = None,
     asked: Asked = ASKED,
+    retrieved: Retrieved | None = None,
     **more: Any,
 ) -> Study:
     """accuracy: by kind of arm, of all test images alike. validation: by share."""
     makers = {VAE: "vae"} if makers is None else makers
+    rival = "cd" * 32 if retrieved is not None and retrieved.why is None else None
     rng, outcomes = np.random.default_rng(4), {}
-    trainings = trainings_of(arms_of(asked, sorted(makers), copies=True), asked)
+    trainings = trainings_of(arms_of(asked, sorted(makers), True, rival), asked)
     for one in trainings:
         right = rng.random(len(LABELS)) < accuracy[one.arm.kind]
         views = rng.binomial(VIEWS, accuracy[one.arm.kind] / 2, len(LABELS)).astype(np.uint8)
@@ -43,7 +46,7 @@ def studied(
         outcomes[one] = Outcome(right, views, held)
     about = About(
         "out/x", 3, "ab" * 32, asked, Splits("train", None, "test"), 32, CLASSES,
-        dict.fromkeys(CLASSES, COUNTS), makers,
+        dict.fromkeys(CLASSES, COUNTS), makers, retrieved=retrieved,
     )  # fmt: skip
     amounts = {one: (30, 20, 0, 10) if one.arm.share else (0,) * 4 for one in trainings}
     return reported(about, LABELS, outcomes, amounts, libraries={"torch": "2"}, **more)
@@ -111,6 +114,49 @@ def test_lines_say_each_verdict_in_a_sentence() -> None:
     short = render(study)
     assert "real + both 0.5 helps" not in short, "validation chose the other share"
     assert "more, of other shares; --all shows everything" in short
+
+
+def rivals(had: int = 10, why: str | None = None) -> Retrieved:
+    return Retrieved(("more",), "random", 50, {}, {"a": 10}, {"a": had}, why=why)
+
+
+def test_synthetic_images_are_held_against_retrieved_ones_at_the_same_share() -> None:
+    accuracy = {**FLAT, "synthetic": 0.5, "retrieved": 0.9}
+    study = studied(accuracy, retrieved=rivals())
+    assert verdicts(study, against="retrieved") == {"synthetic": {"hurts"}}
+    assert verdicts(study)["retrieved"] == {"helps"}
+    pairs = [one for one in study.comparisons if one.against.kind == "retrieved"]
+    assert [(one.arm.share, one.against.share, one.test) for one in pairs] == [
+        (share, share, test) for share in (0.25, 0.5) for test in ("clean", "corrupted")
+    ]  # fmt: skip
+    assert study.family == len(study.comparisons) == 14 + 8, "all of them hold together"
+    text = render(study)
+    assert "synthetic 0.25 does worse than retrieved real images on clean test images: -" in text
+    assert "both against classical copies, synthetic against retrieved images; 22 int" in text
+    assert "retrieved real images: 10 of 50 in more, of the same class" in text
+    better = render(studied({**accuracy, "synthetic": 1.0}, retrieved=rivals()))
+    assert "synthetic 0.25 does better than retrieved real images on clean" in better
+    same = render(studied({**FLAT, "retrieved": 0.7}, retrieved=rivals(7)))
+    assert ("synthetic 0.25 shows no evidence of a difference from retrieved real images, of which "
+            "3 lack, on clean") in same  # fmt: skip
+    assert "10 were asked for, and 3 lack: a 7 of 10" in same
+
+
+def test_retrieved_images_are_in_the_json_and_earlier_results_still_read() -> None:
+    study = studied({**FLAT, "retrieved": 0.7}, retrieved=rivals(7))
+    found = json.loads(json.dumps(study.to_json(), allow_nan=False))
+    jsonschema.validate(found, study_schema())
+    assert found["retrieved"]["classes"] == [{"class": "a", "asked": 10, "had": 7}]
+    earlier = json.loads(json.dumps(studied(FLAT).to_json()))
+    assert earlier.pop("retrieved") is None
+    jsonschema.validate(earlier, study_schema())
+
+
+def test_gains_from_retrieved_images_predict_nothing_of_a_generator() -> None:
+    measures = {"coverage": {(name, VAE): 0.1 * n for n, name in enumerate(CLASSES)}}
+    accuracy = {**FLAT, "retrieved": 0.7}
+    (found,) = studied(accuracy, retrieved=rivals(), measures=measures, audit="a").predicted or ()
+    assert (found.groups, found.rows) == (3, 12), "as without them"
 
 
 def test_one_training_is_no_pair_of_many() -> None:

@@ -12,6 +12,7 @@ from augment.study import Arm, Asked
 from augment.study.rows import (
     COPIES,
     REAL,
+    RETRIEVED,
     SYNTHETIC,
     Rows,
     Splits,
@@ -102,6 +103,48 @@ def test_pools_have_what_the_arm_has() -> None:
     assert len(both[1].made) == 0
     one = pools(rows, fit, Arm(share=0.5, maker="h"), ("a", "b", "c"))
     assert {rows.makers[n] for n in one[0].made} == {"h"}
+
+
+def with_retrieved(n: int) -> Rows:
+    """The table, and `n` retrieved images of a."""
+    rows = table()
+    more = [f"r{i}" for i in range(n)]
+    return rows.joined(Rows(
+        more, ["train"] * n, ["a"] * n, [RETRIEVED] * n, [None] * n, [()] * n, [""] * n,
+        list(range(n)),
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("draw", range(3))
+def test_a_draw_has_as_many_retrieved_as_synthetic_images(draw: int) -> None:
+    rows = with_retrieved(20)
+    found = drawn(rows, SPLITS, 0, draw)
+    kinds = Counter(rows.kinds[n] for n in found.fit)
+    assert kinds[RETRIEVED] == kinds[SYNTHETIC] < 20
+    plain = drawn(table(), SPLITS, 0, draw)
+    assert found.fit[: len(plain.fit)].tolist() == plain.fit.tolist(), "others are as without"
+    assert ids(rows, found.left_out) == ids(table(), plain.left_out)
+    other = drawn(rows, SPLITS, 0, draw + 1)
+    retrieved = [{one for one in ids(rows, fit) if one[0] == "r"} for fit in (found.fit, other.fit)]
+    assert retrieved[0] != retrieved[1]
+
+
+def test_of_fewer_retrieved_images_a_draw_leaves_the_same_part_out() -> None:
+    rows = with_retrieved(10)
+    fit = drawn(rows, SPLITS, 0, 0).fit
+    kinds = Counter(rows.kinds[n] for n in fit)
+    assert kinds[RETRIEVED] == -(-10 * kinds[SYNTHETIC] // 20)
+
+
+def test_retrieved_images_are_for_their_own_arm_alone() -> None:
+    rows = with_retrieved(20)
+    fit = drawn(rows, SPLITS, 0, 0).fit
+    rival, made = (pools(rows, fit, Arm(share=0.5, rival=one), ("a", "b")) for one in ("ab", None))
+    assert {rows.kinds[n] for n in rival[0].made} == {RETRIEVED}
+    assert {rows.kinds[n] for n in made[0].made} == {SYNTHETIC}
+    assert rival[0].plain.tolist() == made[0].plain.tolist()
+    assert len(rival[0].made) == len(made[0].made)
+    assert len(rival[1].made) == 0
 
 
 def test_splits_are_found_by_name_and_never_serve_twice() -> None:

@@ -17,6 +17,8 @@ Spec = dict[str, Any]
 Values = list[dict[str, Any]]
 
 BLUE, GREEN, ORANGE, PURPLE = "#0072B2", "#009E73", "#D55E00", "#A8618C"
+RETRIEVED = "retrieved real images"
+"""A series of a utility curve: in the place of synthetic images."""
 REAL = "real images of "
 """How a series of real images begins, before its split."""
 KINDS = {"real": BLUE, "augmented": GREEN, "generated": ORANGE}
@@ -314,13 +316,16 @@ def embedding(values: Values, classes: Sequence[str], directions: Sequence[str])
 
 def utility_curve(values: Values) -> Spec:
     """Accuracy by share, with intervals; a reader picks test and generator. values: s (share), v,
-    lo, hi (of 100), m (with copies or without), t (test), g (generator and start), n."""
+    lo, hi (of 100), m (with copies, without, or `RETRIEVED`), t (test), g (generator and start),
+    n."""
     series = list(dict.fromkeys(one["m"] for one in values))
     tests = list(dict.fromkeys(one["t"] for one in values))
     makers = list(dict.fromkeys(one["g"] for one in values))
     x = _number("s", "share of synthetic images in a batch", scale={"domainMin": 0})
     y = _number("v", "accuracy, mean over classes, %", scale={"zero": False})
-    colour = _colours("m", series, (BLUE, ORANGE)[: len(series)])
+    others = [name for name in series if name != RETRIEVED]
+    shades = {RETRIEVED: GREEN, **dict(zip(others, (BLUE, ORANGE), strict=False))}
+    colour = _colours("m", series, [shades[name] for name in series])
     line = {"mark": {"type": "line", "strokeWidth": 2},
             "encoding": {"x": x, "y": y, "color": colour}}  # fmt: skip
     interval = {

@@ -18,7 +18,7 @@ from augment.audit.report.blocks import (
     Text,
     Tiles,
 )
-from augment.audit.report.charts import utility_curve
+from augment.audit.report.charts import RETRIEVED, utility_curve
 from augment.escaping import name as shown
 
 Json = Mapping[str, Any]
@@ -27,7 +27,9 @@ _STATES: Mapping[str, State] = {
     "predicted": "ok",
 }  # fmt: skip
 _WORDS = {"real": "real", "classical": "real + classical", "synthetic": "real + synthetic",
-          "both": "real + both"}  # fmt: skip
+          "retrieved": "real + retrieved", "both": "real + both"}  # fmt: skip
+_VERSUS = {"helps": "does better", "hurts": "does worse"}
+"""What a verdict says of synthetic images against retrieved real ones."""
 _ASIDE = (
     "Small classifiers are trained on each set, equally long, every class equally frequent in "
     "every batch. Arms share what is left out of train, first weights and random numbers, so "
@@ -64,11 +66,27 @@ def _in_short(study: Json, n: int) -> list[Block]:
         f"{asked['seeds']} seeds, {asked['steps']} steps of {asked['network']}; study "
         f"{study['id'][:16]}."
     )
-    return [Text(about), *_curve(study, n), _difference_table(study, n)]
+    return [Text(about), *_retrieved(study), *_curve(study, n), _difference_table(study, n)]
+
+
+def _retrieved(study: Json) -> list[Block]:
+    """What the rival of synthetic images was, where the job has one."""
+    found = study.get("retrieved")
+    if found is None:
+        return []
+    text = str(found["text"])
+    return [Text(f"{text[0].upper()}{text[1:]}.")]
 
 
 def sentence_of(study: Json) -> str:
-    """What the study says of synthetic images, of the shares that validation chose."""
+    """What the study says of synthetic images, of the shares that validation chose, and of these
+    against retrieved real ones."""
+    found = _helping(study)
+    against = [text for test in ("clean", "corrupted") if (text := _versus(study, test))]
+    return f"{found} Against retrieved real images: {'; '.join(against)}." if against else found
+
+
+def _helping(study: Json) -> str:
     said = [text for test in ("clean", "corrupted") if (text := _said(study, test))]
     if not said:
         return "Whether synthetic images help is not judged."
@@ -76,12 +94,27 @@ def sentence_of(study: Json) -> str:
     return f"{whole[0].upper()}{whole[1:]}."
 
 
+def _versus(study: Json, test: str) -> str:
+    """Of the shares that validation chose of synthetic images."""
+    chosen = [_key(one) for one in study["arms"] if one["chosen"] and one["share"]]
+    found = [
+        one for one in study["comparisons"]
+        if _key(one) in chosen and one["test"] == test and one["against"]["arm"] == "retrieved"
+        and one["verdict"] != "not judged"
+    ]  # fmt: skip
+    parts = [f"{_called(one, study)} {_VERSUS[one['verdict']]}" for one in found
+             if one["verdict"] in _VERSUS]  # fmt: skip
+    if parts:
+        return f"{' and '.join(parts)} on {test} test images"
+    return f"no evidence of a difference on {test} test images" if found else ""
+
+
 def _said(study: Json, test: str) -> str:
     chosen = [_key(one) for one in study["arms"] if one["chosen"] and one["share"]]
     found = [
         one for one in study["comparisons"]
         if _key(one) in chosen and one["test"] == test and one["against"]["arm"] == "real"
-        and one["verdict"] != "not judged"
+        and one["verdict"] != "not judged" and one["arm"] != "retrieved"
     ]  # fmt: skip
     parts = [f"{_called(one, study)} {one['verdict']}" for one in found
              if one["verdict"] in ("helps", "hurts")]  # fmt: skip
@@ -117,14 +150,14 @@ def sections_of(study: Json) -> list[Section]:
 
 
 def _differences(study: Json) -> Section:
-    blocks = (Text(_ASIDE, aside=True), _difference_table(study))
+    blocks = (Text(_ASIDE, aside=True), *_retrieved(study), _difference_table(study))
     return Section("differences", "Does it help?", blocks)
 
 
 def _difference_table(study: Json, n: int = 0) -> Table:
     rows = tuple(
         Row(
-            (Mark(one["verdict"], _STATES[one["verdict"]]), _called(one, study),
+            (Mark(_verdict(one), _STATES[one["verdict"]]), _called(one, study),
              _called(one["against"], study), one["test"], _points(one["difference"]),
              _range(one["interval"]), str(one["pairs"])),
             one["test"],
@@ -133,6 +166,11 @@ def _difference_table(study: Json, n: int = 0) -> Table:
     )  # fmt: skip
     head = ("", "trained on", "against", "test images", "points", "interval", "pairs")
     return Table(f"differences-{n}", "Differences of accuracy", head, rows, 4, "test images")
+
+
+def _verdict(one: Json) -> str:
+    verdict = str(one["verdict"])
+    return _VERSUS.get(verdict, verdict) if one["against"]["arm"] == "retrieved" else verdict
 
 
 def _accuracies(study: Json) -> Section:
@@ -156,7 +194,8 @@ def _curve(study: Json, n: int = 0) -> list[Block]:
     if not any(one["share"] for one in study["arms"]):
         return []
     about = (
-        "Accuracy by the share of synthetic images in a batch; at 0 the same arm without them. "
+        "Accuracy by the share of synthetic images in a batch, or of retrieved real ones in their "
+        "place; at 0 the same arm without them. "
         "Bars are 95 % intervals, each alone."
     )
     spec = utility_curve(_dots(study))
@@ -166,11 +205,15 @@ def _curve(study: Json, n: int = 0) -> list[Block]:
 def _dots(study: Json) -> list[dict[str, Any]]:
     """A point for every arm, test and maker; arms without synthetic images begin each line."""
     found = []
-    for one in study["arms"]:
+    arms = [(one, RETRIEVED if one["arm"] == "retrieved" else None) for one in study["arms"]]
+    rivals = {one["start"] for one in study["arms"] if one["arm"] == "retrieved"}
+    arms += [(one, RETRIEVED) for one in study["arms"]
+             if one["arm"] == "real" and one["start"] in rivals]  # fmt: skip
+    for one, named in arms:
         for test in one["tests"]:
             interval = test["interval"] or {"low": test["accuracy"], "high": test["accuracy"]}
             copies = one["arm"] in ("classical", "both")
-            series = "with classical copies" if copies else "without copies"
+            series = named or ("with classical copies" if copies else "without copies")
             maker = _maker(one, study)
             makers = [maker] if one["share"] else sorted({_maker(other, study)
                       for other in study["arms"] if other["share"]}) or [maker]  # fmt: skip

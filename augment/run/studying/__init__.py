@@ -6,6 +6,8 @@
 | `study_unit` | one training, in a worker that holds the images |
 | `gathering` | rows of a table as a study takes them, and their images |
 | `recording` | the record of a training |
+| `retrieving` | real images that are no rows, as a rival of synthetic ones: has them looked up |
+| `offering` `retrieval_unit` `retrieved_record` | those on offer; a worker that looks; its record |
 | `reporting` | study.html and study.json in a folder of the user's |
 
 What is pure (arms, draws, networks, statistics, verdicts) is `augment/study`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,32 +93,52 @@ def read_images(
         StorageError: a shard cannot be read.
     """
     found = np.zeros((len(rows), side, side, 3), np.uint8)
+    lost: list[int] = []
+    for n, image in decoded(data, rows, image_s, lambda one: fitted(one, side)):
+        if image is None:
+            lost.append(n)
+        else:
+            found[n] = image
+    return found, sorted(lost)
+
+
+def fitted(image: np.ndarray, side: int) -> np.ndarray:
+    """(side, side, 3) uint8 of an image (H, W, 3) uint8."""
+    return np.asarray(resized([image], side)[0])
+
+
+def decoded(
+    data: DataSet,
+    rows: Rows,
+    image_s: float,
+    made: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> Iterator[tuple[int, np.ndarray | None]]:
+    """(position, what `made` makes of the (H, W, 3) uint8 image) of every row, shard by shard;
+    None where it cannot be decoded in time.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
     shards = {shard.path: shard for shard in data.shards}
     wanted: dict[str, list[int]] = defaultdict(list)
     for n, path in enumerate(rows.shards):
         wanted[path].append(n)
-    lost: list[int] = []
     with Patience[dict[str, Any], "np.ndarray | None"](
-        lambda line: _decoded(line, side), lambda line: None, _THREADS, image_s
+        lambda line: _decoded(line, made), lambda line: None, _THREADS, image_s
     ) as patience:
         for path, some in wanted.items():
             some.sort(key=lambda n: rows.places[n])
             lines = _lines(data, shards[path], [rows.places[n] for n in some])
-            for n, image in zip(some, patience.map(lines), strict=True):
-                if image is None:
-                    lost.append(n)
-                else:
-                    found[n] = image
-    return found, sorted(lost)
+            yield from zip(some, patience.map(lines), strict=True)
 
 
-def _decoded(line: dict[str, Any], side: int) -> np.ndarray | None:
+def _decoded(line: dict[str, Any], made: Callable[[np.ndarray], np.ndarray]) -> np.ndarray | None:
     declared = (line.get("width") or 0) * (line.get("height") or 0)
     try:
         image = codec.decode(image_bytes(line.get("image")), max(declared, Errors().max_pixels))
     except SampleError:
         return None
-    return np.asarray(resized([image], side)[0])
+    return made(image)
 
 
 def _lines(data: DataSet, shard: Shard, places: Sequence[int]) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ from augment.features.asked import read_asked
 from augment.features.files import opened, read_tensors
 from augment.run.studying.gathering import read_images, read_rows
 from augment.run.studying.recording import Record, keep
+from augment.run.studying.retrieval_unit import Reading, read_retrieved
 from augment.storage import Folder, Options
 from augment.study.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from augment.study.plan import PRETRAINED, Arm, Training
@@ -31,7 +32,8 @@ IMAGE_S = 60.0
 @dataclass(frozen=True)
 class StudyTask:
     """What a worker is made from. uri, version, options: of the table. folder: of the records.
-    weights: as `features.asked` names an extractor, with its sha256."""
+    weights: as `features.asked` names an extractor, with its sha256. retrieved: path of the record
+    of retrieved images, in `folder`, and how these are read."""
 
     uri: str
     version: int
@@ -45,6 +47,7 @@ class StudyTask:
     corrupted: bool
     weights: str | None = None
     device: str = "cpu"
+    retrieved: tuple[str, Reading] | None = None
 
     def worker(self, alone: bool = False) -> StudyWorker:
         return StudyWorker(self)
@@ -134,6 +137,10 @@ class _Held:
         if gone:
             rows, pixels = rows.some(there.tolist()), pixels[there]
         classes = classes_of(rows, task.splits)
+        if task.retrieved is not None:
+            more, images = read_retrieved(task.folder, task.retrieved[0], task.splits, task.side,
+                                          task.retrieved[1])  # fmt: skip
+            rows, pixels = rows.joined(more), np.concatenate([pixels, images])
         labels = labels_of(rows, classes)
         test = test_rows(rows, task.splits, classes)
         ids = [rows.ids[n] for n in test]

@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from augment.audit.table import DataSet, generator_names, open_data_set, read_jobs
@@ -20,6 +21,7 @@ from augment.run.engines.engine import Engine, Resources
 from augment.run.progress import Reporter, Silent
 from augment.run.studying.gathering import read_rows, side_of
 from augment.run.studying.recording import FOLDER, RESULT, Record, kept, path_of, recorded
+from augment.run.studying.retrieving import Rival, retrieve
 from augment.run.studying.study_unit import (
     StudyTask,
     labels_of,
@@ -28,6 +30,7 @@ from augment.run.studying.study_unit import (
     unit_text,
 )
 from augment.seeds import digest
+from augment.spec import Job
 from augment.storage import Folder, Options, split_uri
 from augment.study import Asked, Study, Training, arms_of, trainings_of
 from augment.study.networks import check_network
@@ -47,12 +50,14 @@ _PER_GPU = 4
 class How:
     """version: of the table, None: the newest. audit: place of an audit.json of that version, whose
     measures are asked whether they predicted the gains. workers: trainings at once, None: one a
-    CPU."""
+    CPU. job: whose sources with `use: inputs` are looked through for real images, as a rival of
+    synthetic ones; None: no such arm."""
 
     version: int | None = None
     audit: str | None = None
     workers: int | None = None
     reporter: Reporter | None = None
+    job: Job | None = None
 
 
 _USUAL = How()
@@ -80,6 +85,8 @@ def study(
         )
     measures = None if how.audit is None else _measures(how.audit, data, asked, options)
     study_of = _Study(data, asked, options or {})
+    if how.job is not None:
+        study_of.retrieve(how.job, engine, reporter)
     reporter.note(study_of.told)
     study_of.train(engine, how.workers, reporter)
     found = study_of.report(measures, how.audit)
@@ -102,8 +109,8 @@ class _Study:
         self._weights = None if asked.weights is None else _pinned(asked, options)
         makers = _ids_in_train(self._rows, self._splits)
         copies = COPIES in self._rows.kinds
-        arms = arms_of(asked, makers, copies)
-        if len(arms) < 2:
+        self._arms = partial(arms_of, asked, makers, copies)
+        if len(arms := self._arms()) < 2:
             raise RequestError(
                 f"{data.name}: train has neither copies nor synthetic rows, so there is nothing to "
                 "compare with real images; expected a version with made images"
@@ -121,6 +128,15 @@ class _Study:
             data.folder.uri, data.version, data.folder.options, self.folder, self._splits,
             asked.network, side, asked.steps, asked.seed, asked.corrupted, self._weights,
         )  # fmt: skip
+        self._rival: Rival | None = None
+
+    def retrieve(self, job: Job, engine: Engine, reporter: Reporter) -> None:
+        """Real images that are no rows, where the job has such and there are synthetic ones to
+        match; their arms stand among the trainings then."""
+        self._rival = retrieve(job, self._data, self._rows, self._task, engine, reporter)
+        if self._rival is not None and self._rival.id is not None:
+            self._trainings = trainings_of(self._arms(self._rival.id), self._asked)
+            self._task = replace(self._task, retrieved=(self._rival.path, self._rival.reading))
 
     def _digest(self, side: int) -> str:
         asked = self._asked
@@ -220,6 +236,7 @@ class _Study:
         return About(
             data.folder.uri, data.version, self.id, self._asked, splits, self._task.side, classes,
             counts, makers, _sha256(self._weights), self._left_out, lost, self._unused(),
+            None if self._rival is None else self._rival.report,
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import vl_convert
 
 from augment.audit.report.blocks import Chart, Mark, Section, Table, Text
+from augment.audit.report.charts import RETRIEVED
 from augment.audit.report.origins import Origins
 from augment.audit.report.page import render_page
 from augment.audit.report.sections import Pictures, sections
@@ -18,7 +19,7 @@ from augment.audit.table import open_data_set
 from tests.audit.conftest import TableBuilder
 from tests.audit.report.test_page import HOSTILE, Seen
 from tests.audit.report.values import names, value
-from tests.study.test_report import FLAT, GAN, VAE, studied
+from tests.study.test_report import FLAT, GAN, VAE, rivals, studied
 
 MIXED = {"real": 0.6, "classical": 0.6, "synthetic": 0.3, "both": 0.9}
 
@@ -49,6 +50,49 @@ def test_the_sentence_says_what_the_chosen_shares_did_on_clean_images() -> None:
     states = [state_of(json_of(x)) for x in (FLAT, MIXED, {**FLAT, "synthetic": 0.2})]
     assert states == ["not judged", "ok", "failed"]
     assert "not judged" in sentence_of(json_of(makers={}))
+
+
+def test_the_sentence_says_how_synthetic_images_did_against_retrieved_ones() -> None:
+    flat = {**FLAT, "retrieved": 0.7}
+    same = json_of(flat, retrieved=rivals())
+    assert sentence_of(same).endswith(
+        " Against retrieved real images: no evidence of a difference on clean test images; no "
+        "evidence of a difference on corrupted test images."
+    )
+    rich = json_of({**flat, "retrieved": 0.95}, retrieved=rivals())
+    assert sentence_of(rich) == (
+        "No evidence that synthetic images help or hurt on clean test images; no evidence that "
+        "synthetic images help or hurt on corrupted test images. Against retrieved real images: "
+        "real + synthetic 0.25 does worse on clean test images; real + synthetic 0.25 does worse "
+        "on corrupted test images."
+    )
+    assert state_of(rich) == "not judged", "that retrieved ones help says nothing of synthetic ones"
+    poor = json_of({**flat, "retrieved": 0.3}, retrieved=rivals())
+    assert "real + synthetic 0.25 does better on clean" in sentence_of(poor)
+    assert state_of(poor) == "not judged"
+
+
+def test_the_page_shows_what_was_retrieved_and_its_curve() -> None:
+    study = json_of({**FLAT, "retrieved": 0.95}, retrieved=rivals(7))
+    found = sections_of(study)
+    assert "10 were asked for, and 3 lack" in texts(found[0])
+    marks = {
+        row.cells[0].text
+        for row in tables(found[0])[0].rows
+        if row.cells[2] == "real + retrieved 0.25" and isinstance(row.cells[0], Mark)
+    }
+    assert marks == {"does worse"}
+    (chart,) = [block for one in found for block in one.blocks if isinstance(block, Chart)]
+    points = {one["s"] for one in chart.spec["data"]["values"] if one["m"] == RETRIEVED}
+    assert points == {0.0, 0.25, 0.5}, "it begins at real images alone"
+    assert vl_convert.vegalite_to_svg(json.dumps({**chart.spec, "width": 400})).startswith("<svg")
+    none = json_of(retrieved=rivals(0, "nothing is there"))
+    assert "Retrieved real images of more: not computed, nothing is there." in texts(
+        utility([none], "")
+    )
+    earlier = json_of()
+    del earlier["retrieved"]
+    assert utility([earlier], "").blocks
 
 
 def test_every_comparison_stands_with_its_verdict_interval_and_pairs() -> None:
