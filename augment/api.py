@@ -257,6 +257,7 @@ def study(
     validation: str | None = None,
     test: str | None = None,
     corrupted: bool = True,
+    rates: Sequence[float] = (1.0,),
     audit: str | None = None,
     version: int | None = None,
     engine: EngineName | Engine | None = None,
@@ -270,7 +271,8 @@ def study(
     each arm in a draw. steps: batches of each training. network: `small`, or `torchvision:` and a
     classifier; size: side of its input in px, None: by the images; weights: place of a file of its
     trained weights, from which all arms are trained too. each_generator: also arms of one
-    generator. validation, test: splits. corrupted: also under common corruptions. audit: place of
+    generator. validation, test: splits. corrupted: also under common corruptions. rates: times the
+    usual learning rate, of which validation chooses one for each arm. audit: place of
     an audit.json of the same version. version: of the output, None: the newest.
 
     Raises:
@@ -284,7 +286,7 @@ def study(
     asked = Asked(
         shares=tuple(shares), draws=draws, seeds=seeds, steps=steps, seed=seed, network=network,
         size=size, weights=weights, each_generator=each_generator, validation=validation,
-        test=test, corrupted=corrupted,
+        test=test, corrupted=corrupted, rates=tuple(rates),
     )  # fmt: skip
     how = How(version=version, audit=audit, reporter=reporter, job=job)
     options = job.spec.execution.storage_options

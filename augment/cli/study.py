@@ -47,6 +47,8 @@ def add_verb(verbs: Any, job_verb: Verb) -> None:
     sub.add_argument("--test", metavar="SPLIT", help="default: test, or the only other split")
     sub.add_argument("--clean", action="store_true", help="leave common corruptions of the test "
                      "images out")  # fmt: skip
+    sub.add_argument("--rates", metavar="X,X", help="times the usual learning rate: all are "
+                     "trained, validation chooses one for each arm; default: 1")  # fmt: skip
     sub.add_argument("--audit", metavar="FILE", help="audit.json of the same version: did its "
                      "measures predict the gains?")  # fmt: skip
     sub.add_argument("--report", metavar="DIR", help="write study.html, a page to look at, and "
@@ -102,13 +104,14 @@ def _asked(arguments: argparse.Namespace) -> Asked:
                      "test")
         if (value := getattr(arguments, name)) is not None
     }  # fmt: skip
-    if arguments.shares is not None:
-        try:
-            given["shares"] = tuple(float(one) for one in arguments.shares.split(","))
-        except ValueError:
-            raise RequestError(
-                f"--shares: got {arguments.shares!r}; expected numbers, as 0.25,0.5"
-            ) from None
+    for name, example in (("shares", "0.25,0.5"), ("rates", "0.5,1,2")):
+        if (text := getattr(arguments, name)) is not None:
+            try:
+                given[name] = tuple(float(one) for one in text.split(","))
+            except ValueError:
+                raise RequestError(
+                    f"--{name}: got {text!r}; expected numbers, as {example}"
+                ) from None
     if arguments.workers is not None and arguments.workers < 1:
         raise RequestError(f"--workers: got {arguments.workers}; expected at least 1")
     return Asked(each_generator=arguments.each_generator, corrupted=not arguments.clean, **given)

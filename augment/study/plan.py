@@ -29,7 +29,8 @@ class Asked:
     input in px, None: 32 or 64, by the images; 224 where there are weights. weights: a file of
     trained weights of the architecture, whose arms stand beside those from scratch; path or URI.
     each_generator: also arms of each generator alone. train, validation, test: splits; None: see
-    `rows.splits_of`. corrupted: also test under common corruptions."""
+    `rows.splits_of`. corrupted: also test under common corruptions. rates: times the usual learning
+    rate; of several, each in 0.01 to 100, validation chooses one for each arm."""
 
     shares: tuple[float, ...] = SHARES
     draws: int = DRAWS
@@ -44,6 +45,7 @@ class Asked:
     validation: str | None = None
     test: str | None = None
     corrupted: bool = True
+    rates: tuple[float, ...] = (1.0,)
 
 
 class Arm(NamedTuple):
@@ -73,32 +75,31 @@ class Arm(NamedTuple):
 
 
 class Training(NamedTuple):
-    """One unit of a study. draw, run: from 0; run counts the seeds of a draw."""
+    """One unit of a study. draw, run: from 0; run counts the seeds of a draw. rate: times the usual
+    learning rate."""
 
     arm: Arm
     draw: int
     run: int
+    rate: float = 1.0
 
     @property
     def name(self) -> str:
         """Of its record: letters, digits, dashes and dots, the same for the same training."""
         arm = self.arm
         maker = "".join(f"-{one[:32]}" for one in (arm.maker, arm.rival) if one is not None)
-        return f"{arm.start}-{arm.kind}-{arm.share!r}{maker}-d{self.draw}-s{self.run}"
+        rate = "" if self.rate == 1.0 else f"-r{self.rate!r}"
+        return f"{arm.start}-{arm.kind}-{arm.share!r}{maker}-d{self.draw}-s{self.run}{rate}"
 
 
 def checked(asked: Asked) -> Asked:
-    """The same, with its shares sorted.
+    """The same, with its shares and rates sorted.
 
     Raises:
         RequestError: a number is out of its range, or names no network.
     """
-    shares = tuple(sorted(asked.shares))
-    if not shares or len(set(shares)) < len(shares):
-        raise _refused("shares", list(asked.shares), "one or more different shares")
-    for share in shares:
-        if not (math.isfinite(share) and 0.01 <= share <= 0.99):
-            raise _refused("shares", share, "a part of a batch, 0.01 to 0.99")
+    shares = _grid("shares", asked.shares, 0.01, 0.99, "a part of a batch")
+    rates = _grid("rates", asked.rates, 0.01, 100, "times the usual learning rate")
     for name, value, least, most in (
         ("draws", asked.draws, 1, 1000),
         ("seeds", asked.seeds, 1, 1000),
@@ -116,7 +117,18 @@ def checked(asked: Asked) -> Asked:
         raise _refused(
             "weights", asked.weights, f"them with a network of {TORCHVISION}, which they are of"
         )
-    return Asked(**{**vars(asked), "shares": shares})
+    return Asked(**{**vars(asked), "shares": shares, "rates": rates})
+
+
+def _grid(
+    what: str, values: tuple[float, ...], least: float, most: float, meaning: str
+) -> tuple[float, ...]:
+    if not values or len(set(values)) < len(values):
+        raise _refused(what, list(values), f"one or more different {what}")
+    for value in values:
+        if not (math.isfinite(value) and least <= value <= most):
+            raise _refused(what, value, f"{meaning}, {least:g} to {most:g}")
+    return tuple(sorted(values))
 
 
 def arms_of(
@@ -140,18 +152,19 @@ def arms_of(
 
 
 def trainings_of(arms: Sequence[Arm], asked: Asked) -> tuple[Training, ...]:
-    """Every arm in every draw with every seed; a draw after the other, so that a study that was
-    stopped has whole pairs.
+    """Every arm in every draw with every seed and every rate; a draw after the other, so that a
+    study that was stopped has whole pairs.
 
     Raises:
         RequestError: there are too many.
     """
-    n = len(arms) * asked.draws * asked.seeds
+    n = len(arms) * asked.draws * asked.seeds * len(asked.rates)
     if n > MOST_TRAININGS:
         raise _refused("study", f"{n} trainings", f"at most {MOST_TRAININGS}: fewer draws or seeds")
     return tuple(
-        Training(arm, draw, run)
+        Training(arm, draw, run, rate)
         for draw in range(asked.draws) for run in range(asked.seeds) for arm in arms
+        for rate in asked.rates
     )  # fmt: skip
 
 

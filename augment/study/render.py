@@ -72,7 +72,8 @@ def render(study: Study, *, everything: bool = False) -> str:
         f"{asked.draws} draws x {asked.seeds} seeds, {asked.steps} steps each, {asked.network} "
         f"at {about.side} px",
         f"accuracy: mean over {len(about.classes)} classes, with 95 % intervals; validation: "
-        f"{held}; test: {shown(about.splits.test)}; * the share that validation chose",
+        f"{held}; test: {shown(about.splits.test)}; * the share that validation chose"
+        + (", as it chose the learning rate of each arm" if len(asked.rates) > 1 else ""),
         *_arms(study),
         "",
         f"against real alone, both against classical copies{versus}; {study.family} intervals that "
@@ -105,12 +106,14 @@ def render(study: Study, *, everything: bool = False) -> str:
 
 def _arms(study: Study) -> list[str]:
     tests = list(study.arms[0].accuracies)
-    head = ("trained on", *tests, "validation", "trainings")
+    several = len(study.about.asked.rates) > 1
+    head = ("trained on", *tests, "validation", *(("rate",) if several else ()), "trainings")
     rows = [
         (
             called(one.arm, study.about.makers) + (" *" if one.chosen and one.arm.share else ""),
             *(_accuracy(one.accuracies[test]) for test in tests),
             "-" if one.validation is None else f"{100 * one.validation:.1f}",
+            *((f"{one.rate:g}x",) if several else ()),
             one.n,
         )
         for one in study.arms

@@ -4,6 +4,7 @@ nothing that was trained is left out of it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -57,7 +58,8 @@ class Trained:
     """An arm. validation: its mean accuracy there, None: there are no images. chosen: whether its
     share has the best of those of its kind. accuracies: of each test, with intervals that hold each
     alone. by_class: clean recall of each class. amounts: class -> synthetic rows, or retrieved
-    images, to draw from, the mean over draws."""
+    images, to draw from, the mean over draws. rate: times the usual learning rate, which validation
+    chose of `rates`: each that was tried -> mean accuracy there."""
 
     arm: Arm
     n: int
@@ -66,6 +68,8 @@ class Trained:
     accuracies: Mapping[str, Estimate]
     by_class: Mapping[str, float]
     amounts: Mapping[str, float]
+    rate: float = 1.0
+    rates: Mapping[float, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,8 @@ def _arm_json(one: Trained) -> dict[str, Any]:
             {"test": test, "accuracy": found.value, "interval": _interval(found)}
             for test, found in one.accuracies.items()
         ],
+        "rate": one.rate,
+        "rates": [{"rate": rate, "validation": found} for rate, found in one.rates.items()],
         "by_class": dict(one.by_class),
         "amounts": dict(one.amounts),
     }
@@ -187,11 +193,15 @@ def reported(
     audit: str | None = None,
     libraries: Mapping[str, str] | None = None,
 ) -> Study:
-    """labels_N: of test images. outcomes: of every arm the same draws and runs. amounts: of each
+    """labels_N: of test images. outcomes: of every arm the same draws, runs and rates; of those
+    with the rate that validation chose for the arm all else is told. amounts: of each
     training, synthetic rows of every class that it could draw from. measures: of the audit named
     `audit`; None: why is said."""
     arms = list(dict.fromkeys(one.arm for one in outcomes))
     classes = len(about.classes)
+    tried = {arm: _by_rate(arm, outcomes) for arm in arms}
+    rates = {arm: _best(tried[arm]) for arm in arms}
+    outcomes = {one: found for one, found in outcomes.items() if one.rate == rates[one.arm]}
     values = {arm: _values(arm, outcomes, about.asked.corrupted) for arm in arms}
     validation = {arm: _validation(arm, outcomes) for arm in arms}
     chosen = _chosen(arms, validation)
@@ -204,7 +214,7 @@ def reported(
             arm, len(own), validation[arm], arm in chosen,
             {test: estimate(some, labels_N, classes) for test, some in values[arm].items()},
             dict(zip(about.classes, recall.tolist(), strict=True)),
-            dict(zip(about.classes, mean.tolist(), strict=True)),
+            dict(zip(about.classes, mean.tolist(), strict=True)), rates[arm], tried[arm],
         ))  # fmt: skip
     rivals = {arm.rival for arm in arms if arm.rival is not None}
     pairs = [(arm, other, test) for arm in arms for other in _against(arm, rivals)
@@ -249,6 +259,21 @@ def _validation(arm: Arm, outcomes: Mapping[Training, Outcome]) -> float | None:
         if one.arm == arm and n.any():
             means.append(float((right[n > 0] / n[n > 0]).mean()))
     return float(np.mean(means)) if means else None
+
+
+def _by_rate(arm: Arm, outcomes: Mapping[Training, Outcome]) -> dict[float, float | None]:
+    """Rate -> mean accuracy of its trainings in validation."""
+    found = sorted({one.rate for one in outcomes if one.arm == arm})
+    return {
+        rate: _validation(arm, {one: of for one, of in outcomes.items() if one.rate == rate})
+        for rate in found
+    }
+
+
+def _best(tried: Mapping[float, float | None]) -> float:
+    """The rate that is best in validation; of equal ones, and where there are no images, the one
+    that is nearest to the usual rate."""
+    return max(tried, key=lambda rate: (tried[rate] or 0.0, -abs(math.log(rate)), -rate))
 
 
 def _chosen(arms: Sequence[Arm], validation: Mapping[Arm, float | None]) -> set[Arm]:

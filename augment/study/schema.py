@@ -39,8 +39,10 @@ _ASKED = closed(
         "batch": COUNT,
         "rate": {**NUMBER, "description": "highest rate of AdamW, from scratch"},
         "pretrained_rate": NUMBER,
+        "rates": listed(NUMBER, description="times that rate; validation chose one for each arm"),
     }
 )
+_ASKED["required"].remove("rates")
 _CLASS = closed(
     {
         "class": TEXT,
@@ -64,12 +66,18 @@ _TRAINED = closed(
             closed({"test": _TEST, "accuracy": _SHARE, "interval": or_null(_INTERVAL)}),
             description="means over classes; each interval holds alone",
         ),
+        "rate": {**NUMBER, "description": "times the usual rate; chosen by validation"},
+        "rates": listed(
+            closed({"rate": NUMBER, "validation": or_null(_SHARE)}), description="those tried"
+        ),
         "by_class": _by_name(_SHARE, description="clean recall"),
         "amounts": _by_name(
             NUMBER, description="synthetic rows, or retrieved images, to draw from, mean over draws"
         ),
     }
 )
+for _later in ("rate", "rates"):  # results of earlier versions lack them
+    _TRAINED["required"].remove(_later)
 _COMPARISON = closed(
     {
         **_ARM,

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 BATCH = 64
 RATE, TUNED_RATE = 2e-3, 5e-4
-"""The highest rate of a training from scratch, and of one that begins with weights."""
+"""The highest rate of a training from scratch, and of one that begins with weights, where nothing
+else is asked for."""
 DECAY = 1e-2
 
 
@@ -104,7 +105,7 @@ def _fit(
     net = network(recipe.name, recipe.classes, side, first, weights)
     net.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     net.train()
-    rate = TUNED_RATE if pretrained else RATE
+    rate = training.rate * (TUNED_RATE if pretrained else RATE)
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=recipe.steps + 1)
     for rows in batches(pools, recipe, training):

@@ -71,6 +71,10 @@ def test_a_training_keeps_its_name_whatever_else_is_asked() -> None:
         ({"shares": (0.5, 0.5)}, "shares: got [0.5, 0.5]; expected one or more different"),
         ({"shares": (1.0,)}, "shares: got 1.0; expected a part of a batch, 0.01 to 0.99"),
         ({"shares": (float("nan"),)}, "shares: got nan"),
+        ({"rates": ()}, "rates: got []; expected one or more different rates"),
+        ({"rates": (1.0, 1.0)}, "rates: got [1.0, 1.0]; expected one or more different rates"),
+        ({"rates": (0.0,)}, "rates: got 0.0; expected times the usual learning rate, 0.01 to 100"),
+        ({"rates": (101.0,)}, "rates: got 101.0"),
         ({"draws": 0}, "draws: got 0; expected a whole number from 1"),
         ({"seeds": -1}, "seeds: got -1"),
         ({"steps": 0}, "steps: got 0"),
@@ -95,3 +99,12 @@ def test_too_many_trainings_are_refused() -> None:
 
 def test_shares_come_sorted() -> None:
     assert checked(Asked(shares=(0.5, 0.25))).shares == (0.25, 0.5)
+
+
+def test_every_rate_is_trained_and_the_usual_one_keeps_its_name() -> None:
+    asked = checked(Asked(shares=(0.5,), draws=1, seeds=1, rates=(2, 1.0)))
+    found = trainings_of(arms_of(asked, [A], copies=False), asked)
+    assert [one.name for one in found] == [
+        "scratch-real-0.0-d0-s0", "scratch-real-0.0-d0-s0-r2",
+        "scratch-synthetic-0.5-d0-s0", "scratch-synthetic-0.5-d0-s0-r2",
+    ]  # fmt: skip

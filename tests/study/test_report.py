@@ -31,9 +31,11 @@ def studied(
     makers: Mapping[str, str] | None = None,
     asked: Asked = ASKED,
     retrieved: Retrieved | None = None,
+    best: Mapping[str, float] | None = None,
     **more: Any,
 ) -> Study:
-    """accuracy: by kind of arm, of all test images alike. validation: by share."""
+    """accuracy: by kind of arm, of all test images alike. validation: by share. best: rate by kind;
+    with others half as many test images are named right."""
     makers = {VAE: "vae"} if makers is None else makers
     rival = "cd" * 32 if retrieved is not None and retrieved.why is None else None
     rng, outcomes = np.random.default_rng(4), {}
@@ -42,6 +44,9 @@ def studied(
         right = rng.random(len(LABELS)) < accuracy[one.arm.kind]
         views = rng.binomial(VIEWS, accuracy[one.arm.kind] / 2, len(LABELS)).astype(np.uint8)
         good = round(100 * (validation or {}).get(one.arm.share, 0.5))
+        if best is not None:
+            good -= 10 * (one.rate != best[one.arm.kind])
+            right &= rng.random(len(LABELS)) < (1.0 if one.rate == best[one.arm.kind] else 0.5)
         held = np.tile(np.array([[good, 100]], np.int64), (4, 1))
         outcomes[one] = Outcome(right, views, held)
     about = About(
@@ -79,6 +84,32 @@ def test_validation_chooses_the_share_whatever_the_test_says() -> None:
     assert chosen == {("synthetic", 0.25), ("both", 0.25)}
     equal = studied(FLAT)
     assert {one.arm.share for one in equal.arms if one.chosen} == {0.0, 0.25}, "the least of equal"
+
+
+BEST = {"real": 0.5, "classical": 1.0, "synthetic": 2.0, "both": 0.5}
+TRIED = Asked(shares=(0.25, 0.5), draws=5, seeds=4, rates=(0.5, 1.0, 2.0))
+
+
+def test_validation_chooses_a_rate_for_each_arm_and_all_else_is_of_that() -> None:
+    study = studied(FLAT, asked=TRIED, best=BEST)
+    assert {(one.arm.kind, one.rate) for one in study.arms} == set(BEST.items())
+    assert {one.n for one in study.arms} == {20}
+    assert all(0.6 < one.accuracies["clean"].value < 0.8 for one in study.arms)
+    assert {one.verdict for one in study.comparisons} == {"no evidence"}
+    found = json.loads(json.dumps(study.to_json(), allow_nan=False))
+    jsonschema.validate(found, study_schema())
+    tried = {one["rate"]: round(one["validation"], 9) for one in found["arms"][0]["rates"]}
+    assert tried == {0.5: 0.5, 1.0: 0.4, 2.0: 0.4}
+    text = render(study)
+    assert "as it chose the learning rate of each arm" in text
+    assert "0.5x" in text
+
+
+def test_of_equally_good_rates_the_nearest_to_the_usual_one_is_chosen() -> None:
+    assert {one.rate for one in studied(FLAT, asked=TRIED).arms} == {1.0}
+    without = Asked(shares=(0.5,), draws=5, seeds=4, rates=(0.25, 2.0))
+    assert {one.rate for one in studied(FLAT, asked=without).arms} == {2.0}
+    assert "0.5x" not in render(studied(FLAT))
 
 
 @pytest.mark.parametrize("measures", [None, {"coverage": {("a", VAE): 0.5}}])
@@ -149,6 +180,9 @@ def test_retrieved_images_are_in_the_json_and_earlier_results_still_read() -> No
     assert found["retrieved"]["classes"] == [{"class": "a", "asked": 10, "had": 7}]
     earlier = json.loads(json.dumps(studied(FLAT).to_json()))
     assert earlier.pop("retrieved") is None
+    del earlier["asked"]["rates"]
+    for arm in earlier["arms"]:
+        del arm["rate"], arm["rates"]
     jsonschema.validate(earlier, study_schema())
 
 

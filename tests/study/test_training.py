@@ -57,6 +57,15 @@ def test_it_learns_and_is_the_same_every_time() -> None:
     assert threads == 2
 
 
+def test_at_a_hundredth_of_the_rate_less_is_learnt() -> None:
+    """Ten images of noise, to be known by heart."""
+    noise = np.random.default_rng(3).integers(0, 256, TRAIN.x_NSS3.shape, np.uint8)
+    train = Images(noise, TRAIN.y_N)
+    known = Images(noise[:10], TRAIN.y_N[:10])
+    usual, low = (run(Training(Arm(), 0, 0, rate), train=train, test=known) for rate in (1, 0.01))
+    assert usual.right.sum() > low.right.sum()
+
+
 def test_what_an_image_is_named_depends_on_no_other_image() -> None:
     """Whether the other class is asked too, or not."""
     whole = run(Training(Arm(), 0, 0))

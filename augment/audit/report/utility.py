@@ -136,7 +136,10 @@ def tiles_of(study: Json) -> Tiles:
         (str(len(arms)), "arms"),
         (str(asked["draws"]), "draws"),
         (str(asked["seeds"]), "seeds in each"),
-        (str(sum(one["trainings"] for one in arms)), "trainings"),
+        (
+            str(sum(one["trainings"] * max(1, len(one.get("rates", ()))) for one in arms)),
+            "trainings",
+        ),
         (str(asked["steps"]), "steps each"),
         (str(sum(one["test"] for one in study["classes"])), "test images"),
     )
@@ -175,17 +178,20 @@ def _verdict(one: Json) -> str:
 
 def _accuracies(study: Json) -> Section:
     tests = [one["test"] for one in study["arms"][0]["tests"]]
+    several = len(study["asked"].get("rates", ())) > 1
     rows = tuple(
         Row((
             _called(one, study),
             *(f"{100 * test['accuracy']:.1f} ({_plain(test['interval'])})"
               for test in one["tests"]),
             "-" if one["validation"] is None else f"{100 * one['validation']:.1f}",
+            *((f"{one['rate']:g}x",) if several else ()),
             "chosen" if one["chosen"] and one["share"] else "", str(one["trainings"]),
         ))
         for one in study["arms"]
     )  # fmt: skip
-    head = ("trained on", *tests, "validation", "share", "trainings")
+    rate = ("rate",) if several else ()
+    head = ("trained on", *tests, "validation", *rate, "share", "trainings")
     table = Table("accuracies", "Accuracy, the mean over classes", head, rows, 1)
     return Section("accuracies", "Accuracy by share", (*_curve(study), table))
 
@@ -277,10 +283,17 @@ def _method(study: Json) -> Section:
         if validation
         else "a fifth of real train, left out by each draw"
     )
+    rates = study["asked"].get("rates", ())
+    tried = " and ".join(f"{rate:g}" for rate in rates)
+    choice = (
+        f"the share, and of {tried} times that rate one for each arm"
+        if len(rates) > 1
+        else "the share"
+    )
     texts = [
         f"Network {asked['network']} at {study['side']} px, {asked['steps']} batches of "
         f"{asked['batch']}, AdamW with one cycle up to {asked['rate']:g}; seed {asked['seed']}. "
-        f"Validation: {held}; it chooses the share, nothing else. Test: split "
+        f"Validation: {held}; it chooses {choice}, nothing else. Test: split "
         f"{shown(splits['test'])}, which chooses nothing.",
         "It says how these classifiers learn from this version. Larger networks, longer training "
         "or augmentation during training may gain more, less, or nothing.",

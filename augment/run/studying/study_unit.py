@@ -55,13 +55,13 @@ class StudyTask:
 
 def unit_text(training: Training) -> str:
     """A training as a unit."""
-    return json.dumps([list(training.arm), training.draw, training.run])
+    return json.dumps([list(training.arm), *training[1:]])
 
 
 def training_of(unit: str) -> Training:
     """As `unit_text` wrote it."""
-    arm, draw, run = json.loads(unit)
-    return Training(Arm(*arm), draw, run)
+    arm, *more = json.loads(unit)
+    return Training(Arm(*arm), *more)
 
 
 class StudyWorker:

@@ -153,10 +153,11 @@ class _Study:
         """What is trained, in a line."""
         there = len(recorded(self.folder, self._trainings))
         asked, n = self._asked, len(self._trainings)
+        rates = f" x {len(asked.rates)} rates" if len(asked.rates) > 1 else ""
         return (
             f"study {self.id[:16]}: {n} trainings of {asked.steps} steps "
-            f"({n // (asked.draws * asked.seeds)} arms x {asked.draws} draws x {asked.seeds} "
-            f"seeds), {there} of them done before"
+            f"({len({one.arm for one in self._trainings})} arms x {asked.draws} draws x "
+            f"{asked.seeds} seeds{rates}), {there} of them done before"
         )
 
     def train(self, engine: Engine, workers: int | None, reporter: Reporter) -> None:

@@ -19,7 +19,7 @@ from augment.audit.table import open_data_set
 from tests.audit.conftest import TableBuilder
 from tests.audit.report.test_page import HOSTILE, Seen
 from tests.audit.report.values import names, value
-from tests.study.test_report import FLAT, GAN, VAE, rivals, studied
+from tests.study.test_report import BEST, FLAT, GAN, TRIED, VAE, rivals, studied
 
 MIXED = {"real": 0.6, "classical": 0.6, "synthetic": 0.3, "both": 0.9}
 
@@ -93,6 +93,23 @@ def test_the_page_shows_what_was_retrieved_and_its_curve() -> None:
     earlier = json_of()
     del earlier["retrieved"]
     assert utility([earlier], "").blocks
+
+
+def test_the_page_says_which_rates_validation_chose() -> None:
+    study = json_of(asked=TRIED, best=BEST)
+    (table,) = tables(sections_of(study)[1])
+    at = list(table.head).index("rate")
+    assert [row.cells[at] for row in table.rows][:4] == ["0.5x", "2x", "2x", "1x"]
+    method = texts(sections_of(study)[-1])
+    assert "it chooses the share, and of 0.5 and 1 and 2 times that rate one for each" in method
+    assert ("360", "trainings") in tiles_of(study).figures
+    earlier = json_of()
+    del earlier["asked"]["rates"]
+    for arm in earlier["arms"]:
+        del arm["rate"], arm["rates"]
+    assert "rate" not in tables(sections_of(earlier)[1])[0].head
+    assert "it chooses the share, nothing else" in texts(sections_of(earlier)[-1])
+    assert ("120", "trainings") in tiles_of(earlier).figures
 
 
 def test_every_comparison_stands_with_its_verdict_interval_and_pairs() -> None:

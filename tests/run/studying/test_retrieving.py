@@ -290,7 +290,8 @@ def test_programs_have_the_arm(tmp_path: Path) -> None:
     data_set(tmp_path / "out")
     write(tmp_path / "more/train", more(2))
     found = api_study(job_of(tmp_path), shares=[0.5], draws=1, seeds=1, steps=2, size=16,
-                      corrupted=False, engine=LocalEngine())  # fmt: skip
+                      corrupted=False, rates=[1.0, 2.0], engine=LocalEngine())  # fmt: skip
+    assert {tuple(one.rates) for one in found.arms} == {(1.0, 2.0)}
     assert [one.arm.kind for one in found.arms] == ["real", "synthetic", "retrieved"]
 
 

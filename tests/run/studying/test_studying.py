@@ -130,6 +130,18 @@ def test_what_is_trained_is_not_trained_again_and_more_trains_what_lacks(
     assert "4 more trainings of this study stand beside these" in render(study(uri, SHOWN, engine))
 
 
+def test_rates_are_trained_beside_the_usual_one_which_is_kept(
+    helpful: tuple[str, Study],
+) -> None:
+    uri, _ = helpful
+    asked, engine = replace(QUICK, seed=9), Counting()
+    study(uri, asked, LocalEngine())
+    found = study(uri, replace(asked, rates=(0.01, 1.0)), engine)
+    assert engine.units == 2
+    assert [list(one.rates) for one in found.arms] == [[0.01, 1.0]] * 2
+    assert {one.n for one in found.arms} == {1}
+
+
 def asked_in_validation(uri: str) -> set[tuple[int, ...]]:
     """Images of each class that choices were made by, of all records."""
     found = [json.loads(data)["validation"] for data in records(uri).values()]
@@ -340,6 +352,10 @@ def test_the_command_studies_the_output_of_a_job(
     jsonschema.validate(json.loads(capsys.readouterr().out), study_schema())
     assert main(["study", str(job), "--shares", "half"]) == 2
     assert "--shares: got 'half'; expected numbers" in capsys.readouterr().err
+    assert main(["study", str(job), "--rates", "1,two"]) == 2
+    assert "--rates: got '1,two'; expected numbers, as 0.5,1,2" in capsys.readouterr().err
+    assert main(["study", str(job), *quick, "--engine", "local", "--rates", "1,2"]) == 0
+    assert "2 arms x 1 draws x 1 seeds" in capsys.readouterr().out
     assert main(["study", str(job), "--workers", "0"]) == 2
     assert "--workers: got 0; expected at least 1" in capsys.readouterr().err
     job.write_text(job.read_text().replace("uri: out", "uri: elsewhere"))
