@@ -48,6 +48,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         procedural,
         unjudged,
         unknown_training,
+        untaken_inputs,
         write_manifest,
     )
     from augment.run.prepare import prepare
@@ -65,6 +66,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         *unknown_training(prepared),
         *open_draws(job.spec, census.draws),
         *unjudged(prepared),
+        *untaken_inputs(prepared),
     ]
     found += formats_without_reader(census)
     idle = idle_copies(job, plan, chances)

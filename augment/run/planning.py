@@ -24,6 +24,7 @@ from augment.run.synthesis.synthesize import inspect_pool, wanted
 from augment.sample import MANIFEST_SCHEMA, DigitalSourceType
 from augment.sources import Census
 from augment.spec import Job
+from augment.spec.inputs import untaken
 from augment.storage import writing_file
 from augment.transforms import build_transformer
 
@@ -100,6 +101,16 @@ def procedural(prepared: Prepared) -> list[str]:
         "images teach a classifier nothing of its classes"
         for name, info in prepared.infos.items()
         if info.digital_source_type == DigitalSourceType.ALGORITHMIC_MEDIA.value
+    ]
+
+
+def untaken_inputs(prepared: Prepared) -> list[str]:
+    """Sources of inputs that nothing is made from."""
+    spec = prepared.job.spec
+    return [
+        f"sources.{name}: use: inputs, and no rule of `synthesize` takes its images; a study alone "
+        "looks at them, as the real images that it could retrieve instead"
+        for name in untaken(spec.sources, spec.synthesize)
     ]
 
 

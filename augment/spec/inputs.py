@@ -5,12 +5,14 @@ Names and protected splits only; how many images there are is the plan's busines
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from augment.spec.asked import Asked
 from augment.spec.base import Spec
 from augment.spec.draft import Draft
 from augment.spec.generator_base import Translator
 from augment.spec.generator_checks import cuts
-from augment.spec.models import Input, Synthesize, draws
+from augment.spec.models import Input, SourceSpec, Synthesize, draws
 from augment.spec.problems import one_of, shown
 from augment.spec.rules import check_known
 from augment.spec.text import Path
@@ -141,12 +143,20 @@ def _check_uses(asked: Asked, draft: Draft) -> None:
     inputs = {n for n, s in known.items() if s.use != "rows"}
     if inputs and len(inputs) == len(draft.sources):
         asked.add(("sources",), "no source with use: rows", "real images that are rows")
-    feeding = [r.input for r in draft.synthesize if r is not None and r.input is not None]
-    masks = {i.mask for i in feeding}
-    for name in sorted(inputs - masks):
-        if not any(i.from_.sources is None or name in i.from_.sources for i in feeding):
+    rules = [rule for rule in draft.synthesize if rule is not None]
+    for name in untaken(known, rules):
+        if known[name].use == "label_maps":
             found = f"{known[name].use}, but no rule of `synthesize` takes its images"
             asked.add(("sources", name, "use"), found, "rows, or an `input` that takes them")
+
+
+def untaken(sources: Mapping[str, SourceSpec], rules: Sequence[Synthesize]) -> list[str]:
+    """Sources whose images are no rows and that no rule takes. Of those with `use: inputs` a
+    study retrieves real images, beside synthetic ones."""
+    feeding = [rule.input for rule in rules if rule.input is not None]
+    masks = {wanted.mask for wanted in feeding}
+    taken = {n for i in feeding for n in i.from_.sources or sources}
+    return sorted(n for n, s in sources.items() if s.use != "rows" and n not in taken | masks)
 
 
 def _check_trained_on(asked: Asked, draft: Draft, path: Path, generator: Spec) -> None:

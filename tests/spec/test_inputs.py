@@ -10,6 +10,7 @@ import pytest
 
 from augment.errors import SpecError
 from augment.spec import Job
+from augment.spec.inputs import untaken
 from tests.spec.conftest import Edits
 
 Load = Callable[..., Job]
@@ -134,6 +135,18 @@ def test_everything_said(job: Load) -> None:
 )  # fmt: skip
 def test_what_is_refused(job: Load, edits: dict[str, Any], text: str) -> None:
     assert text in texts(job, edits)
+
+
+def test_images_that_only_a_study_looks_at(job: Load) -> None:
+    """Unlike label maps, which nothing but a rule can use."""
+    edits = {
+        "sources.side": {**SIDE, "use": "inputs"},
+        "synthesize.0.input": {"from": {"sources": ["real"]}},
+    }
+    spec = job({**copy.deepcopy(TINT), **edits}).spec
+    assert untaken(spec.sources, spec.synthesize) == ["side"]
+    spec = job({**copy.deepcopy(TINT), "sources.side": edits["sources.side"]}).spec
+    assert untaken(spec.sources, spec.synthesize) == []
 
 
 SEEN = {"family": "vae", "checkpoint": "."}
