@@ -64,6 +64,16 @@ class Calibration:
     equal: tuple[tuple[int, int], ...] = ()
     margins: tuple[float | None, ...] = ()
 
+    @property
+    def most(self) -> float:
+        """Share of other real images that may be called copies, at most: the greatest 95 % upper
+        bound of a threshold. The fewer held-out images set it, the farther it lies above the rate
+        that was asked for. 0 where there is no threshold."""
+        known = [
+            one for one in (self.overall, *self.by_class.values()) if isinstance(one, Threshold)
+        ]
+        return max((one.upper for one in known), default=0.0)
+
     def of(self, label: str | None) -> Threshold | NotCalibrated:
         """What holds for an image of that class."""
         return self.by_class.get(label, self.overall) if label is not None else self.overall

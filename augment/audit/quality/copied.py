@@ -1,7 +1,8 @@
 """Made images that repeat real ones, as a calibrated detector found them, and what that means.
 
-A detector calls a part of images copies that are none: at most its rate. So a few prove nothing,
-and more than chance explains do. Equal pixels are copies whatever was calibrated.
+A detector calls a part of images copies that are none: at most what its calibration bounds. So a
+few prove nothing, and more than chance explains do. Equal pixels are copies whatever was
+calibrated.
 """
 
 from __future__ import annotations
@@ -126,8 +127,9 @@ class Leaks:
 
     Two detectors, each of one seeded half of train and calibrated on the other half, so that the
     images that are asked about have no part in the threshold. n: split -> images that were looked
-    at, and how many were found in train. rate: share of them that chance explains, at most.
-    leaks: the nearest, at most 200. why: nothing was looked for.
+    at, and how many were found in train. rate: share of them that chance explains, at most: what
+    both calibrations bound (`Calibration.most`). leaks: the nearest, at most 200. why: nothing was
+    looked for.
     """
 
     n: Mapping[str, tuple[int, int]]
@@ -214,13 +216,13 @@ def _finding(
 ) -> Finding | None:
     of_group = [c for c in searched.copies if c.group._replace(class_name=None) == group]
     equal = sum(one.equal for one in of_group)
-    rate = searched.calibration.rate
-    if not equal and (not copies or clopper_pearson(copies, n).low <= rate):
+    most = searched.calibration.most
+    if not equal and (not copies or clopper_pearson(copies, n).low <= most):
         return None
     some = ", ".join(f"{one.sample_id[:12]} of {one.real_id[:12]}" for one in of_group[:_SHOWN])
     text = (
         f"{where(group, makers)}: {copies} of {n} images repeat real images of "
-        f"{called(searched.of)}, {equal} pixel by pixel; chance explains about {rate * n:.0f}. "
+        f"{called(searched.of)}, {equal} pixel by pixel; chance explains {most * n:.0f} at most. "
         f"For example {some}: look at the pairs, and leave them out or train on more"
     )
     return Finding("memorization", text, copies, warns=searched.of == "train")

@@ -86,9 +86,8 @@ def _side(one: Json, makers: Json, pairs: Pairs, twins: Pairs) -> Iterator[Block
     else:
         said += (
             f"an image is called a copy from a score of {number(one['threshold'])} on, which "
-            f"{number(100 * one['upper'])} % of real images may reach at most (95 %); chance "
-            "explains about "
-            f"{one['rate'] * n:.0f}; "
+            f"{number(100 * one['upper'])} % of real images may reach at most (95 %): "
+            f"{one['upper'] * n:.0f} of these; "
         )
     yield Text(f"{said}{found} of {n} generated images are called copies.")
     if one.get("scores") is not None:

@@ -150,6 +150,7 @@ def search_leaks(
     order = sorted(range(len(keys)), key=keys.__getitem__)
     halves = [train.some(sorted(order[begin::2])) for begin in (0, 1)]
     nearest: dict[int, Leak] = {}
+    most = 0.0
     for half, other in (halves, halves[::-1]):
         reporter.doing(f"calibrating on {len(other.ids)} real images of train")
         if not half.ids:
@@ -165,6 +166,7 @@ def search_leaks(
         )
         if isinstance(overall := detector.calibration.overall, NotCalibrated):
             return Leaks({}, rate, why=f"{overall.reason}, of a half of train")
+        most += detector.calibration.most
         for n, match in enumerate(detector.search(holdout.images())):
             if match.is_copy and (n not in nearest or match.score > nearest[n].score):
                 nearest[n] = Leak(holdout.ids[n], holdout.splits[n], half.ids[match.protected],
@@ -174,7 +176,7 @@ def search_leaks(
         for split in set(holdout.splits)
     }
     listed = sorted(nearest.values(), key=lambda one: (not one.equal, -one.score, one.sample_id))
-    return Leaks(counts, rate, tuple(listed[:MOST_LISTED]))
+    return Leaks(counts, most, tuple(listed[:MOST_LISTED]))
 
 
 def _generated(maker: str | None) -> bool:

@@ -42,6 +42,15 @@ def test_the_bound_is_what_so_few_images_can_show() -> None:
     assert 0.005 < large.upper < 0.0065
 
 
+def test_what_chance_explains_is_the_greatest_bound() -> None:
+    overall, own = (threshold(scored(np.arange(n)), 0.005) for n in (1000, 200))
+    assert isinstance(overall, Threshold)
+    assert isinstance(own, Threshold)
+    assert Calibration(0.005, overall).most == overall.upper < own.upper
+    assert Calibration(0.005, overall, {"a": own}).most == own.upper
+    assert Calibration(0.005, NotCalibrated("few", 3)).most == 0
+
+
 def test_from_too_few_there_is_none() -> None:
     assert least_n(0.005) == 200
     found = threshold(scored(np.arange(199)), 0.005)

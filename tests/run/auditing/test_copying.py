@@ -151,7 +151,7 @@ def searched_with(found: int, copies: int = 0) -> Searched:
     recall = [Recall("exact", 100, 100, 100, half)]
     recall += [Recall(f"kind {n}", 100, found, found, half) for n in range(9)]
     group = Group("train", None, "g")
-    calibration = Calibration(0.005, Threshold(1.0, 300, 0.01, ()))
+    calibration = Calibration(0.005, Threshold(1.0, 300, 0.03, ()))
     return Searched("train", 300, 300, calibration, tuple(recall), {group: (200, copies)}, (), ())
 
 
@@ -164,6 +164,13 @@ def test_a_detector_that_would_find_little_has_no_verdict_but_for_what_it_finds(
     ((check,), findings) = copied([searched_with(3, copies=20)], {})
     assert check.passed is True, "copies of train warn"
     assert [finding.n for finding in findings] == [20]
+
+
+def test_more_than_the_calibration_bounds_is_no_chance() -> None:
+    """Of real images 3 % may lie above the threshold: 10 of 200 are 2.4 % at least, 16 4.6 %."""
+    for copies, told in ((10, 0), (16, 1)):
+        ((_,), findings) = copied([searched_with(90, copies=copies)], {})
+        assert len(findings) == told, copies
 
 
 def test_chance_is_no_leak_and_too_few_images_are_no_verdict() -> None:
