@@ -15,8 +15,9 @@ from augment.errors import RequestError
 from augment.filters.agreement import AgreementFilter
 from augment.filters.degenerate import DegenerateFilter
 from augment.filters.feature_outlier import FeatureOutlierFilter
+from augment.filters.near_copy import NearCopyFilter
 from augment.filters.protocol import ACCEPTED, Filter, ImageFilter, Verdict
-from augment.spec.filters import Agreement, Degenerate, FeatureOutlier, FilterSpec
+from augment.spec.filters import Agreement, Degenerate, FeatureOutlier, FilterSpec, NearCopy
 
 __all__ = [
     "Filter",
@@ -48,6 +49,8 @@ def _build(spec: FilterSpec, place: int) -> Filter:
             return AgreementFilter(agreement)
         case FilterSpec(feature_outlier=FeatureOutlier() as outlier):
             return FeatureOutlierFilter(outlier)
+        case FilterSpec(near_copy=NearCopy() as near_copy):
+            return NearCopyFilter(near_copy)
         case _:
             known = ", ".join(FilterSpec.model_fields)
             raise RequestError(f"filters[{place}]: names no filter; expected one of: {known}")

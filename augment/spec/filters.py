@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -45,6 +45,36 @@ class FeatureOutlier(Spec):
     names them; `pass`: their samples pass without having been judged."""
 
 
+Side = Literal["train", "holdout"]
+SIDES: tuple[Side, ...] = get_args(Side)
+TIGHTEST, LOOSEST = 0.00025, 0.05
+"""Shares of false positives of `near_copy`: its detector is fit to show the latter, and calibrated
+on no more images than the former needs."""
+
+
+class NearCopy(Spec):
+    """Rejects images that repeat a real image of the job, also mirrored, shifted, cropped, turned,
+    noisy, recompressed or recoloured: by the detector of `augment audit --copies`, which is
+    calibrated on the job's own real images: those of the splits that rows are generated for are
+    `train`, those of all other splits `holdout`; copies of one are told by a threshold from the
+    other."""
+
+    false_positives: Annotated[float, Field(ge=TIGHTEST, le=LOOSEST)] = 0.005
+    """Share of real images, none of them a copy, that may be called copies. It takes
+    1 / false_positives held-out images to show that: 200 for 0.005."""
+    of: Literal["all", "train", "holdout"] = "all"
+    """Whose copies are looked for; `all`: of both, each with that share of false positives."""
+    not_judged: Literal["refuse", "pass"] = "refuse"
+    """What becomes of samples where there are too few real images for a threshold. `refuse`: the
+    plan is refused, and says what is missing; `pass`: they pass, unless their pixels equal a real
+    image's."""
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """What is protected."""
+        return tuple(side for side in SIDES if self.of in (side, "all"))
+
+
 class FilterSpec(Spec):
     """What generated samples must pass; a rejected one is replaced. Exactly one key."""
 
@@ -55,6 +85,8 @@ class FilterSpec(Spec):
     defaults."""
     feature_outlier: FeatureOutlier | None = None
     """Rejects images far from the real images of their class; `{}` takes the defaults."""
+    near_copy: NearCopy | None = None
+    """Rejects copies of the job's real images, also changed ones; `{}` takes the defaults."""
 
     @property
     def extractors(self) -> tuple[str, ...]:

@@ -117,8 +117,8 @@ def test_a_spec_without_a_filter() -> None:
     with pytest.raises(RequestError) as caught:
         build_filters([FilterSpec(degenerate=Degenerate()), FilterSpec()])
     assert (
-        str(caught.value)
-        == "filters[1]: names no filter; expected one of: degenerate, agreement, feature_outlier"
+        str(caught.value) == "filters[1]: names no filter; expected one of: degenerate, agreement, "
+        "feature_outlier, near_copy"
     )
 
 

@@ -320,7 +320,7 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     (
         {"filters": [{"degenerat": {}}]},
         "filters[0].degenerat: got an unknown key; expected one of agreement, degenerate, "
-        "feature_outlier. Did you mean 'degenerate'?",
+        "feature_outlier, near_copy. Did you mean 'degenerate'?",
     ),
     (
         {"filters": [{"degenerate": {}}, {"degenerate": {}}]},
@@ -337,7 +337,7 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
     (
         {"filters": [{"agrement": {}}]},
         "filters[0].agrement: got an unknown key; expected one of agreement, degenerate, "
-        "feature_outlier. Did you mean 'agreement'?",
+        "feature_outlier, near_copy. Did you mean 'agreement'?",
     ),
     (
         {"filters": [{"agreement": {"max": 0.5}}]},
@@ -356,6 +356,28 @@ ONE_EDIT: list[tuple[dict[str, Any], str]] = [
         {"filters": [{"feature_outlier": {"min": 1}}]},
         "filters[0].feature_outlier.min: got an unknown key; expected one of extractor, max, "
         "not_judged",
+    ),
+    (
+        {"filters": [{"near_copies": {}}]},
+        "filters[0].near_copies: got an unknown key; expected one of agreement, degenerate, "
+        "feature_outlier, near_copy. Did you mean 'near_copy'?",
+    ),
+    (
+        {"filters": [{"near_copy": {"max": 1}}]},
+        "filters[0].near_copy.max: got an unknown key; expected one of false_positives, "
+        "not_judged, of",
+    ),
+    (
+        {"filters": [{"near_copy": {"of": "test"}}]},
+        "filters[0].near_copy.of: got 'test'; expected one of all, holdout, train",
+    ),
+    (
+        {"filters": [{"near_copy": {"false_positives": 0}}]},
+        "filters[0].near_copy.false_positives: got 0; expected a number >= 0.00025",
+    ),
+    (
+        {"filters": [{"near_copy": {"false_positives": 0.06}}]},
+        "filters[0].near_copy.false_positives: got 0.06; expected a number <= 0.05",
     ),
     # ---- result ----
     (

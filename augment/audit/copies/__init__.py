@@ -4,6 +4,7 @@ calibrated on the user's own images.
 | module | has |
 |---|---|
 | `detector` | fit, search, and what the detector finds on this very data set |
+| `kept` | a detector as arrays, and back |
 | `search` | candidates of every image, aligned, with evidence |
 | `candidates` `views` `projection` | the nearest protected images, by pixels and by features |
 | `alignment` `warps` | the warp from an image into a candidate |

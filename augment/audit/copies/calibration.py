@@ -12,12 +12,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from augment.audit.measures.shares import clopper_pearson
 
 FALSE_POSITIVES = 0.005
 LEVEL = 0.95
 NOWHERE = -1e9
 """The score where there is no candidate."""
+OWN = 200
+"""Held-out images of a class from which on its own scores count for any rate: what the usual rate
+needs."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +56,62 @@ class NotCalibrated:
     n: int
 
 
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What a calibration was made from: of any score it tells the least rate of false positives at
+    which it is a copy's, so that another rate asks for no other calibration.
+
+    twins: the best pair of every held-out image. labels: their classes, or None. ascending: the
+    scores of all (None) and of every class, float64.
+    """
+
+    twins: tuple[Twin, ...]
+    labels: tuple[str, ...] | None
+    ascending: Mapping[str | None, np.ndarray]
+
+    @classmethod
+    def of(cls, twins: Sequence[Twin], labels: Sequence[str] | None = None) -> Held:
+        scores = np.array([twin.score for twin in twins], np.float64)
+        found: dict[str | None, np.ndarray] = {None: np.sort(scores)}
+        if labels is not None:
+            rows: dict[str, list[int]] = {}
+            for row, label in enumerate(labels):
+                rows.setdefault(label, []).append(row)
+            found |= {label: np.sort(scores[some]) for label, some in rows.items()}
+        return cls(tuple(twins), None if labels is None else tuple(labels), found)
+
+    def least_rate(self, score: float, label: str | None = None) -> float:
+        """Above 0, at most 1: of the held-out images and this one, the share that scores no lower.
+
+        Of a class with `OWN` held-out images they are those of the class. Above all of these it is
+        that of all images, where that is less: at rates below 1 / n the class has no threshold.
+        """
+        overall = _share(self.ascending[None], score)
+        own = self.ascending.get(label) if label is not None else None
+        if own is None or len(own) < OWN:
+            return overall
+        share = _share(own, score)
+        return min(share, overall) if score > own[-1] else share
+
+
+def _share(ascending: np.ndarray, score: float) -> float:
+    n = len(ascending)
+    return (1 + n - int(np.searchsorted(ascending, score))) / (n + 1)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """rate: share of real images that may be called copies. overall: of all held-out images.
     by_class: of classes that have enough of their own. equal: (holdout, protected) rows of equal
     pixels, which are copies and were left out. margins: of all held-out images but these, see
-    `margin`; empty where there is no threshold."""
+    `margin`; empty where there is no threshold. held: what all of it comes from."""
 
     rate: float
     overall: Threshold | NotCalibrated
     by_class: Mapping[str, Threshold] = field(default_factory=dict)
     equal: tuple[tuple[int, int], ...] = ()
     margins: tuple[float | None, ...] = ()
+    held: Held = field(default_factory=lambda: Held.of(()), compare=False)
 
     @property
     def most(self) -> float:
@@ -96,6 +145,12 @@ def least_n(rate: float) -> int:
     return math.ceil(1 / rate)
 
 
+def shown_rate(n: int, rate: float, loosest: float) -> float:
+    """The rate, or where n held-out images cannot show it the least one that they can, at most
+    `loosest`."""
+    return rate if n >= least_n(rate) else min(loosest, (1 + 1e-9) / max(n, 1))
+
+
 def threshold(scored: Sequence[Twin], rate: float) -> Threshold | NotCalibrated:
     """From the best pair of every held-out image."""
     n = len(scored)
@@ -108,10 +163,10 @@ def threshold(scored: Sequence[Twin], rate: float) -> Threshold | NotCalibrated:
 
 
 def calibrated(
-    scored: Sequence[Twin], labels: Sequence[str] | None, rate: float,
+    scored: Sequence[Twin], labels: Sequence[str] | Mapping[int, str] | None, rate: float,
     equal: Sequence[tuple[int, int]] = (),
 ) -> Calibration:  # fmt: skip
-    """labels: of all held-out images. Pairs of equal pixels are not among `scored`."""
+    """labels: of held-out images, by their rows. Pairs of equal pixels are not among `scored`."""
     classes: dict[str, list[Twin]] = {}
     for twin in scored:
         if labels is not None:
@@ -121,6 +176,7 @@ def calibrated(
         rate, threshold(scored, rate),
         {label: found for label, found in own.items() if isinstance(found, Threshold)},
         tuple(equal),
+        held=Held.of(scored, None if labels is None else [labels[twin.holdout] for twin in scored]),
     )  # fmt: skip
     if isinstance(found.overall, NotCalibrated):
         return found

@@ -39,31 +39,47 @@ class Start:
     warp: Array
 
 
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """N protected images in the spaces of pixels. framing, settling: the projections of the two.
+    framed, settled: (views, N, DIMENSIONS) float32. settlings: (N, 3, 3) float64, see
+    `views.settling`."""
+
+    framing: Projection
+    settling: Projection
+    framed: Array
+    settled: Array
+    settlings: Array
+
+    @classmethod
+    def of(cls, protected: Reduced, learn: Array, rng: np.random.Generator) -> Pixels:
+        """protected: N >= 1 of them. learn: rows that projections may be learned from."""
+        some = protected.grey[learn]
+        framing = projection.learned(some, views.described, rng)
+        settling = projection.learned(some, _described_settled, rng)
+        settlings = np.stack([views.settling(grey) for grey in protected.grey])
+        framed = _projected(framing, map(views.framed, protected.grey))
+        settled = _projected(settling, map(views.settled, protected.grey, settlings))
+        return cls(framing, settling, framed, settled, settlings)
+
+
 class Index:
     """The protected images in every space.
 
-    protected: N >= 1 of them. features: by extractor (N, D). learn: rows that projections may be
-    learned from. labels: where given, a query meets protected images of its own label alone.
+    pixels: N of them. features: by extractor (N, D). labels: where given, a query meets protected
+    images of its own label alone.
     """
 
     def __init__(
-        self, protected: Reduced, features: Mapping[str, Array], learn: Array,
-        rng: np.random.Generator, labels: Sequence[str] | None = None,
-    ) -> None:  # fmt: skip
-        some = protected.grey[learn]
-        self._framing = projection.learned(some, views.described, rng)
-        self._settling = projection.learned(some, _described_settled, rng)
-        self._settlings = [views.settling(grey) for grey in protected.grey]
-        self._framed = _projected(self._framing, map(views.framed, protected.grey))
-        self._settled = _projected(
-            self._settling, map(views.settled, protected.grey, self._settlings)
-        )
+        self, pixels: Pixels, features: Mapping[str, Array], labels: Sequence[str] | None = None
+    ) -> None:
+        self.pixels = pixels
         groups: dict[str | None, list[int]] = {}
-        for row in range(len(protected)):
+        for row in range(len(pixels.settlings)):
             groups.setdefault(labels[row] if labels is not None else None, []).append(row)
         self._by_label = labels is not None
         self._groups = {
-            label: _Group.of(np.array(rows), self._framed, self._settled, features)
+            label: _Group.of(np.array(rows), pixels.framed, pixels.settled, features)
             for label, rows in groups.items()
         }
 
@@ -73,12 +89,12 @@ class Index:
         for grey in images.grey:
             both = (grey, np.ascontiguousarray(grey[:, ::-1]))
             settling = (views.settling(both[0]), views.settling(both[1]))
-            framed = self._framing(np.stack([views.described(one) for one in both]))
+            framed = self.pixels.framing(np.stack([views.described(one) for one in both]))
             settled = np.stack([
                 views.described(warped(one, at))
                 for one, at in zip(both, settling, strict=True)
             ])  # fmt: skip
-            found.append(Query(framed, self._settling(settled), settling))
+            found.append(Query(framed, self.pixels.settling(settled), settling))
         return found
 
     def starts(
@@ -111,11 +127,11 @@ class Index:
 
     def _of_pair(self, query: Query, protected: int) -> tuple[Start, Start]:
         """A warp by the framed view that is nearest, and one by the settled view."""
-        mirror, view = _best(query.framed @ self._framed[:, protected].T)
+        mirror, view = _best(query.framed @ self.pixels.framed[:, protected].T)
         framed = views.FRAMED[view] @ _MIRRORS[mirror]
-        mirror, view = _best(query.settled @ self._settled[:, protected].T)
+        mirror, view = _best(query.settled @ self.pixels.settled[:, protected].T)
         settled = (
-            self._settlings[protected]
+            self.pixels.settlings[protected]
             @ views.SETTLED[view]
             @ np.linalg.inv(query.settling[mirror])
             @ _MIRRORS[mirror]

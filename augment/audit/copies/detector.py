@@ -7,6 +7,7 @@ planted copies of the sample say what the detector finds on this very data set.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from augment.audit.copies.calibration import (
     Twin,
     calibrated,
     least_n,
+    shown_rate,
 )
 from augment.audit.copies.evidence import NAMES
 from augment.audit.copies.images import ImageSet
@@ -53,6 +55,8 @@ class Match:
     warp: (2, 3), from the image into the protected one, both in [-1, 1] x [-1, 1] (see `warps`):
     how a copy was changed. margin: how far its likest candidate scores above the threshold,
     whether or not it agrees as copies do; None where there is no threshold or no candidate.
+    least_rate: the least rate of false positives at which it is called a copy, 0 where the pixels
+    are equal, NaN where they are not and there is no threshold.
     """
 
     protected: int
@@ -61,6 +65,7 @@ class Match:
     is_copy: bool
     warp: tuple[tuple[float, ...], ...]
     margin: float | None = None
+    least_rate: float = math.nan
 
     @property
     def mirrored(self) -> bool:
@@ -86,12 +91,12 @@ class Recall:
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """Made by `Detector.fit`. calibration: from which score on a pair is a copy. recall: of each
-    kind, on planted copies of images that nothing was learned from; empty where there is no
-    threshold."""
+    """Made by `Detector.fit`. searched: the protected images. verify: the score of a pair.
+    calibration: from which score on a pair is a copy. recall: of each kind, on planted copies of
+    images that nothing was learned from; empty where there is no threshold."""
 
-    _search: Search
-    _verify: Verifier
+    searched: Search
+    verify: Verifier
     calibration: Calibration
     recall: tuple[Recall, ...] = ()
 
@@ -101,6 +106,7 @@ class Detector:
         cls, protected: ImageSet, holdout: ImageSet, *, seed: int,
         extractors: Mapping[str, Extract] | None = None, same_class: bool = False,
         false_positives: float = FALSE_POSITIVES, measured: int = MEASURED, learned: int = LEARNED,
+        loosest: float | None = None,
     ) -> Detector:  # fmt: skip
         """A detector of copies of the protected images.
 
@@ -112,7 +118,8 @@ class Detector:
         the protected ones; 0: it is not measured, which takes about half of the time.
         learned: images that copies of every kind are planted of to learn from, at least 1; with
         fewer the detector finds less. Where the held-out images are too few for a threshold,
-        nothing is learned.
+        nothing is learned. loosest: where they are too few for false_positives, the least share
+        that they can show takes its place, if it is no greater than this.
 
         Raises:
             ValueError: no protected images, a share outside of 0 and 1, learned below 1, or
@@ -130,10 +137,11 @@ class Detector:
         if same_class and protected.labels is None:
             raise ValueError("protected.labels: got None; expected a label an image (same_class)")
         aside, learn = _parts(len(protected), measured, stream(seed, "copies/parts"))
-        search = Search(protected, extractors or {}, learn, stream(seed, "copies/projections"),
-                        same_class=same_class)  # fmt: skip
+        search = Search.of(protected, extractors or {}, learn, stream(seed, "copies/projections"),
+                           same_class=same_class)  # fmt: skip
         enough = len(protected) >= LEAST_PROTECTED
-        useful = enough and len(holdout) >= least_n(false_positives)
+        loosest = max(false_positives, loosest or 0.0)
+        useful = enough and len(holdout) >= least_n(loosest)
         held = list(search.hits(holdout, "holdout")) if enough else []
         verify = (
             _learned(search, protected, learn, held, seed, learned)
@@ -141,7 +149,8 @@ class Detector:
             else verifier.unlearned()
         )
         found = cls(search, verify, Calibration(false_positives, NotCalibrated("", 0)))
-        found = cls(search, verify, found._calibrated(holdout, held, false_positives, enough))
+        found = cls(search, verify,
+                    found._calibrated(holdout, held, false_positives, loosest, enough))  # fmt: skip
         if not measured or not isinstance(found.calibration.overall, Threshold):
             return found
         return cls(search, verify, found.calibration, found._measured(protected, aside, seed))
@@ -154,10 +163,10 @@ class Detector:
             ValueError: the set is refused.
         """
         return [self._match(hits, images.label(hits.row))
-                for hits in self._search.hits(images, "images")]  # fmt: skip
+                for hits in self.searched.hits(images, "images")]  # fmt: skip
 
     def _match(self, hits: Hits, label: str | None) -> Match:
-        could_be = [pair for pair in hits.pairs if self._verify.could_be(pair.evidence)]
+        could_be = [pair for pair in hits.pairs if self.verify.could_be(pair.evidence)]
         score, pair = self._best(could_be)
         if hits.equal:
             protected, warp = hits.equal[0], IDENTITY
@@ -166,14 +175,20 @@ class Detector:
         is_copy = bool(hits.equal) or self.calibration.is_copy(score, label)
         rows = tuple(tuple(float(x) for x in row) for row in warp[:2])
         margin = self.calibration.margin(self._best(hits.pairs)[0], label)
-        return Match(protected, score, bool(hits.equal), is_copy, rows, margin)
+        least = 0.0 if hits.equal else self._least_rate(score, label)
+        return Match(protected, score, bool(hits.equal), is_copy, rows, margin, least)
+
+    def _least_rate(self, score: float, label: str | None) -> float:
+        if isinstance(self.calibration.overall, NotCalibrated):
+            return math.nan
+        return self.calibration.held.least_rate(score, label)
 
     def _best(self, pairs: Sequence[Pair]) -> tuple[float, Pair | None]:
-        scored = [(self._verify(pair.evidence), pair) for pair in pairs]
+        scored = [(self.verify(pair.evidence), pair) for pair in pairs]
         return max(scored, key=lambda one: one[0], default=(NOWHERE, None))
 
     def _calibrated(
-        self, holdout: ImageSet, held: Sequence[Hits], rate: float, enough: bool
+        self, holdout: ImageSet, held: Sequence[Hits], rate: float, loosest: float, enough: bool
     ) -> Calibration:
         if not enough:
             reason = f"not calibrated: n_protected < {LEAST_PROTECTED}"
@@ -184,13 +199,13 @@ class Detector:
             if not hits.equal:
                 score, pair = self._best(hits.pairs)
                 scored.append(Twin(hits.row, pair.protected if pair else -1, score))
-        return calibrated(scored, holdout.labels, rate, equal)
+        return calibrated(scored, holdout.labels, shown_rate(len(scored), rate, loosest), equal)
 
     def _measured(self, protected: ImageSet, rows: Array, seed: int) -> tuple[Recall, ...]:
         found = []
         for kind in KINDS:
             matches = self.search(planted(protected, rows, kind, stream(seed, f"copies/{kind}")))
-            originals = [self._search.equal(self._search.small.digests[row]) for row in rows]
+            originals = [self.searched.equal(self.searched.small.digests[row]) for row in rows]
             hit = sum(match.is_copy for match in matches)
             named = sum(m.protected in rows for m, rows in zip(matches, originals, strict=True))
             found.append(Recall(kind, len(rows), hit, named, clopper_pearson(hit, len(rows))))

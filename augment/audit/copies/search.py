@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from augment.audit.copies.alignment import Side, aligned
-from augment.audit.copies.candidates import Index
+from augment.audit.copies.candidates import Index, Pixels
 from augment.audit.copies.evidence import evidence
-from augment.audit.copies.images import Image, ImageSet, blocks_of, reduced, reduced_set
+from augment.audit.copies.images import Image, ImageSet, Reduced, blocks_of, reduced, reduced_set
 from augment.audit.copies.warps import Array
 from augment.audit.measures.features import checked
 
@@ -44,20 +44,32 @@ class Hits:
 class Search:
     """Protected images, ready to be searched.
 
-    extractors: by name; each adds a space of candidates. learn: rows that projections are learned
-    from. same_class: an image meets protected images of its own label alone.
-
-    Raises:
-        ValueError: images, labels, features, or what an extractor gave, are refused.
+    small: the images. index: the same in every space. extractors: by name, those of the index.
+    labels: where given, an image meets protected images of its own label alone.
     """
 
     def __init__(
-        self, protected: ImageSet, extractors: Mapping[str, Extract], learn: Array,
-        rng: np.random.Generator, *, same_class: bool = False,
+        self, small: Reduced, index: Index, extractors: Mapping[str, Extract],
+        labels: Sequence[str] | None = None,
     ) -> None:  # fmt: skip
-        self.small = reduced_set(protected.images, "protected.images")
-        self._extractors = extractors
-        self._labels = protected.labels if same_class else None
+        self.small, self.index, self.extractors, self.labels = small, index, extractors, labels
+        self._equal: dict[bytes, list[int]] = {}
+        for row, digest in enumerate(small.digests):
+            self._equal.setdefault(digest, []).append(row)
+
+    @classmethod
+    def of(
+        cls, protected: ImageSet, extractors: Mapping[str, Extract], learn: Array,
+        rng: np.random.Generator, *, same_class: bool = False,
+    ) -> Search:  # fmt: skip
+        """extractors: each adds a space of candidates. learn: rows that projections are learned
+        from. same_class: an image meets protected images of its own label alone.
+
+        Raises:
+            ValueError: images, labels, features, or what an extractor gave, are refused.
+        """
+        small = reduced_set(protected.images, "protected.images")
+        labels = protected.labels if same_class else None
         features = {
             name: np.concatenate([
                 _features(name, extract, protected, first, block)
@@ -65,10 +77,7 @@ class Search:
             ])
             for name, extract in extractors.items()
         }  # fmt: skip
-        self._index = Index(self.small, features, learn, rng, self._labels)
-        self._equal: dict[bytes, list[int]] = {}
-        for row, digest in enumerate(self.small.digests):
-            self._equal.setdefault(digest, []).append(row)
+        return cls(small, Index(Pixels.of(small, learn, rng), features, labels), extractors, labels)
 
     def equal(self, digest: bytes) -> tuple[int, ...]:
         """Protected rows of these pixels."""
@@ -83,19 +92,19 @@ class Search:
             ValueError: the set is refused, or it has no labels where only those of its class count.
         """
         asked.check(name)
-        if self._labels is not None and asked.labels is None:
+        if self.labels is not None and asked.labels is None:
             raise ValueError(f"{name}.labels: got None; expected a label an image (same_class)")
         for first, block in _blocks(asked.images):
             small = reduced(block, f"{name}.images", first)
             features = {
                 extractor: _features(extractor, extract, asked, first, block)
-                for extractor, extract in self._extractors.items()
+                for extractor, extract in self.extractors.items()
             }
             equal = [self.equal(digest) for digest in small.digests]
             labels = None if asked.labels is None else asked.labels[first : first + len(block)]
             without: list[Collection[int]] = [one if without_equal else () for one in equal]
-            queries = self._index.queries(small)
-            starts = self._index.starts(queries, features, CANDIDATES, labels, without)
+            queries = self.index.queries(small)
+            starts = self.index.starts(queries, features, CANDIDATES, labels, without)
             for row in range(len(block)):
                 query = Side.of(small.grey[row])
                 pairs = tuple(

@@ -4,7 +4,8 @@
 |---|---|
 | `scorers` | the scorers of a job: each fit on its real images once, frozen by digest |
 | `reference` | the real images that scorers are fit on |
-| `agreement`, `feature_outlier` | one scorer each: arithmetic on images of a shard |
+| `sides` | the real images that copies are looked for of |
+| `agreement`, `feature_outlier`, `near_copy` | one scorer each: arithmetic on images of a shard |
 | `kept` | scores of a pool's shards as small files, a file for each shard and scorer |
 | `score_unit`, `scoring` | a stage of its own: a shard of the pool is a unit |
 

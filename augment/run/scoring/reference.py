@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,69 +46,101 @@ class Reference:
         Raises:
             StorageError: a source cannot be read.
         """
+        for label, _, image in self.encoded():
+            yield label, image
+
+    def encoded(self) -> Iterator[tuple[str, bytes, np.ndarray]]:
+        """As `decoded`, with the bytes of each between the two."""
         spec = self.frozen.prepared.job.spec
         bound, seconds = spec.errors.max_pixels, spec.execution.image_timeout_s
-        known = {(row.source, row.locator): said for row, said in self._said()}
-        labels: deque[str] = deque()
+        at = {(row.source, row.locator): n for n, row in enumerate(self.rows)}
+        going: deque[int] = deque()
 
         def data_of_all() -> Iterator[bytes]:
-            for row, data in _read(self.frozen, self.rows):
-                label, sha256 = known[row.source, row.locator]
-                if hashlib.sha256(data).hexdigest() == sha256:
-                    labels.append(label)
+            for row, data in read_images(self.frozen, self.rows):
+                n = at[row.source, row.locator]
+                if hashlib.sha256(data).hexdigest() == self.known_by[n][1]:
+                    going.append(n)
                     yield data
 
-        def image(data: bytes) -> np.ndarray | None:
+        def image(data: bytes) -> tuple[bytes, np.ndarray | None]:
             try:
-                return codec.decode(data, bound)
+                return data, codec.decode(data, bound)
             except SampleError:
-                return None
+                return data, None
 
-        with Patience[bytes, "np.ndarray | None"](
-            image, lambda data: None, _THREADS, seconds
+        with Patience[bytes, tuple[bytes, "np.ndarray | None"]](
+            image, lambda data: (data, None), _THREADS, seconds
         ) as patience:
-            for found in patience.map(data_of_all()):
-                label = labels.popleft()
+            for data, found in patience.map(data_of_all()):
+                n = going.popleft()
                 if found is not None:
-                    yield label, found
-
-    def _said(self) -> Iterator[tuple[RealRow, tuple[str, str]]]:
-        return zip(self.rows, self.known_by, strict=True)
+                    yield self.known_by[n][0], data, found
 
 
 def reference_of(frozen: Frozen) -> Reference:
-    """Reads and hashes the images; those that cannot be read are left out.
+    """What classes are learned from: of each so many images that all are `MOST_IMAGES` at most.
 
     Raises:
         StorageError: the frozen census or a source cannot be read.
     """
-    chosen = _chosen(frozen, sorted({draw.split for draw in frozen.plan.draws}))
-    rows, known = [], []
-    for row, data in _read(frozen, chosen):
-        rows.append(row)
+    return referenced(frozen, _chosen(frozen, drawn_splits(frozen)))
+
+
+def referenced(frozen: Frozen, rows: Sequence[RealRow]) -> Reference:
+    """Reads and hashes the images; those that cannot be read are left out.
+
+    Raises:
+        StorageError: a source cannot be read.
+    """
+    found, known = [], []
+    for row, data in read_images(frozen, rows):
+        found.append(row)
         known.append((row.label_name, hashlib.sha256(data).hexdigest()))
-    return Reference(frozen, tuple(rows), tuple(known))
+    return Reference(frozen, tuple(found), tuple(known))
 
 
-def _chosen(frozen: Frozen, splits: Sequence[str], most: int = MOST_IMAGES) -> list[RealRow]:
-    heaps: dict[str, list[tuple[int, str, str, RealRow]]] = defaultdict(list)
+def drawn_splits(frozen: Frozen) -> list[str]:
+    """The splits that rows are generated for."""
+    return sorted({draw.split for draw in frozen.plan.draws})
+
+
+Ordered = tuple[int, str, str, RealRow]
+"""A row after what it is chosen by: the greater, the sooner."""
+
+
+def ordered(frozen: Frozen, splits: Iterable[str]) -> Iterator[Ordered]:
+    """Rows of the frozen census, each with its hash, least hashes first to be chosen.
+
+    Raises:
+        StorageError: the frozen census cannot be read.
+    """
     for split in splits:
         start, stop = frozen.ranges.get(split, (0, 0))
         for at in range(start, stop, _ROWS):
             rows = read_census(frozen.prepared.work, frozen.census, at, min(at + _ROWS, stop))
             for row in rows:
                 order = order_key(_SEED, "scoring", real_id(row.source, row.locator))
-                heap = heaps[row.label_name]
-                key = (-int.from_bytes(order), row.source, row.locator, row)
-                heapq.heappush(heap, key)
-                while len(heap) > max(LEAST_PER_CLASS, most // len(heaps)):
-                    heapq.heappop(heap)
+                yield -int.from_bytes(order), row.source, row.locator, row
+
+
+def _chosen(frozen: Frozen, splits: Sequence[str], most: int = MOST_IMAGES) -> list[RealRow]:
+    heaps: dict[str, list[Ordered]] = defaultdict(list)
+    for key in ordered(frozen, splits):
+        heap = heaps[key[3].label_name]
+        heapq.heappush(heap, key)
+        while len(heap) > max(LEAST_PER_CLASS, most // len(heaps)):
+            heapq.heappop(heap)
     each = max(LEAST_PER_CLASS, most // max(1, len(heaps)))
     return [key[3] for label in sorted(heaps) for key in sorted(heaps[label], reverse=True)[:each]]
 
 
-def _read(frozen: Frozen, rows: Sequence[RealRow]) -> Iterator[tuple[RealRow, bytes]]:
-    """In the order given, those that can be read."""
+def read_images(frozen: Frozen, rows: Sequence[RealRow]) -> Iterator[tuple[RealRow, bytes]]:
+    """In the order given, those that can be read; `_READ` of them are held at once.
+
+    Raises:
+        StorageError: a source cannot be read.
+    """
     prepared = frozen.prepared
     readers = {
         name: open_source(name, source, prepared.options)

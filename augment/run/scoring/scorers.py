@@ -12,22 +12,24 @@ import math
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol, assert_never, get_args
 
 import numpy as np
 
-from augment.errors import InterruptedRun, StorageError
+from augment.errors import InterruptedRun, RequestError, StorageError
 from augment.features.needs import refuse_lacking
 from augment.run.prepare import Frozen, Prepared
 from augment.run.progress import Reporter
-from augment.run.scoring import agreement, feature_outlier
+from augment.run.scoring import agreement, feature_outlier, near_copy
 from augment.run.scoring.kept import Book, Scores
 from augment.run.scoring.reference import Reference, reference_of
-from augment.spec.filters import FeatureOutlier, FilterSpec
+from augment.run.scoring.sides import RealSide, sides_of
+from augment.spec.filters import FeatureOutlier, FilterSpec, NearCopy, Side
 from augment.spec.models import JobSpec
 from augment.storage import Folder
 
-Kind = Literal["agreement", "feature_outlier"]
+Kind = Literal["agreement", "feature_outlier", "near_copy"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _FROZEN = "scorers.json"
 
@@ -115,16 +117,47 @@ def scorers_of(frozen: Frozen, reporter: Reporter) -> Scorers:
         return Scorers(prepared.pool)
     known = known_scorers(prepared)
     if not known.missing and all(Book(known.pool, d).fitted() for _, d in known.own):
+        _refuse_uncalibrated(known, prepared.job.spec, reporter)
         return known
     reporter.stage("fit filters to real images", None)
-    reference = reference_of(frozen)
-    found = {kind: _digest(kind, prepared.job.spec, reference) for kind in kinds}
+    real = _Real(frozen)
+    found = {kind: _digest(kind, prepared.job.spec, real) for kind in kinds}
     text = json.dumps(found, sort_keys=True).encode()
     if prepared.work.freeze(_FROZEN, text) != text:
         _refuse_others(prepared, known_scorers(prepared), found)
     for kind, digest in found.items():
-        _fit(Book(prepared.pool, digest), kind, reference, reporter)
-    return known_scorers(prepared)
+        _fit(Book(prepared.pool, digest), kind, real, reporter)
+    known = known_scorers(prepared)
+    _refuse_uncalibrated(known, prepared.job.spec, reporter)
+    return known
+
+
+def _refuse_uncalibrated(scorers: Scorers, spec: JobSpec, reporter: Reporter) -> None:
+    """Raises: RequestError: copies cannot be told by what was fit, and the job does not let their
+    samples pass."""
+    for kind, digest in scorers.own:
+        fitted = Book(scorers.pool, digest).fitted() if kind == "near_copy" else None
+        for why in near_copy.uncalibrated(fitted, _copies(spec)) if fitted else ():
+            if _copies(spec).not_judged == "refuse":
+                ways = "Raise it, look for images that stand in two splits, or say not_judged: pass"
+                raise RequestError(f"filters: {kind}: {why}. {ways}")
+            reporter.note(f"filter {kind}: not judged, but for equal pixels: {why}")
+
+
+class _Real:
+    """The real images of a job, read when somebody asks for them."""
+
+    def __init__(self, frozen: Frozen) -> None:
+        self.frozen = frozen
+        self.spec = frozen.prepared.job.spec
+
+    @cached_property
+    def reference(self) -> Reference:
+        return reference_of(self.frozen)
+
+    @cached_property
+    def sides(self) -> dict[Side, RealSide]:
+        return sides_of(self.frozen)
 
 
 def _refuse_others(prepared: Prepared, frozen: Scorers, found: Mapping[Kind, str]) -> None:
@@ -137,12 +170,14 @@ def _refuse_others(prepared: Prepared, frozen: Scorers, found: Mapping[Kind, str
             )
 
 
-def _digest(kind: Kind, spec: JobSpec, reference: Reference) -> str:
+def _digest(kind: Kind, spec: JobSpec, real: _Real) -> str:
     match kind:
         case "agreement":
-            return agreement.digest_of(reference)
+            return agreement.digest_of(real.reference)
         case "feature_outlier":
-            return feature_outlier.digest_of(reference, _outlier(spec))
+            return feature_outlier.digest_of(real.reference, _outlier(spec))
+        case "near_copy":
+            return near_copy.digest_of(real.sides, _copies(spec))
         case _:
             assert_never(kind)
 
@@ -151,20 +186,28 @@ def _outlier(spec: JobSpec) -> FeatureOutlier:
     return next(one.feature_outlier for one in spec.filters if one.feature_outlier is not None)
 
 
-def _fit(book: Book, kind: Kind, reference: Reference, reporter: Reporter) -> None:
+def _copies(spec: JobSpec) -> NearCopy:
+    return next(one.near_copy for one in spec.filters if one.near_copy is not None)
+
+
+def _fit(book: Book, kind: Kind, real: _Real, reporter: Reporter) -> None:
     if book.fitted() is not None:
         return
-    place = f"filters: {kind}"
-    match kind:
-        case "agreement":
-            data = agreement.fitted_to(reference, place)
-        case "feature_outlier":
-            spec = _outlier(reference.frozen.prepared.job.spec)
-            data = feature_outlier.fitted_to(reference, spec, place)
-        case _:
-            assert_never(kind)
+    data = _fitted(kind, real, f"filters: {kind}", reporter)
     scorer = loaded(kind, book.keep_fitted(data, {"kind": kind, "scorer": book.scorer}))
     reporter.note(f"filter {kind}: {_told(scorer.about())}")
+
+
+def _fitted(kind: Kind, real: _Real, place: str, reporter: Reporter) -> bytes:
+    match kind:
+        case "agreement":
+            return agreement.fitted_to(real.reference, place)
+        case "feature_outlier":
+            return feature_outlier.fitted_to(real.reference, _outlier(real.spec), place)
+        case "near_copy":
+            return near_copy.fitted_to(real.sides, _copies(real.spec), reporter)
+        case _:
+            assert_never(kind)
 
 
 def _told(about: Mapping[str, Any]) -> str:
@@ -184,5 +227,7 @@ def loaded(kind: Kind, fitted: bytes) -> Scorer:
             return agreement.Agreement(fitted)
         case "feature_outlier":
             return feature_outlier.FeatureOutlier(fitted)
+        case "near_copy":
+            return near_copy.NearCopy(fitted)
         case _:
             assert_never(kind)

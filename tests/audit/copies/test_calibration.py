@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from augment.audit.copies import Calibration, NotCalibrated, Threshold, Twin
-from augment.audit.copies.calibration import NOWHERE, calibrated, least_n, threshold
+from augment.audit.copies.calibration import (
+    NOWHERE,
+    calibrated,
+    least_n,
+    shown_rate,
+    threshold,
+)
 
 
 def scored(scores: np.ndarray) -> list[Twin]:
@@ -60,6 +66,19 @@ def test_from_too_few_there_is_none() -> None:
     assert calibrated(scored(np.arange(199)), None, 0.005).margins == ()
 
 
+def test_so_few_show_a_looser_rate() -> None:
+    assert shown_rate(200, 0.005, 0.05) == 0.005
+    for n in range(20, 200):
+        rate = shown_rate(n, 0.005, 0.05)
+        assert rate == pytest.approx(max(0.005, 1 / n))
+        found = threshold(scored(np.arange(n)), rate)
+        assert isinstance(found, Threshold)
+        assert found.score == n - 1
+    for n in (0, 1, 19):
+        assert shown_rate(n, 0.005, 0.05) == 0.05
+    assert shown_rate(30, 0.005, 0.005) == 0.005
+
+
 def test_classes_with_enough_have_their_own() -> None:
     scores = np.concatenate([np.arange(40), np.arange(1000, 1010)])
     labels = ["often"] * 40 + ["rare"] * 10
@@ -81,3 +100,29 @@ def test_equal_scores_are_not_above_the_threshold() -> None:
     assert not found.is_copy(0.0)
     assert found.is_copy(1e-9)
     assert found.equal == ((3, 4),)
+
+
+@pytest.mark.parametrize("n", [200, 398, 399, 450])
+def test_the_least_rate_says_what_the_threshold_of_any_rate_says(n: int) -> None:
+    rng = np.random.default_rng(n)
+    scores = rng.normal(size=n).round(1)  # with ties
+    labels = ["often"] * 200 + ["rare"] * (n - 200)
+    usual = calibrated(scored(scores), labels, 0.005)
+    for score in [*rng.normal(1.5, size=40).round(1), *np.sort(scores)[-4:], 9.0]:
+        for rate in (0.005, 0.01, 0.02):
+            asked = calibrated(scored(scores), None, rate)
+            assert asked.is_copy(score) == (usual.held.least_rate(score) <= rate)
+        for label in ("often", "rare"):
+            least = usual.held.least_rate(score, label)
+            assert usual.is_copy(score, label) == (least <= 0.005)
+
+
+def test_a_class_has_a_rate_of_its_own_from_two_hundred_images_on() -> None:
+    scores = np.concatenate([np.arange(200), np.arange(1000, 1600)])
+    held = calibrated(scored(scores), ["low"] * 200 + ["high"] * 600, 0.005).held
+    assert held.least_rate(150, "low") == 51 / 201
+    assert held.least_rate(500, "low") == 1 / 201  # above all of its class, below all others
+    assert held.least_rate(2000, "low") == 1 / 801  # what a stricter rate asks of all images
+    assert held.least_rate(500) == held.least_rate(500, "never seen") == 601 / 801
+    fewer = calibrated(scored(scores[1:]), ["low"] * 199 + ["high"] * 600, 0.005).held
+    assert fewer.least_rate(500, "low") == 601 / 800

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
 from augment.audit.copies import KINDS
-from augment.audit.copies.candidates import Index, Start, of_length_one
+from augment.audit.copies.candidates import Index, Pixels, Start, of_length_one
 from augment.audit.copies.images import Image, reduced
 from tests.audit.copies.pictures import blotches, colours, things
 
@@ -17,9 +19,18 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(1)
 
 
+def indexed(
+    images: list[Image],
+    features: Mapping[str, np.ndarray] | None = None,
+    labels: list[str] | None = None,
+) -> Index:
+    pixels = Pixels.of(reduced(images), np.arange(len(images)), rng())
+    return Index(pixels, features or {}, labels)
+
+
 @pytest.fixture(scope="module")
 def index() -> Index:
-    return Index(reduced(PROTECTED), {}, np.arange(len(PROTECTED)), rng())
+    return indexed(PROTECTED)
 
 
 def asked(index: Index, images: list[Image], k: int = 3, **options: object) -> list[list[Start]]:
@@ -50,7 +61,7 @@ def test_there_are_at_most_k_of_each_space_with_two_starts_each(index: Index) ->
 
 
 def test_more_are_asked_for_than_there_are() -> None:
-    small = Index(reduced(PROTECTED[:2]), {}, np.arange(2), rng())
+    small = indexed(PROTECTED[:2])
     for starts in asked(small, PROTECTED[:3], k=5):
         assert {start.protected for start in starts} == {0, 1}
 
@@ -63,7 +74,7 @@ def test_rows_that_are_none_are_looked_past(index: Index) -> None:
 
 def test_with_labels_a_query_meets_its_own_class_alone() -> None:
     labels = ["even", "odd"] * 30
-    index = Index(reduced(PROTECTED), {}, np.arange(60), rng(), labels)
+    index = indexed(PROTECTED, labels=labels)
     found = asked(index, [PROTECTED[3]] * 3, labels=["odd", "even", "never seen"])
     assert found[0][0].protected == 3
     assert {start.protected % 2 for start in found[1]} == {0}
@@ -73,7 +84,7 @@ def test_with_labels_a_query_meets_its_own_class_alone() -> None:
 def test_features_are_a_space_of_their_own() -> None:
     """Grey pixels of both are the same; only colours tell them apart."""
     features = of_length_one(np.eye(60))
-    index = Index(reduced(PROTECTED), {"one-hot": features}, np.arange(60), rng())
+    index = indexed(PROTECTED, {"one-hot": features})
     queries = index.queries(reduced([PROTECTED[0]]))
     found = index.starts(queries, {"one-hot": features[41:42]}, 1)
     assert {start.protected for start in found[0]} == {0, 41}

@@ -95,6 +95,24 @@ def test_equal_pixels_are_copies_whatever_the_score(detector: Detector) -> None:
     (match,) = detector.search(ImageSet([PROTECTED[3].copy()]))
     assert (match.protected, match.equal, match.is_copy) == (3, True, True)
     np.testing.assert_array_equal(match.warp, np.eye(3)[:2])
+    assert match.least_rate == 0.0
+
+
+def test_the_least_rate_is_that_from_which_on_a_pair_is_a_copy(detector: Detector) -> None:
+    rng = np.random.default_rng(5)
+    copies = [KINDS["noisy"](image, rng) for image in PROTECTED[:5]]
+    found = detector.search(ImageSet([*copies, *MADE]))
+    assert [match.is_copy for match in found] == [match.least_rate <= RATE for match in found]
+    assert {match.least_rate for match in found[:5]} == {1 / 31}
+    assert 1 / 31 < np.median([match.least_rate for match in found[5:]]) <= 1
+
+
+def test_without_a_threshold_there_is_no_rate_but_that_of_equal_pixels(
+    uncalibrated: Detector,
+) -> None:
+    equal, other = uncalibrated.search(ImageSet([PROTECTED[3], MADE[0]]))
+    assert equal.least_rate == 0.0
+    assert np.isnan(other.least_rate)
 
 
 def test_the_calibration_names_its_images(detector: Detector) -> None:

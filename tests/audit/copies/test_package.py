@@ -19,6 +19,7 @@ ALLOWED = {
     "hashlib",
     "math",
     "numpy",
+    "typing",
 }
 OURS = ("augment.audit.copies", "augment.audit.measures")
 
