@@ -20,9 +20,9 @@ def test_a_sample_follows_from_its_seed() -> None:
 
 
 def test_packages_take_turns_until_they_have_no_more() -> None:
-    found = Counter(one.package for one in sample(REPOSITORY, ["filters", "mix", "mix"], 120, 1))
-    assert found["filters"] == len(all_of(REPOSITORY, "filters")) < 60
-    assert found["mix"] == 120 - found["filters"]
+    found = Counter(one.package for one in sample(REPOSITORY, ["filters", "mix", "mix"], 200, 1))
+    assert found["filters"] == len(all_of(REPOSITORY, "filters")) < 100
+    assert found["mix"] == 200 - found["filters"]
 
 
 def test_a_package_that_is_not_there() -> None:
