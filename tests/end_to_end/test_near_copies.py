@@ -13,16 +13,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from augment.api import load_spec, open_dataset, run
 from augment.cli import main
 from augment.errors import PlanError, RequestError
 from augment.generators import GeneratedBatch, Placement, SampleRequest
 from augment.policy import VARIABLE
-from augment.run import LocalEngine, Resources, Task
 from augment.run.pipeline import RunResult
-from augment.run.watch.account import Account
-from tests.end_to_end.jobs import job_document, rows_of, write_digits, write_job
+from tests.end_to_end.jobs import job_document, write_digits, write_job
 from tests.end_to_end.runs import drive
+from tests.end_to_end.scored import Idle, accounts, carried, made, with_fit, with_pool
 from tests.end_to_end.toys import toy_info
 
 DIGITS = load_digits()
@@ -58,15 +56,6 @@ class Copying:
         return np.asarray(self._scans[label][UNSEEN + index])
 
 
-class Idle(LocalEngine):
-    """Runs nothing but the mix."""
-
-    def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
-        inner = getattr(task, "task", task)
-        assert type(inner).__name__ == "MixTask", type(inner)
-        yield from super().run(task, units, resources)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, RunResult]]:
     """A job that was carried out, in a process where its toy is allowed."""
@@ -82,21 +71,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, R
 @pytest.fixture
 def root(finished: tuple[Path, RunResult], tmp_path: Path) -> Path:
     """Its data, and the detector that was fit to them."""
-    shutil.copytree(finished[0] / "data", tmp_path / "data")
-    for path in (finished[0] / "pool/_scores").glob("*/*"):
-        if path.is_file():
-            place = tmp_path / path.relative_to(finished[0])
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, place)
-    return tmp_path
+    return with_fit(finished[0], tmp_path)
 
 
 @pytest.fixture
 def whole(finished: tuple[Path, RunResult], tmp_path: Path) -> Path:
     """Its data and its pool."""
-    for name in ("data", "pool"):
-        shutil.copytree(finished[0] / name, tmp_path / name)
-    return tmp_path
+    return with_pool(finished[0], tmp_path)
 
 
 def job(root: Path, *filters: dict[str, Any], out: str = "out") -> dict[str, Any]:
@@ -107,18 +88,6 @@ def job(root: Path, *filters: dict[str, Any], out: str = "out") -> dict[str, Any
     )  # fmt: skip
     document["output"] = document["output"] | {"uri": str(root / out)}
     return document
-
-
-def carried(document: dict[str, Any], engine: Any = "local") -> RunResult:
-    return run(load_spec(document), engine=engine)
-
-
-def accounts(result: RunResult) -> dict[str, Account]:
-    return {one.label_name: one for one in result.accounts}
-
-
-def made(root: Path, out: str = "out") -> list[dict[str, Any]]:
-    return [row for row in rows_of(open_dataset(str(root / out)).to_table()) if row["generated"]]
 
 
 def unstamped(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from augment.api import load_spec, open_dataset, run, status
+from augment.api import load_spec, status
 from augment.cli import main
 from augment.errors import PlanError, StorageError
 from augment.generators import GeneratedBatch, Placement, SampleRequest
@@ -21,9 +21,9 @@ from augment.policy import VARIABLE
 from augment.run import LocalEngine, Resources, Task, carry_out
 from augment.run.pipeline import RunResult
 from augment.run.synthesis.pool_unit import PoolTask
-from augment.run.watch.account import Account
-from tests.end_to_end.jobs import job_document, rows_of, write_digits, write_job
+from tests.end_to_end.jobs import job_document, write_digits, write_job
 from tests.end_to_end.runs import drive
+from tests.end_to_end.scored import Idle, accounts, carried, made, with_fit, with_pool
 from tests.end_to_end.toys import toy_info
 
 DIGITS = load_digits()
@@ -70,15 +70,6 @@ class Reluctant(LocalEngine):
         yield from super().run(task, units, resources)
 
 
-class Idle(LocalEngine):
-    """Runs nothing but the mix."""
-
-    def run(self, task: Task, units: Sequence[str], resources: Resources) -> Iterator[str]:
-        inner = getattr(task, "task", task)
-        assert type(inner).__name__ == "MixTask", type(inner)
-        yield from super().run(task, units, resources)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, RunResult]]:
     """A job that was carried out, in a process where its toy is allowed."""
@@ -94,21 +85,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, R
 @pytest.fixture
 def root(finished: tuple[Path, RunResult], tmp_path: Path) -> Path:
     """Its data, and the classifier that was fit to them."""
-    shutil.copytree(finished[0] / "data", tmp_path / "data")
-    for path in (finished[0] / "pool/_scores").glob("*/*"):
-        if path.is_file():
-            place = tmp_path / path.relative_to(finished[0])
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, place)
-    return tmp_path
+    return with_fit(finished[0], tmp_path)
 
 
 @pytest.fixture
 def whole(finished: tuple[Path, RunResult], tmp_path: Path) -> Path:
     """Its data and its pool."""
-    for name in ("data", "pool"):
-        shutil.copytree(finished[0] / name, tmp_path / name)
-    return tmp_path
+    return with_pool(finished[0], tmp_path)
 
 
 def job(root: Path, *filters: dict[str, Any], out: str = "out", **more: Any) -> dict[str, Any]:
@@ -121,21 +104,9 @@ def job(root: Path, *filters: dict[str, Any], out: str = "out", **more: Any) -> 
     return document | more
 
 
-def carried(document: dict[str, Any], engine: Any = "local") -> RunResult:
-    return run(load_spec(document), engine=engine)
-
-
 def filled(document: dict[str, Any]) -> None:
     """The pool, and no data set."""
     carry_out(load_spec(document), LocalEngine(), "synthesize")
-
-
-def accounts(result: RunResult) -> dict[str, Account]:
-    return {one.label_name: one for one in result.accounts}
-
-
-def made(root: Path, out: str = "out") -> list[dict[str, Any]]:
-    return [row for row in rows_of(open_dataset(str(root / out)).to_table()) if row["generated"]]
 
 
 def test_images_of_another_class_are_rejected_and_made_anew(

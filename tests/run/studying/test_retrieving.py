@@ -219,7 +219,7 @@ def test_without_synthetic_rows_there_is_nothing_to_match(tmp_path: Path) -> Non
 def test_processes_leave_the_same_bytes(tmp_path: Path) -> None:
     write(tmp_path / "more/train", more(2))
     kept = []
-    with ProcessEngine(cpus=2) as processes:
+    with ProcessEngine(cpus=1) as processes:
         for name, engine in (("a", LocalEngine()), ("b", processes)):
             root = tmp_path / name
             data_set(root / "out")
