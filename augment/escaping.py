@@ -17,6 +17,7 @@ from typing import Any
 
 LONGEST_NAME = 60
 """Characters of a name that are shown, where whoever shows it says nothing else."""
+_DIGEST = re.compile("[0-9a-f]{32,}")
 LONGEST_LINE = 2000
 """Characters of any line for people: more than a screen is read by nobody."""
 
@@ -74,6 +75,13 @@ def name(value: object, most: int = LONGEST_NAME) -> str:
     if text != text.strip() or not text:
         text = f"'{text}'"
     return cut(text, most)
+
+
+def short_id(identity: str, most: int = LONGEST_NAME) -> str:
+    """An id as people are told it: the first 12 digits of a digest in hex. An id of another kind,
+    as foreign data sets have, is a name: its first 12 characters would be those of many rows. most:
+    characters of a name."""
+    return identity[:12] if _DIGEST.fullmatch(identity) else name(identity, most)
 
 
 def cut(text: str, most: int) -> str:

@@ -12,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augment.errors import AugmentError, PlanError, Problem, SampleError
-from augment.escaping import code, cut, html, line, lines, markdown, name, to_json, unobeyed
+from augment.escaping import (
+    code,
+    cut,
+    html,
+    line,
+    lines,
+    markdown,
+    name,
+    short_id,
+    to_json,
+    unobeyed,
+)
 
 TEXTS = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
 """Of any characters, halves of characters among them."""
@@ -228,3 +239,10 @@ def test_markdown_calls_nobody_and_names_no_issue(text: str) -> None:
     assert len(apart) == 2
     assert apart[0].endswith(("@", "#", "GH-"))
     assert "".join(apart) == text
+
+
+def test_an_id_is_short_where_that_tells_it_from_others() -> None:
+    assert short_id("0123456789abcdef" * 2) == "0123456789ab"
+    assert short_id("train-real-0-11") == "train-real-0-11"
+    assert short_id("photos/2024/" + "a" * 80 + "/0001.jpg", 40).endswith("/0001.jpg")
+    assert short_id("a\nb") == "a\\nb"

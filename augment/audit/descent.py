@@ -18,6 +18,7 @@ from augment.audit.findings import Check, Finding, counted, folded, not_judged
 from augment.audit.ids import first_64_bits
 from augment.audit.shares import RealImages
 from augment.audit.table import DataSet, Shard, open_shard
+from augment.escaping import short_id
 
 _ASKS = "every row made from images stands in the split of its real parents"
 _SHOWN = 3
@@ -95,5 +96,5 @@ def _look(
             found[place] += 1
             some = examples.setdefault(place, [])
             if len(some) < _SHOWN:
-                some.append(str(batch.column("sample_id")[row].as_py())[:12])
+                some.append(short_id(str(batch.column("sample_id")[row].as_py())))
     return int(real.sum())

@@ -1,9 +1,10 @@
 """The verifier: one score from the evidence of a pair, learned from copies that were planted.
 
-A logistic regression with a quadratic penalty. Positives are planted copies beside their originals,
-negatives are real images beside those that look most like them; so what counts as alike is learned
-from the user's own images. The score is the logarithm of the odds; from where on a pair is a copy
-is decided elsewhere (see `calibration`).
+A logistic regression with a quadratic penalty. Positives are planted copies beside their
+originals, negatives are real images beside those that look most like them, but for pairs that may
+be copies themselves (see `detector`); so what counts as alike is learned from the user's own
+images. The score is the logarithm of the odds; from where on a pair is a copy is decided
+elsewhere (see `calibration`).
 
 A straight line goes on for ever: where an image is unlike all that was learned from, one number of
 it, as its low contrast, could outweigh that it looks like nothing else. So no number speaks for a

@@ -16,6 +16,7 @@ from augment.audit.findings import Check, Finding, not_judged
 from augment.audit.measures.shares import clopper_pearson
 from augment.audit.quality.gathering import Group, order
 from augment.audit.quality.verdicts import where
+from augment.escaping import short_id
 
 Of = Literal["train", "holdout"]
 """The splits that made images are in, or the others."""
@@ -157,7 +158,7 @@ def leaked(leaks: Leaks) -> tuple[Check, list[Finding]]:
         equal = sum(one.equal for one in leaks.leaks if one.split == split)
         if not equal and (not found or clopper_pearson(found, n).low <= leaks.rate):
             continue
-        some = ", ".join(f"{one.sample_id[:12]} of {one.train_id[:12]}"
+        some = ", ".join(f"{short_id(one.sample_id)} of {short_id(one.train_id)}"
                          for one in leaks.leaks if one.split == split)  # fmt: skip
         text = (
             f"{found / n:.1%} of split {split!r} is in train: {found} of {n} images repeat one of "
@@ -219,7 +220,9 @@ def _finding(
     most = searched.calibration.most
     if not equal and (not copies or clopper_pearson(copies, n).low <= most):
         return None
-    some = ", ".join(f"{one.sample_id[:12]} of {one.real_id[:12]}" for one in of_group[:_SHOWN])
+    some = ", ".join(
+        f"{short_id(one.sample_id)} of {short_id(one.real_id)}" for one in of_group[:_SHOWN]
+    )
     text = (
         f"{where(group, makers)}: {copies} of {n} images repeat real images of "
         f"{called(searched.of)}, {equal} pixel by pixel; chance explains {most * n:.0f} at most. "

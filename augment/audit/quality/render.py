@@ -12,6 +12,7 @@ from augment.audit.quality.gathering import Group, order
 from augment.audit.quality.report import Quality
 from augment.audit.quality.verdicts import fidelity
 from augment.escaping import name as shown
+from augment.escaping import short_id
 from augment.tables import fold, left_out, table
 
 _HEAD = ("split", "class", "made by", "n", "fidelity", "coverage", "precision", "vendi", "labels",
@@ -55,8 +56,8 @@ def _asked(quality: Quality) -> list[str]:
     if quality.lost:
         lines.append(f"{quality.lost} rows have an image that no extractor could see")
     if n := len(quality.quarantine):
-        lines.append(f"{n} made rows show least of their class (all with --json): "
-                     + ", ".join(one.sample_id[:12] for one in quality.quarantine[:5]))  # fmt: skip
+        some = ", ".join(short_id(one.sample_id) for one in quality.quarantine[:5])
+        lines.append(f"{n} made rows show least of their class (all with --json): {some}")
     return lines
 
 

@@ -21,6 +21,7 @@ from augment.audit.report.blocks import (
 from augment.audit.report.judged import checked
 from augment.audit.report.method import PRIVACY
 from augment.audit.report.quality import maker_name
+from augment.escaping import short_id
 from augment.tables import number, share
 
 Json = Mapping[str, Any]
@@ -178,8 +179,8 @@ def _gallery(name: str, title: str, pairs: Sequence[tuple[Picture, Picture]]) ->
 def _listed(one: Json, makers: Json) -> Table:
     rows = tuple(
         Row(
-            (Code(copy["sample_id"], copy["sample_id"][:12]), copy["class"] or "-",
-             maker_name(copy["maker"], makers), Code(copy["real_id"], copy["real_id"][:12]),
+            (Code(copy["sample_id"], short_id(copy["sample_id"])), copy["class"] or "-",
+             maker_name(copy["maker"], makers), Code(copy["real_id"], short_id(copy["real_id"])),
              copy["real_split"], "equal" if copy["equal"] else "mirrored" if copy["mirrored"]
              else "changed", f"{copy['score']:.3f}"),
             copy["class"] or "", n >= 20,

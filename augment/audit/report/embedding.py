@@ -9,6 +9,7 @@ from typing import Any
 from augment.audit.report import charts
 from augment.audit.report.blocks import Chart, Row, Section, Table, Text, source_of
 from augment.audit.report.quality import asked_for, maker_name
+from augment.escaping import short_id
 from augment.sample import KINDS
 from augment.tables import share
 
@@ -41,7 +42,8 @@ def _drawn(report: Json, found: Json, thumbnails: Mapping[str, bytes]) -> tuple[
     named = charts.labels(sorted({one["class"] for one in points}, key=_order(report["classes"])))
     values = [
         {"x": one["x"], "y": one["y"], "c": named[one["class"]], "k": _kind(one),
-         "m": maker_name(one["maker"], makers) if one["maker"] else "-", "s": one["sample_id"][:12],
+         "m": maker_name(one["maker"], makers) if one["maker"] else "-",
+         "s": short_id(one["sample_id"]),
          "p": source_of(thumbnails.get(one["sample_id"], b""))}
         for one in points
     ]  # fmt: skip

@@ -20,6 +20,7 @@ from augment.audit.report.blocks import (
     chosen,
 )
 from augment.audit.report.quality import asked_for, maker_name
+from augment.escaping import short_id
 from augment.tables import share
 
 Json = Mapping[str, Any]
@@ -165,7 +166,7 @@ def _quarantine(quality: Json, doubtful: Sequence[Picture]) -> Iterator[Block]:
         yield Gallery("doubtful", f"The {len(doubtful)} that show least of their label", strips)
     rows = tuple(
         Row(
-            (Code(one["sample_id"], one["sample_id"][:12]), one["split"], one["class"] or "-",
+            (Code(one["sample_id"], short_id(one["sample_id"])), one["split"], one["class"] or "-",
              maker_name(one["maker"], quality["makers"]), one["shows"],
              f"{one['probability']:.3f}"),
             one["class"] or "",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from augment import escaping
 from augment.audit.report.blocks import Chart, Picture, Section, Tiles, source_of
 from augment.errors import RequestError
+from augment.escaping import short_id
 
 if TYPE_CHECKING:
     import jinja2
@@ -156,5 +157,5 @@ def _source(picture: Picture) -> str:
 
 
 def _alternative(picture: Picture) -> str:
-    name = "" if picture.sample_id is None else f", {picture.sample_id[:12]}"
+    name = "" if picture.sample_id is None else f", {short_id(picture.sample_id)}"
     return f"{picture.origin} image of class {picture.class_name}{name}"

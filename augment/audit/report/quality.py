@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from augment import escaping
 from augment.audit.report import charts
 from augment.audit.report.blocks import (
     Block,
@@ -20,12 +18,12 @@ from augment.audit.report.blocks import (
     Text,
     chosen,
 )
+from augment.escaping import short_id
 from augment.tables import number
 
 Json = Mapping[str, Any]
 _DRAWN = ("coverage", "precision", "recall", "density", "vendi_ratio", "intra_ratio", "frechet",
           "kid", "sliced_wasserstein")  # fmt: skip
-_DIGEST = re.compile("[0-9a-f]{32,}")
 _NAME = 40  # characters of a maker's
 _HOW = (
     "1 is as real images are to one another at the same number of images; a dash was not computed. "
@@ -229,7 +227,7 @@ def maker_name(maker: str | None, makers: Json) -> str:
     if maker is None:
         return "real"
     text = makers.get(maker, maker)
-    return str(text)[:12] if _DIGEST.fullmatch(text) else escaping.name(text, _NAME)
+    return short_id(str(text), _NAME)
 
 
 def _makers(some: Sequence[Json], makers: Json) -> list[str]:

@@ -24,6 +24,7 @@ from augment.audit.report.method import (
 from augment.audit.report.origins import Origins, provenance
 from augment.audit.report.quality import diversity, fidelity, maker_name
 from augment.audit.report.utility import utility
+from augment.escaping import short_id
 from augment.sample import KINDS
 
 Json = Mapping[str, Any]
@@ -106,7 +107,7 @@ def _sheet(pictures: Pictures) -> Section:
 def _traces(report: Json, pictures: Pictures) -> list[Section]:
     rows = tuple(
         Row(
-            (sample_id[:12], one.class_name, one.origin,
+            (short_id(sample_id), one.class_name, one.origin,
              maker_name(one.generator, report["generators"]) if one.generator else "-",
              Code(trace_command(report, sample_id), copied=True)),
             one.origin,
