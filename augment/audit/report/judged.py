@@ -45,7 +45,13 @@ def sentence(report: Json) -> str:
     passed = sum(one["passed"] is True for one in report["checks"])
     said = f"{_counted(passed, 'check')} found nothing that fails it"
     said += f" and limits are kept in {_counted(kept, 'place')}" if kept else ""
-    return f"{what} passes: {said}{weigh}."
+    alone = "; by what commits counted alone, no row was read" if _from_log(report) else ""
+    return f"{what} passes: {said}{weigh}{alone}."
+
+
+def _from_log(report: Json) -> bool:
+    """Reports of before do not say it."""
+    return bool(report.get("counts_from") == "log")
 
 
 def tiles(report: Json) -> Tiles:

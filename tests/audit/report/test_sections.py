@@ -65,6 +65,11 @@ def charts(section: Section) -> dict[str, Chart]:
             "Version 3 passes: 1 check found nothing that fails it and limits are kept in 3 "
             "places.",
         ),
+        (
+            {**value(names(3), broken=0), "counts_from": "log"},
+            "Version 3 passes: 1 check found nothing that fails it and limits are kept in 3 "
+            "places; by what commits counted alone, no row was read.",
+        ),
         (EMPTY.to_json(), "This data set is not judged: it has no rows."),
     ],
 )  # fmt: skip
