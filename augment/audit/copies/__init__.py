@@ -22,13 +22,14 @@ handed in. docs/audit.md says what is found, what is not, and what it means.
 from augment.audit.copies.calibration import Calibration, NotCalibrated, Threshold, Twin
 from augment.audit.copies.detector import Detector, Match, Recall
 from augment.audit.copies.histogram import Histogram
-from augment.audit.copies.images import Image, ImageSet
+from augment.audit.copies.images import Decoded, Image, ImageSet
 from augment.audit.copies.planted import KINDS
 from augment.audit.copies.search import Extract
 
 __all__ = [
     "KINDS",
     "Calibration",
+    "Decoded",
     "Detector",
     "Extract",
     "Histogram",

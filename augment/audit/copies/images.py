@@ -4,8 +4,9 @@ whatever follows costs the same for every image."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar, overload
 
 import cv2
 import numpy as np
@@ -17,8 +18,30 @@ Image = np.ndarray
 
 SIDE, COLOUR_SIDE = 64, 32
 """Images are compared at SIDE x SIDE in grey and at COLOUR_SIDE x COLOUR_SIDE in colour."""
-BLOCK = 256
-"""Images that are held at once as they came."""
+BLOCK, BLOCK_BYTES = 256, 256 << 20
+"""Images that are held at once as they came: so many, of so many bytes, or one."""
+
+T = TypeVar("T")
+
+
+class Decoded(Sequence[Image], Generic[T]):
+    """Images that are held as they are stored, and decoded whenever somebody asks for one. decode:
+    of what is stored; its errors are those of asking."""
+
+    def __init__(self, stored: Sequence[T], decode: Callable[[T], Image]) -> None:
+        self._stored, self._decode = stored, decode
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    @overload
+    def __getitem__(self, at: int) -> Image: ...
+    @overload
+    def __getitem__(self, at: slice) -> Decoded[T]: ...
+    def __getitem__(self, at: int | slice) -> Image | Decoded[T]:
+        if isinstance(at, slice):
+            return Decoded(self._stored[at], self._decode)
+        return self._decode(self._stored[at])
 
 
 @dataclass(frozen=True)
@@ -95,14 +118,12 @@ def reduced(images: Sequence[Image], name: str = "images", first: int = 0) -> Re
 
 
 def reduced_set(images: Sequence[Image], name: str) -> Reduced:
-    """`reduced`, holding `BLOCK` images at once as they came.
+    """`reduced`, block by block.
 
     Raises:
         ValueError: something is no image.
     """
-    parts = [
-        reduced([images[row] for row in rows], name, rows.start) for rows in blocks_of(len(images))
-    ]
+    parts = [reduced(block, name, first) for first, block in blocks_of(images)]
     if not parts:
         return reduced([], name)
     return Reduced(
@@ -112,10 +133,20 @@ def reduced_set(images: Sequence[Image], name: str) -> Reduced:
     )
 
 
-def blocks_of(n: int) -> Iterator[range]:
-    """Rows 0 .. n - 1 in order, at most `BLOCK` at once."""
-    for first in range(0, n, BLOCK):
-        yield range(first, min(first + BLOCK, n))
+def blocks_of(
+    images: Sequence[Image], most_bytes: int = BLOCK_BYTES
+) -> Iterator[tuple[int, list[Image]]]:
+    """(index of its first image, images), in order; see `BLOCK`."""
+    block: list[Image] = []
+    held = 0
+    for row in range(len(images)):
+        block.append(images[row])
+        held += getattr(block[-1], "nbytes", 0)
+        if len(block) == BLOCK or held >= most_bytes:
+            yield row + 1 - len(block), block
+            block, held = [], 0
+    if block:
+        yield len(images) - len(block), block
 
 
 def _digest(pixels: Image) -> bytes:

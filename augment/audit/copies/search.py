@@ -73,7 +73,7 @@ class Search:
         features = {
             name: np.concatenate([
                 _features(name, extract, protected, first, block)
-                for first, block in _blocks(protected.images)
+                for first, block in blocks_of(protected.images)
             ])
             for name, extract in extractors.items()
         }  # fmt: skip
@@ -84,7 +84,7 @@ class Search:
         return tuple(self._equal.get(digest, ()))
 
     def hits(self, asked: ImageSet, name: str, *, without_equal: bool = False) -> Iterator[Hits]:
-        """One for every image, in order; at most `BLOCK` images are held at once.
+        """One for every image, in order; a block of images is held at once.
 
         name: what errors call the set. without_equal: look past protected images of equal pixels.
 
@@ -94,7 +94,7 @@ class Search:
         asked.check(name)
         if self.labels is not None and asked.labels is None:
             raise ValueError(f"{name}.labels: got None; expected a label an image (same_class)")
-        for first, block in _blocks(asked.images):
+        for first, block in blocks_of(asked.images):
             small = reduced(block, f"{name}.images", first)
             features = {
                 extractor: _features(extractor, extract, asked, first, block)
@@ -115,12 +115,6 @@ class Search:
                     for one in aligned(query, starts[row], self.small)
                 )  # fmt: skip
                 yield Hits(first + row, equal[row], pairs)
-
-
-def _blocks(images: Sequence[Image]) -> Iterator[tuple[int, list[Image]]]:
-    """(index of its first image, images), in order."""
-    for rows in blocks_of(len(images)):
-        yield rows.start, [images[row] for row in rows]
 
 
 def _features(name: str, extract: Extract, of: ImageSet, first: int, block: list[Image]) -> Array:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
-from augment.audit.copies import Detector, Histogram, ImageSet, NotCalibrated, Threshold
+from augment.audit.copies import Decoded, Detector, Histogram, ImageSet, NotCalibrated, Threshold
 from augment.audit.copies.calibration import FALSE_POSITIVES
 from augment.audit.copies.detector import LEARNED, MEASURED, Match
 from augment.audit.copies.histogram import width_of
@@ -33,23 +33,6 @@ _SIDES: tuple[tuple[Of, Of], ...] = (("train", "holdout"), ("holdout", "train"))
 """What is protected, and what it is calibrated on."""
 
 
-class Stored(Sequence[np.ndarray]):
-    """Images that are decoded when somebody asks for them. lines: rows as extraction reads them."""
-
-    def __init__(self, lines: Sequence[dict[str, Any]]) -> None:
-        self._lines = lines
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    @overload
-    def __getitem__(self, at: int) -> np.ndarray: ...
-    @overload
-    def __getitem__(self, at: slice) -> Stored: ...
-    def __getitem__(self, at: int | slice) -> np.ndarray | Stored:
-        return Stored(self._lines[at]) if isinstance(at, slice) else image_of(self._lines[at])
-
-
 @dataclass
 class Pictures:
     """Images of some rows, with what is known of them. vectors: by extractor, one a row."""
@@ -64,7 +47,7 @@ class Pictures:
     def images(self) -> ImageSet:
         """As the detector takes them."""
         features = {name: np.array(rows) for name, rows in self.vectors.items() if rows}
-        return ImageSet(Stored(self.lines), self.labels, features)
+        return ImageSet(Decoded(self.lines, image_of), self.labels, features)
 
     def some(self, rows: Sequence[int]) -> Pictures:
         """Those at these positions."""

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from augment.audit.copies import Detector, ImageSet
+from augment import codec
+from augment.audit.copies import Decoded, Detector, ImageSet
 from augment.audit.copies import kept as arrays_of
 from augment.audit.copies.calibration import NotCalibrated, least_n
 from augment.checkpoints.blob import Blob, open_blob
@@ -24,7 +25,7 @@ from augment.errors import CheckpointError
 from augment.filters.near_copy import SCORES
 from augment.run.progress import Reporter
 from augment.run.scoring.reference import Reference
-from augment.run.scoring.sides import RealSide, Stored
+from augment.run.scoring.sides import RealSide
 from augment.seeds import digest
 from augment.spec.filters import LOOSEST, Side
 from augment.spec.filters import NearCopy as Spec
@@ -89,7 +90,7 @@ def _images(reference: Reference) -> ImageSet:
         labels.append(label)
         data.append(one)
     bound = reference.frozen.prepared.job.spec.errors.max_pixels
-    return ImageSet(Stored(data, bound), labels)
+    return ImageSet(Decoded(data, lambda one: codec.decode(one, bound)), labels)
 
 
 def uncalibrated(fitted: bytes, spec: Spec) -> list[str]:

@@ -11,11 +11,7 @@ import hashlib
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
 
-import numpy as np
-
-from augment import codec
 from augment.run.prepare import Frozen
 from augment.run.scoring.reference import Reference, drawn_splits, ordered, read_images
 from augment.spec.filters import SIDES, Side
@@ -58,25 +54,3 @@ def _side(frozen: Frozen, splits: Sequence[str], most: int, most_bytes: int) -> 
         known.append((row.label_name, hashlib.sha256(data).hexdigest()))
     total = sum(stop - start for start, stop in (frozen.ranges[split] for split in splits))
     return RealSide(Reference(frozen, tuple(rows), tuple(known)), total)
-
-
-class Stored(Sequence[np.ndarray]):
-    """Images that are held as they are encoded, and decoded whenever somebody asks for one.
-
-    max_pixels: of one.
-    """
-
-    def __init__(self, data: Sequence[bytes], max_pixels: int) -> None:
-        self._data, self._max_pixels = data, max_pixels
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    @overload
-    def __getitem__(self, at: int) -> np.ndarray: ...
-    @overload
-    def __getitem__(self, at: slice) -> Stored: ...
-    def __getitem__(self, at: int | slice) -> np.ndarray | Stored:
-        if isinstance(at, slice):
-            return Stored(self._data[at], self._max_pixels)
-        return codec.decode(self._data[at], self._max_pixels)

@@ -12,8 +12,10 @@ from augment.audit.copies.images import (
     BLOCK,
     COLOUR_SIDE,
     SIDE,
+    Decoded,
     Image,
     ImageSet,
+    blocks_of,
     reduced,
     reduced_set,
 )
@@ -86,3 +88,26 @@ def test_labels_and_features_are_one_an_image() -> None:
         ImageSet(images, features={"x": np.zeros((2, 4))}).check("made")
     with pytest.raises(ValueError, match=r"^made\.features\['x'\]\[1, 0\]: got nan"):
         ImageSet(images, features={"x": np.array([[0.0], [np.nan], [0.0]])}).check("made")
+
+
+def test_large_images_are_held_a_few_at_a_time() -> None:
+    images = [np.zeros((4, 5, 3), np.uint8) for _ in range(7)]
+    found = list(blocks_of(images, most_bytes=121))
+    assert [(first, len(block)) for first, block in found] == [(0, 3), (3, 3), (6, 1)]
+    found = list(blocks_of(images, most_bytes=1))
+    assert [(first, len(block)) for first, block in found] == [(n, 1) for n in range(7)]
+    assert list(blocks_of([])) == []
+
+
+def test_images_are_decoded_when_they_are_asked_for() -> None:
+    asked: list[int] = []
+
+    def decode(level: int) -> np.ndarray:
+        asked.append(level)
+        return np.full((2, 3, 3), level, np.uint8)
+
+    stored = Decoded([3, 5, 9], decode)
+    assert (len(stored), asked) == (3, [])
+    assert (stored[1] == 5).all()
+    assert [int(image[0, 0, 0]) for image in stored[1:]] == [5, 9]
+    assert asked == [5, 5, 9]

@@ -6,13 +6,8 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pytest
-from PIL import Image
-
-from augment.errors import SampleError
 from augment.run import Frozen
-from augment.run.scoring.sides import Stored, sides_of
+from augment.run.scoring.sides import sides_of
 
 
 def test_rows_are_generated_for_one_side_and_not_for_the_other(
@@ -48,14 +43,3 @@ def test_of_more_images_than_a_side_may_have_the_same_ones_count(
     size = (tmp_path / "data/train" / first.label_name / Path(first.locator).name).stat().st_size
     assert len(sides_of(job, most_bytes=size)["train"].reference.rows) == 1
     assert len(sides_of(job, most_bytes=size - 1)["train"].reference.rows) == 0
-
-
-def test_images_are_decoded_when_they_are_asked_for(tmp_path: Path) -> None:
-    shown = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    Image.fromarray(shown).save(tmp_path / "a.png")
-    stored = Stored([(tmp_path / "a.png").read_bytes(), b"no image"], 100)
-    assert len(stored) == 2
-    np.testing.assert_array_equal(stored[0], shown)
-    np.testing.assert_array_equal(stored[:1][0], shown)
-    with pytest.raises(SampleError):
-        stored[1]
